@@ -1,0 +1,92 @@
+# make demo and make test are all a fresh machine needs; they make their environment first.
+#
+#   make test PYTHON=python3.12 VENV=.venv312      another interpreter, another environment
+#   make test ARGS="-k restart -x"                 arguments for pytest
+#   make demo ARGS="--seconds 10"                  arguments for the demo
+
+PYTHON ?= python3
+VENV ?= .venv
+ARGS ?=
+
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PINS := .ci/constraints.txt
+# A stamp is older than what it was made from exactly when the environment is outdated.
+RUN_READY := $(VENV)/.ready-run
+DEV_READY := $(VENV)/.ready-dev
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format-check lint types imports house docs wheel bench coverage format clean
+
+help:
+	@echo "make demo      run the superfluid demo (about 20 s)"
+	@echo "make test      run the tests"
+	@echo "make check     format, lint, types, imports, house rules, documentation, wheel"
+	@echo "make bench     measure this machine"
+	@echo "make coverage  run the tests and show which lines they miss, child processes included"
+	@echo "make format    let ruff lay out the code"
+	@echo "make clean     remove everything that was made here, the environment included"
+
+demo: $(RUN_READY)
+	$(BIN)/understudy demo $(ARGS)
+
+test: $(DEV_READY)
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(DEV_READY)
+	$(BIN)/python -m pytest tests/benchmarks -m bench $(ARGS)
+
+coverage: $(DEV_READY)
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
+
+check: format-check lint types imports house docs wheel
+
+format-check: $(DEV_READY)
+	$(BIN)/ruff format --check .
+
+lint: $(DEV_READY)
+	$(BIN)/ruff check .
+
+types: $(DEV_READY)
+	$(BIN)/mypy
+	$(BIN)/basedpyright --pythonpath $(BIN)/python
+
+imports: $(DEV_READY)
+	$(BIN)/lint-imports
+
+house: $(DEV_READY)
+	$(BIN)/python -m pytest -q tests/test_house.py tests/test_exports.py
+
+docs: $(DEV_READY)
+	$(BIN)/python -m sphinx -q -W -n --keep-going -d $(VENV)/docs-cache docs docs/_build
+
+wheel: $(DEV_READY)
+	$(BIN)/python -m pytest -q tests/test_packaging.py
+
+format: $(DEV_READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix-only .
+
+clean:
+	rm -rf $(VENV) build dist docs/_build .benchmarks .coverage* .hypothesis \
+	  .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	find actors supervisor tests examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ---------------------------------------------------------------------------- environments
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "understudy needs Python 3.11 or later; this is " + sys.version.split()[0] + ". Try: make PYTHON=python3.12")'
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_READY): pyproject.toml $(PINS) | $(BIN)/python
+	$(PIP) install --constraint $(PINS) --upgrade pip
+	$(PIP) install --constraint $(PINS) --build-constraint $(PINS) --editable '.[demo,notebook]'
+	@touch $@
+
+$(DEV_READY): pyproject.toml $(PINS) $(RUN_READY)
+	$(PIP) install --constraint $(PINS) --group dev --editable '.[demo,notebook,testing]' \
+	  --build-constraint $(PINS)
+	@touch $@

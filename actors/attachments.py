@@ -1,0 +1,118 @@
+"""The out-of-band side of a message: its arrays and refs, on the way out and on the way in.
+
+    out   an array of 64 KiB and more, to a party on this host   copied into the arena
+          any other array                                        copied into a frame
+    in    shared memory is copied out, a frame is viewed; both are read-only
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final, final
+
+import numpy as np
+
+from actors.arrays.arena import Arena
+from actors.arrays.mapper import Mapper
+from actors.wire.carrier import Part
+from actors.errors import MessageError
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    from actors.address import Address
+    from actors.ref import ActorRef, Outlet
+
+SHARE_FROM: Final = 64 << 10
+"""Bytes from which shared memory is faster than a frame (measured)."""
+
+
+@final
+class Memory:
+    """Shared memory of this process: what it lends and what it has attached."""
+
+    def __init__(self) -> None:
+        self._arena: Arena | None = None
+        self.mapper = Mapper()
+
+    @property
+    def arena(self) -> Arena:
+        """The arena; made when first needed."""
+        if self._arena is None:
+            self._arena = Arena()
+        return self._arena
+
+    def free(self, blocks: tuple[int, ...]) -> None:
+        """Give back blocks whose message is settled."""
+        for block in blocks:
+            self.arena.free(block)
+
+    def close(self) -> None:
+        """Let go of everything."""
+        if self._arena is not None:
+            self._arena.close()
+        self.mapper.close()
+
+
+@final
+class Outgoing:
+    """Takes the arrays of one message that is being encoded."""
+
+    __slots__ = ("blocks", "frames", "memory")
+
+    def __init__(self, memory: Memory | None) -> None:
+        self.memory = memory
+        """None when the receiver cannot attach to this process."""
+        self.frames: list[bytes | memoryview] = []
+        self.blocks: list[int] = []
+
+    def put(self, array: npt.NDArray[Any]) -> Part:
+        """Copy an array to where its receiver will find it."""
+        dtype = array.dtype.str
+        if self.memory is not None and array.nbytes >= SHARE_FROM:
+            shared = self.memory.arena.share(array)
+            if shared is not None:
+                self.blocks.append(shared[-1])
+                return Part(-1, dtype, array.shape, shared)
+        self.frames.append(array.tobytes())
+        return Part(len(self.frames) - 1, dtype, array.shape)
+
+    def get(self, part: Part) -> npt.NDArray[Any]:
+        """Nothing is read while encoding."""
+        raise MessageError(f"array part {part.where} on its way out")
+
+    def bind(self, address: Address) -> ActorRef:
+        """Nothing is read while encoding."""
+        raise MessageError(f"{address} on its way out")
+
+
+@final
+class Incoming:
+    """Finds the arrays and refs of one message that is being decoded."""
+
+    __slots__ = ("frames", "memory", "outlet")
+
+    def __init__(self, frames: list[bytes], memory: Memory, outlet: Outlet) -> None:
+        self.frames = frames
+        self.memory = memory
+        self.outlet = outlet
+
+    def put(self, array: npt.NDArray[Any]) -> Part:
+        """Nothing is written while decoding."""
+        raise MessageError(f"an array of {array.nbytes} bytes on its way in")
+
+    def get(self, part: Part) -> npt.NDArray[Any]:
+        """Return the array; read-only."""
+        if part.where < 0:
+            if part.shared is None:
+                raise MessageError("an array is neither in a frame nor in shared memory")
+            return self.memory.mapper.copy_out(part.shared, part.dtype, part.shape)
+        if part.where >= len(self.frames):
+            raise MessageError(f"array frame {part.where} is missing")
+        try:
+            return np.frombuffer(self.frames[part.where], np.dtype(part.dtype)).reshape(part.shape)
+        except ValueError as error:
+            raise MessageError(f"array frame {part.where} does not hold {part.shape}: {error}") from None
+
+    def bind(self, address: Address) -> ActorRef:
+        """Return a ref that works in this process."""
+        return self.outlet.ref(address.name)

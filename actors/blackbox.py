@@ -1,0 +1,148 @@
+"""The black box: reading the flight recorder of an incarnation, dead or alive.
+
+    page (64 KiB, written by `actors.recorder`) ──► read ──► Record
+
+The writer may have been killed between any two stores, or have scribbled over its page before it
+died, so nothing here trusts a byte: indexes are bounded, times are compared only when they are
+numbers, and a message recorded in two places counts once.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+import attrs
+
+from actors.recorder import (
+    IN_PROGRESS,
+    LATE,
+    LATE_AREA,
+    LINK_AREA,
+    LINKS,
+    MARK,
+    PAGE_SIZE,
+    PROGRESS_AREA,
+    WORD,
+    Buffer,
+    State,
+)
+
+ReadBuffer: TypeAlias = bytes | Buffer
+
+_HEADER: Final = struct.Struct("=QQddQQQQQQ")
+_PROGRESS: Final = struct.Struct("=Q16sd32s")
+_LATE: Final = struct.Struct("=Q16s8x")
+_LINK: Final = struct.Struct("=QQ16s")
+
+_BLANK: Final = bytes(PAGE_SIZE)
+_STATES: Final = frozenset(State)
+
+
+@attrs.frozen
+class InProgress:
+    """A message that was being handled."""
+
+    rid: bytes  # the sender's routing id
+    seq: int
+    tag: str  # of its class; the last 32 bytes of a long one
+    since: float  # monotonic seconds
+
+
+@attrs.frozen
+class LinkRecord:
+    """What is finished of one sender's messages."""
+
+    handled: int  # every message up to this one
+    finished: frozenset[int] = frozenset()  # and these above it
+
+    def is_finished(self, seq: int) -> bool:
+        """Whether the message of this number was handled to its end."""
+        return seq <= self.handled or seq in self.finished
+
+
+@attrs.frozen
+class Record:
+    """A page as it was at one moment.
+
+    Read after the process was reaped it is exact.  Read while the process lives, single numbers
+    are right but need not fit each other.
+    """
+
+    intact: bool  # False: the page holds something else, and what it says is not to be relied on
+    state: State
+    alive_at: float  # monotonic seconds of the last heartbeat; 0.0 before the first
+    busy_since: (
+        float | None
+    )  # last begin or `progress` of what is in progress; None when nothing is
+    in_progress: tuple[InProgress, ...]  # oldest first
+    links: Mapping[bytes, LinkRecord]  # by the sender's routing id
+    handled: int  # handlers that ended, well or badly
+    failed: int  # those that raised
+    mailbox: int  # messages waiting
+    peak: int  # most messages that ever waited
+
+
+def read(buffer: ReadBuffer) -> Record:
+    """Read a page, written by anybody; never raises for what it holds.
+
+    A page nobody has written yet reads as a STARTING incarnation without messages.
+    """
+    found = bytes(memoryview(buffer).cast("B")[:PAGE_SIZE])
+    page = found.ljust(PAGE_SIZE, b"\0")
+    magic, stored, alive_at, progress_at, *numbers = _HEADER.unpack_from(page)
+    handled, failed, mailbox, peak, links_end, late_end = numbers
+    links = _read_links(page, min(links_end, LINKS), min(late_end, LATE))
+    in_progress = _read_in_progress(page, links)
+    busy_since = None
+    if in_progress:
+        busy_since = max(in_progress[-1].since, _time(progress_at))
+    state = State(stored) if stored in _STATES else State.STARTING
+    if state is State.IDLE and in_progress:
+        state = State.BUSY
+    return Record(
+        intact=(magic == MARK and stored in _STATES and found == page) or found == _BLANK,
+        state=state,
+        alive_at=_time(alive_at),
+        busy_since=busy_since,
+        in_progress=in_progress,
+        links=links,
+        handled=handled,
+        failed=failed,
+        mailbox=mailbox,
+        peak=peak,
+    )
+
+
+def _read_links(page: bytes, links_end: int, late_end: int) -> dict[bytes, LinkRecord]:
+    start = LATE_AREA * WORD
+    late: dict[bytes, set[int]] = {}
+    for seq, rid in _LATE.iter_unpack(page[start : start + late_end * _LATE.size]):
+        if seq:
+            late.setdefault(rid, set()).add(seq)
+    start = LINK_AREA * WORD
+    links: dict[bytes, LinkRecord] = {}
+    for used, handled, rid in _LINK.iter_unpack(page[start : start + links_end * _LINK.size]):
+        if used:
+            finished = frozenset(seq for seq in late.get(rid, ()) if seq > handled)
+            links[rid] = LinkRecord(handled, finished)
+    return links
+
+
+def _read_in_progress(page: bytes, links: Mapping[bytes, LinkRecord]) -> tuple[InProgress, ...]:
+    start = PROGRESS_AREA * WORD
+    found: list[InProgress] = []
+    area = page[start : start + IN_PROGRESS * _PROGRESS.size]
+    for seq, rid, since, tag in _PROGRESS.iter_unpack(area):
+        # Killed inside `finish` a message is in both places; it has ended, so it is finished.
+        if seq and not (rid in links and links[rid].is_finished(seq)):
+            text = tag.rstrip(b"\0").decode(errors="replace")
+            found.append(InProgress(rid, seq, text, _time(since)))
+    return tuple(sorted(found, key=lambda one: one.since))
+
+
+def _time(seconds: float) -> float:
+    """Return a time that can be compared: not-a-number can not."""
+    return seconds if math.isfinite(seconds) else 0.0

@@ -1,0 +1,111 @@
+"""Pending asks and streams of one party: opened, answered, failed, expired.  A decider.
+
+Every ask ends: with its answer, an error, the callee's death, or its deadline.  `Calls` holds what
+is open, finds a call by its correlation number, and says which deadlines have passed.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from typing import Protocol, final
+
+from actors.envelope import Envelope
+from actors.errors import ActorError
+from actors.link import Letter
+
+
+class Sink(Protocol):
+    """Where the answers of a call go: a `Reply` or a `Stream`."""
+
+    def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
+        """Accept an answer; return whether the call is over."""
+        ...
+
+    def fail(self, error: ActorError) -> None:
+        """End the call with `error`."""
+        ...
+
+
+@final
+class Call:
+    """One open ask or stream."""
+
+    __slots__ = ("correlation", "deadline", "incarnation", "letter", "lost", "message", "sink", "target")
+
+    def __init__(self, sink: Sink, *, target: str, message: str, deadline: float) -> None:
+        self.sink = sink
+        self.target = target
+        self.message = message
+        """Name of the message class, for error texts."""
+        self.deadline = deadline
+        """Seconds on our clock; infinity for none."""
+        self.correlation = 0
+        self.letter: Letter | None = None
+        """The request, while it is in the outbox."""
+        self.incarnation = 0
+        """The callee's life the request went to; 0 before."""
+        self.lost = False
+        """The callee finished it and died: the answer has a moment left to arrive."""
+
+
+@final
+class Calls:
+    """All open calls of a party."""
+
+    def __init__(self) -> None:
+        self._open: dict[int, Call] = {}
+        self._deadlines: list[tuple[float, int]] = []
+        self._last = 0
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def open(self, call: Call) -> int:
+        """Register `call`; return its correlation number."""
+        self._last += 1
+        call.correlation = self._last
+        self._open[call.correlation] = call
+        if call.deadline < math.inf:
+            heapq.heappush(self._deadlines, (call.deadline, call.correlation))
+        return call.correlation
+
+    def find(self, correlation: int) -> Call | None:
+        """Return the open call with this number."""
+        return self._open.get(correlation)
+
+    def close(self, correlation: int) -> Call | None:
+        """Remove a call that is over; None when it was not open (a late or repeated answer)."""
+        return self._open.pop(correlation, None)
+
+    def hurry(self, call: Call, deadline: float) -> None:
+        """Give an open call an earlier deadline."""
+        if deadline < call.deadline:
+            call.deadline = deadline
+            heapq.heappush(self._deadlines, (deadline, call.correlation))
+
+    def next_deadline(self) -> float:
+        """Return when the next call may expire; infinity when none will."""
+        heap = self._deadlines
+        while heap and heap[0][1] not in self._open:
+            heapq.heappop(heap)
+        return heap[0][0] if heap else math.inf
+
+    def expire(self, now: float) -> list[Call]:
+        """Remove and return the calls whose deadline has passed."""
+        expired: list[Call] = []
+        heap = self._deadlines
+        while heap and heap[0][0] <= now:
+            deadline, correlation = heapq.heappop(heap)
+            call = self._open.get(correlation)
+            if call is not None and call.deadline <= deadline:
+                expired.append(self._open.pop(correlation))
+        return expired
+
+    def to(self, target: str) -> list[Call]:
+        """Return the open calls to one name, oldest first."""
+        return [call for call in self._open.values() if call.target == target]
+
+    def all(self) -> list[Call]:
+        """Return every open call, oldest first."""
+        return list(self._open.values())

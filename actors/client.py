@@ -1,0 +1,97 @@
+"""The one I/O thread of a program that is not an actor: it alone touches the connection."""
+
+from __future__ import annotations
+
+import threading
+import time
+from typing import TYPE_CHECKING, Final, final
+
+from actors.control import Ping
+from actors.portal import in_event_loop
+
+if TYPE_CHECKING:
+    from actors.connection import Connection
+    from actors.portal import Portal
+    from actors.reply import Pending
+
+PING_EVERY: Final = 1.0
+"""Seconds between two signs of life to the broker."""
+
+
+@final
+class ClientThread:
+    """Pumps a connection until it is stopped; the driver of a client's portal."""
+
+    def __init__(self, portal: Portal, connection: Connection) -> None:
+        self._portal = portal
+        self._connection = connection
+        self._woken = False
+        self._stopping = False
+        self._linger = 0.0
+        self._thread = threading.Thread(target=self._run, name="understudy-io", daemon=True)
+        portal.driver = self
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self, linger: float = 0.2) -> None:
+        """Send what is ready to go out, close the connection, end the thread.  Twice is fine."""
+        self._linger = linger
+        self._stopping = True
+        self._connection.wake()
+        if self._thread is not threading.current_thread() and self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        portal, connection, peer = self._portal, self._connection, self._portal.peer
+        ping_at = time.monotonic() + PING_EVERY
+        more = False
+        while not self._stopping:
+            if not more and not self._woken:
+                due = min(peer.next_due(), ping_at)
+                connection.wait(max(0.0, due - time.monotonic()))
+            self._woken = False
+            now = time.monotonic()
+            with portal.lock:
+                if now >= ping_at:
+                    ping_at = now + PING_EVERY
+                    peer.say(Ping())
+                more = connection.pump(peer, now)
+                portal.after_pump()
+            if peer.ended and portal.lost is None:
+                portal.lose(peer.ended)
+        with portal.lock:
+            connection.flush(peer, time.monotonic())
+            connection.close(self._linger)
+
+    # --- `portal.Driver`
+
+    def wake(self) -> None:
+        """Make the thread send what is in the outboxes."""
+        # One byte in the pipe is enough however many messages it stands for.
+        if not self._woken:
+            self._woken = True
+            self._connection.wake()
+
+    def block(self, pending: Pending, timeout: float | None) -> None:
+        """Sleep until `pending` is done or the time is over."""
+        end = None if timeout is None else time.monotonic() + timeout
+        while not pending.done():
+            gate = threading.Lock()
+            gate.acquire()
+            pending.on_change(gate.release)
+            left = -1.0 if end is None else end - time.monotonic()
+            if end is not None and left <= 0:
+                return
+            if not gate.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
+                return
+
+    def block_briefly(self, pending: Pending, timeout: float) -> None:
+        """Sleep; the broker answers in less time than a loop's turn takes."""
+        self.block(pending, timeout)
+
+    @property
+    def may_block(self) -> bool:
+        """Whether the caller is plain code."""
+        return not in_event_loop()

@@ -1,0 +1,138 @@
+"""The door to the network: one DEALER socket to the broker.
+
+    receive   what is there, without waiting
+    send      what the deciders command
+    wait      until something is there, the time is over, or another thread calls `wake`
+
+ZeroMQ's descriptor is edge-like: it may stay silent although messages wait.  So `receive` drains
+until nothing is left, and whoever watches the descriptor asks `readable` after every send.
+Only one thread may watch it: a second watcher loses wake-ups.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Final, final
+
+import zmq
+from zmq.utils.monitor import parse_monitor_message
+
+from actors.peer import Peer
+
+RECEIVE_CAP: Final = 100
+"""Wire messages taken at a time, so that sending and handling get their turn."""
+
+RECONNECT_MS: Final = 20
+"""A new broker is back within this time of its start."""
+
+LARGE: Final = 64 << 10
+"""Bytes from which a frame is handed to ZeroMQ without copying."""
+
+_EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+
+
+@final
+class Connection:
+    """One party's socket.  Everything but `wake` belongs to one thread."""
+
+    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, routing_id: bytes) -> None:
+        self.endpoint = endpoint
+        self._socket = context.socket(zmq.DEALER)
+        self._socket.setsockopt(zmq.ROUTING_ID, routing_id)
+        self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+        self._socket.setsockopt(zmq.LINGER, 0)
+        # Outboxes are bounded by the links; a limit here would only drop without saying so.
+        self._socket.setsockopt(zmq.SNDHWM, 0)
+        self._socket.setsockopt(zmq.RCVHWM, 0)
+        self._monitor = self._socket.get_monitor_socket(_EVENTS)
+        self._wake_read, self._wake_write = os.pipe()
+        os.set_blocking(self._wake_read, False)
+        os.set_blocking(self._wake_write, False)
+        self._poller = zmq.Poller()
+        for source in (self._socket, self._monitor, self._wake_read):
+            self._poller.register(source, zmq.POLLIN)
+        # A thread of this process cannot lose its broker, and inproc reports no handshake.
+        self._always_online = endpoint.startswith("inproc:")
+        self._socket.connect(endpoint)
+
+    def pump(self, peer: Peer, now: float) -> bool:
+        """Receive what is there, let the deciders decide, send what they command.
+
+        Returns whether more is waiting to be received.
+        """
+        self._notice_connection(peer)
+        more = self._receive(peer, now)
+        if now >= peer.next_due():
+            peer.tick(now)
+        self.flush(peer, now)
+        return more or self.readable
+
+    def flush(self, peer: Peer, now: float) -> None:
+        """Send what the deciders want to go out."""
+        send = self._socket.send_multipart
+        for message in peer.outgoing(now):
+            send(message, zmq.NOBLOCK, copy=len(message) < 3 and len(message[1]) < LARGE)
+
+    def _receive(self, peer: Peer, now: float) -> bool:
+        receive = self._socket.recv_multipart
+        for _ in range(RECEIVE_CAP):
+            try:
+                frames = receive(zmq.NOBLOCK)
+            except zmq.Again:
+                return False
+            peer.receive(frames, now)
+        return True
+
+    def _notice_connection(self, peer: Peer) -> None:
+        if self._always_online:
+            if not peer.online:
+                peer.connected()
+            return
+        while self._monitor.get(zmq.EVENTS) & zmq.POLLIN:
+            event = parse_monitor_message(self._monitor.recv_multipart(zmq.NOBLOCK))
+            if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
+                peer.connected()
+            elif event["event"] == zmq.EVENT_DISCONNECTED:
+                peer.disconnected()
+
+    @property
+    def readable(self) -> bool:
+        """Whether something waits, whatever the descriptors say."""
+        return bool(
+            self._socket.get(zmq.EVENTS) & zmq.POLLIN or self._monitor.get(zmq.EVENTS) & zmq.POLLIN
+        )
+
+    @property
+    def descriptors(self) -> tuple[int, ...]:
+        """What an event loop watches: socket, monitor, wake-up."""
+        return (self._socket.get(zmq.FD), self._monitor.get(zmq.FD), self._wake_read)
+
+    def wait(self, seconds: float) -> None:
+        """Wait until something is there, somebody woke us, or the time is over."""
+        self._poller.poll(min(seconds, 3600.0) * 1000)
+        self.clear_wake()
+
+    def clear_wake(self) -> None:
+        """Take the wake-ups that have arrived."""
+        try:
+            os.read(self._wake_read, 4096)
+        except BlockingIOError:
+            return
+
+    def wake(self) -> None:
+        """Make `wait`, or the loop that watches `descriptors`, return.  For any thread."""
+        try:
+            os.write(self._wake_write, b"\0")
+        except (BlockingIOError, OSError):
+            # A full pipe wakes too; a closed one has nobody left to wake.
+            return
+
+    def close(self, linger: float = 0.0) -> None:
+        """Close; what is on its way may take `linger` seconds to leave."""
+        if self._socket.closed:
+            return
+        self._socket.disable_monitor()
+        self._monitor.close(0)
+        self._socket.close(int(linger * 1000))
+        os.close(self._wake_read)
+        os.close(self._wake_write)

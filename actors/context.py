@@ -1,0 +1,174 @@
+"""What an actor can do besides handling: `self.context`."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import time
+from typing import TYPE_CHECKING, Any, Protocol, final
+
+from actors import log as plain_log
+from actors.errors import SpawnError
+from actors.portal import HANDLING, Until
+from actors.requests import SpawnActor, WatchActor
+from actors.spawning import order_for
+
+if TYPE_CHECKING:
+    from actors.actor import Actor
+    from actors.portal import Portal
+    from actors.ref import ActorRef
+
+
+class Keeper(Protocol):
+    """What the context needs of the process around it."""
+
+    def tell_self(self, msg: Any) -> None:
+        """Put a message into the actor's own mailbox."""
+        ...
+
+    def save(self, state: Any) -> None:
+        """Give state to the supervisor for the next incarnation."""
+        ...
+
+    def progress(self) -> None:
+        """The handler in progress is alive."""
+        ...
+
+
+@final
+class Context:
+    """An actor's own name, its family, its clock and its log."""
+
+    def __init__(self, portal: Portal, keeper: Keeper) -> None:
+        self._portal = portal
+        self._keeper = keeper
+        self._loop = asyncio.get_running_loop()
+        self._serial = 0
+
+    # --- who I am
+
+    @property
+    def name(self) -> str:
+        """This actor's name."""
+        return self._portal.peer.name
+
+    @property
+    def incarnation(self) -> int:
+        """Which of its lives this is, from 1."""
+        return self._portal.peer.incarnation
+
+    @property
+    def ref(self) -> ActorRef:
+        """A handle to this actor, to give to others."""
+        return self._portal.ref(self.name)
+
+    def actor(self, name: str) -> ActorRef:
+        """Return a handle to another actor by name."""
+        return self._portal.ref(name)
+
+    # --- the message being handled
+
+    @property
+    def sender(self) -> ActorRef | None:
+        """Who sent the message being handled; None for a timer's message and between messages."""
+        handling = HANDLING.get()
+        return None if handling is None else self._portal.ref(handling.sender)
+
+    @property
+    def deadline(self) -> float | None:
+        """Seconds (`time.monotonic`) until which the answer is waited for; None for ever."""
+        handling = HANDLING.get()
+        return None if handling is None or handling.deadline == math.inf else handling.deadline
+
+    @property
+    def attempt(self) -> int:
+        """1 for a first delivery, more for a redelivered message."""
+        handling = HANDLING.get()
+        return 1 if handling is None else handling.attempt
+
+    def progress(self) -> None:
+        """Say that a long handler is getting on, so that it is not judged hung."""
+        self._keeper.progress()
+
+    # --- others
+
+    def spawn(self, cls: type[Actor], *, name: str | None = None, **fields: Any) -> ActorRef:
+        """Start a child actor and return its ref at once.
+
+        A failed first start arrives as `Terminated` at watchers and as an error on asks.
+        """
+        if name is None:
+            self._serial += 1
+            name = f"{self.name}.{cls.__name__.lower()}-{self.incarnation}.{self._serial}"
+        order = order_for(cls, name=name, fields=fields, wait=False)
+        supervisor = self._portal.ref("@supervisor")
+        reply = supervisor.ask(order, timeout=10.0)
+        # The answer says only that the name is taken, so it comes in well under a millisecond.
+        self._portal.driver.block_briefly(Until(self._portal, reply.done), 10.0)
+        if not reply.done():
+            raise SpawnError(actor=name, reason="the supervisor does not answer")
+        error = reply.exception()
+        if error is not None:
+            raise error
+        return self._portal.ref(name)
+
+    def watch(self, ref: ActorRef) -> None:
+        """Receive one `Terminated` per ended incarnation of `ref`, in a @receive method.
+
+        The watch belongs to this actor's name, so it outlives its restart.  Watching twice is fine.
+        """
+        self._portal.ref("@supervisor").tell(WatchActor(ref.name))
+
+    # --- time
+
+    def tell_after(self, seconds: float, msg: Any) -> asyncio.TimerHandle:
+        """Put `msg` into the own mailbox after `seconds`; the handle can be cancelled."""
+        return self._loop.call_later(seconds, self._keeper.tell_self, msg)
+
+    def tell_every(self, seconds: float, msg: Any) -> Every:
+        """Put `msg` into the own mailbox every `seconds`, first after one period.
+
+        Ticks that the actor was too busy to take are left out, not made up for.
+        """
+        return Every(self._loop, seconds, lambda: self._keeper.tell_self(msg))
+
+    # --- state and words
+
+    def save(self, state: Any) -> None:
+        """Give a message to the next incarnation, which finds it in `restore`."""
+        self._keeper.save(state)
+
+    @property
+    def log(self) -> logging.Logger:
+        """The standard library's logger; records reach the supervisor's log with this name."""
+        return plain_log.logger
+
+
+@final
+class Every:
+    """A repeating timer; `cancel` ends it."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, tick: Any) -> None:
+        if not seconds > 0:
+            raise ValueError(f"tell_every needs a period above 0 s, not {seconds!r}")
+        self._loop = loop
+        self._seconds = seconds
+        self._tick = tick
+        self._due = loop.time() + seconds
+        self._handle = loop.call_at(self._due, self._fire)
+
+    def _fire(self) -> None:
+        self._tick()
+        missed = math.floor((self._loop.time() - self._due) / self._seconds)
+        self._due += self._seconds * (max(0, missed) + 1)
+        self._handle = self._loop.call_at(self._due, self._fire)
+
+    def cancel(self) -> None:
+        """Send no further message.  Twice is fine."""
+        self._handle.cancel()
+
+
+def remaining(deadline: float | None) -> float | None:
+    """Return the seconds left until a deadline of `Context.deadline`; never below 0."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())

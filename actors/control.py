@@ -1,0 +1,306 @@
+"""Words of the system itself: on a lifeline (supervisor and child) and to and from the broker.
+
+    lifeline    a stream socket between the supervisor and one child process; `frame` puts the
+                length in front of each word, `Deframer` takes the words out again
+    broker      one word per wire message, in place of the batch (see `envelope.py`)
+
+Every word is a tagged msgpack array; an unknown one is a `MessageError`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+from actors.errors import MessageError
+
+MAX_WORD: Final = 64 << 20
+"""Bytes in one lifeline word; a longer one means that the stream is out of step."""
+
+BROKER: Final = ""
+"""The broker's name in a route."""
+
+SUPERVISOR: Final = "@supervisor"
+"""The supervisor's name as an actor."""
+
+
+class Standing(StrEnum):
+    """How a name stands with the broker."""
+
+    UNKNOWN = "unknown"
+    """Nobody has ever declared it."""
+    DOWN = "down"
+    """Declared; no incarnation takes messages at the moment."""
+    UP = "up"
+    GONE = "gone"
+    """Stopped for good, or a client that left."""
+
+
+class LaneRecord(msgspec.Struct, array_like=True, frozen=True):
+    """What a dead incarnation had done with the messages of one sender."""
+
+    handled: int = 0
+    finished: tuple[int, ...] = ()
+    """Numbers above `handled` that are finished too."""
+    in_progress: tuple[int, ...] = ()
+
+
+class _Word(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """Base of all words: the class name is the tag."""
+
+
+# --- child's lifeline: supervisor to child -------------------------------------------------------
+
+
+class ClassName(msgspec.Struct, array_like=True, frozen=True):
+    """Where a child process finds an actor class."""
+
+    module: str
+    qualname: str
+    script: str = ""
+    """Path of the user's script when the class lives in `__main__`."""
+    definition: str = ""
+    """Path of a 0600 file with a class that exists in no file (a notebook cell)."""
+
+
+class Boot(_Word):
+    """All an actor process needs to begin."""
+
+    name: str
+    incarnation: int
+    routing_id: bytes
+    endpoint: str
+    actor: ClassName
+    fields: dict[str, bytes]
+    mailbox: int
+    ask_timeout: float
+    snapshot: bytes = b""
+    snapshot_tag: str = ""
+
+
+class BrokerBoot(_Word):
+    """All the broker needs to begin."""
+
+    endpoints: list[str]
+    """What to bind; the first is the local one."""
+    supervisor: bytes
+    """The supervisor's routing id: nobody else may declare names."""
+    max_message: int
+
+
+class Stop(_Word):
+    """End in good order: after the message in progress, or (`drain`) after all that is queued."""
+
+    reason: str
+    drain: bool
+
+
+class Die(_Word):
+    """End at once without cleaning up: the kill of an actor that is a thread."""
+
+
+# --- child's lifeline: child to supervisor -------------------------------------------------------
+
+
+class Started(_Word):
+    """`on_start` succeeded (or the broker is bound): messages are taken from now on."""
+
+    endpoints: list[str] = []
+    """What a broker has bound, ports filled in."""
+
+
+class Failed(_Word):
+    """The incarnation ends because of an exception."""
+
+    text: str
+    traceback: str
+    starting: bool
+    final: bool = False
+    """The actor's failure policy says that it shall not be restarted."""
+
+
+class Stopped(_Word):
+    """A good end is complete; so many messages were left unhandled."""
+
+    unhandled: int = 0
+
+
+class Logged(_Word):
+    """A record of the standard library's logging."""
+
+    logger: str
+    level: int
+    text: str
+    created: float
+
+
+class Saved(_Word):
+    """State for the next incarnation, opaque to the supervisor."""
+
+    tag: str
+    payload: bytes
+
+
+# --- party to broker -----------------------------------------------------------------------------
+
+
+class Hello(_Word):
+    """I am this life."""
+
+    name: str
+    incarnation: int
+    token: str = ""
+
+
+class Resolve(_Word):
+    """How does this name stand, and what ended after `known`?  I want to hear of changes."""
+
+    name: str
+    known: int = 0
+
+
+class Goodbye(_Word):
+    """I leave in good order."""
+
+
+class Ping(_Word):
+    """I am still here."""
+
+
+# --- supervisor to broker ------------------------------------------------------------------------
+
+
+class Declare(_Word):
+    """This name exists (or, `GONE`, no longer does)."""
+
+    name: str
+    standing: Standing
+    incarnation: int
+    routing_id: bytes = b""
+    mailbox: int = 0
+    reason: str = ""
+
+
+class Ended(_Word):
+    """An incarnation is over; the broker gives each sender its own record."""
+
+    name: str
+    incarnation: int
+    reason: str
+    lanes: dict[bytes, LaneRecord]
+    """By the `lane_key` of the sender."""
+    known: bool = True
+    """False when its flight recorder could not be read."""
+
+
+class Synced(_Word):
+    """The broker now knows every name there is."""
+
+
+# --- broker to party -----------------------------------------------------------------------------
+
+
+class Welcome(_Word):
+    """You are registered."""
+
+    broker: str
+
+
+class Stands(_Word):
+    """Answer to `Resolve`, and news afterwards."""
+
+    name: str
+    standing: Standing
+    incarnation: int
+    mailbox: int = 0
+    reason: str = ""
+    host: bytes = b""
+    """Host key of the living incarnation: equal keys can share memory."""
+
+
+class Obituary(_Word):
+    """An incarnation you had to do with is over."""
+
+    name: str
+    incarnation: int
+    reason: str
+    lane: LaneRecord | None
+    """None when nothing of yours had reached it (or the record is lost: see `known`)."""
+    known: bool = True
+
+
+class Closing(_Word):
+    """The system is over, for this reason."""
+
+    reason: str
+
+
+class Refused(_Word):
+    """The broker did not do what you asked."""
+
+    code: str
+    text: str
+
+
+Word = (
+    Boot | BrokerBoot | Stop | Die | Started | Failed | Stopped | Logged | Saved
+    | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
+    | Welcome | Stands | Obituary | Closing | Refused
+)  # fmt: skip
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Word).decode
+_LENGTH = struct.Struct(">I")
+
+
+def lane_key(name: str, incarnation: int) -> bytes:
+    """Return the 16 bytes by which a flight recorder knows one life of a sender."""
+    return hashlib.blake2b(f"{name}/{incarnation}".encode(), digest_size=16).digest()
+
+
+def encode_word(word: Word) -> bytes:
+    """Return `word` as bytes."""
+    return _encode(word)
+
+
+def decode_word(data: bytes | memoryview) -> Word:
+    """Return the word in `data`; raises `MessageError` for anything else."""
+    try:
+        return _decode(data)
+    except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
+        raise MessageError(f"not a word of the system: {error}") from None
+
+
+def frame(word: Word) -> bytes:
+    """Return `word` with its length in front, for a lifeline."""
+    data = _encode(word)
+    return _LENGTH.pack(len(data)) + data
+
+
+class Deframer:
+    """Cuts a lifeline's bytes into words again."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> list[Word]:
+        """Take what the socket gave; return the words that are complete now."""
+        pending = self._pending
+        pending += data
+        words: list[Word] = []
+        start = 0
+        while len(pending) - start >= _LENGTH.size:
+            (length,) = _LENGTH.unpack_from(pending, start)
+            if length > MAX_WORD:
+                raise MessageError(f"a lifeline word of {length} bytes: the stream is out of step")
+            end = start + _LENGTH.size + length
+            if len(pending) < end:
+                break
+            words.append(decode_word(bytes(pending[start + _LENGTH.size : end])))
+            start = end
+        del pending[:start]
+        return words

@@ -1,0 +1,86 @@
+"""A child's end of its lifeline: words to and from the supervisor, and the log records.
+
+When the other end closes, the supervisor is gone and the child has nothing to live for.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+from typing import final
+
+from actors.control import Deframer, Logged, Word, frame
+from actors.errors import MessageError
+
+
+@final
+class Lifeline:
+    """One child's words.  `say` may be called from any thread."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._socket = connection
+        self._socket.setblocking(True)
+        self._deframer = Deframer()
+        self._lock = threading.Lock()
+        self._early: list[Word] = []
+
+    def say(self, word: Word) -> None:
+        """Send a word; a supervisor that is gone hears nothing."""
+        data = frame(word)
+        with self._lock:
+            try:
+                self._socket.sendall(data)
+            except OSError:
+                return
+
+    def first(self) -> Word | None:
+        """Wait for the first word; None when the supervisor ended instead."""
+        while not self._early:
+            data = self._read()
+            if not data:
+                return None
+            self._early = self._deframer.feed(data)
+        return self._early.pop(0)
+
+    def hear(self) -> list[Word] | None:
+        """Return the words that have arrived; None at the end.  Waits when there are none."""
+        early, self._early = self._early, []
+        if early:
+            return early
+        data = self._read()
+        try:
+            return self._deframer.feed(data) if data else None
+        except MessageError:
+            return None
+
+    def fileno(self) -> int:
+        """Return the descriptor, for an event loop."""
+        return self._socket.fileno()
+
+    def _read(self) -> bytes:
+        try:
+            return self._socket.recv(1 << 20)
+        except OSError:
+            return b""
+
+    def close(self) -> None:
+        """Close it; twice is fine."""
+        self._socket.close()
+
+
+@final
+class LifelineHandler(logging.Handler):
+    """Sends log records to the supervisor, which knows the actor they come from."""
+
+    def __init__(self, lifeline: Lifeline) -> None:
+        super().__init__()
+        self._lifeline = lifeline
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Send one record as text; a traceback goes with it."""
+        try:
+            text = self.format(record)
+        except Exception as error:  # noqa: BLE001 - a log call with wrong arguments must not kill
+            text = f"{record.msg!r} (this log record cannot be formatted: {error})"
+        self._lifeline.say(Logged(record.name, record.levelno, text, record.created))

@@ -1,0 +1,50 @@
+"""What waits for an actor: messages in the order they came, and its own timers.  A decider.
+
+The bound is kept by the senders: each knows how many unfinished messages it may have here (its
+credit), so nothing is refused at this end.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, NamedTuple, final
+
+from actors.peer import Delivery
+
+
+class Timer(NamedTuple):
+    """A message the actor sent itself with `tell_after` or `tell_every`."""
+
+    message: Any
+
+
+@final
+class Mailbox:
+    """Messages waiting for the handlers, first come first served."""
+
+    def __init__(self) -> None:
+        self._items: deque[Delivery | Timer] = deque()
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def put(self, item: Delivery | Timer) -> None:
+        """Append a message."""
+        self._items.append(item)
+
+    def take(self) -> Delivery | Timer | None:
+        """Remove and return the next message; None when there is none."""
+        return self._items.popleft() if self._items else None
+
+    def withdraw(self, sender: str, incarnation: int, correlation: int) -> Delivery | None:
+        """Remove a request its sender has given up, if it is still waiting."""
+        for item in self._items:
+            if (
+                isinstance(item, Delivery)
+                and item.envelope.correlation == correlation
+                and item.link.name == sender
+                and item.incarnation == incarnation
+            ):
+                self._items.remove(item)
+                return item
+        return None

@@ -1,0 +1,34 @@
+"""Messages the system itself sends to actors and programs."""
+
+from __future__ import annotations
+
+from actors.message import message
+
+
+@message(tag="understudy:Terminated")
+class Terminated:
+    """An incarnation that was watched has ended.  Exactly one per incarnation, in order."""
+
+    name: str
+    incarnation: int
+    """0 when the name did not exist."""
+    reason: str
+    exit_code: int | None = None
+    signal: int | None = None
+    peak_memory: int | None = None
+    """Bytes of resident memory at the most, where the system tells."""
+    restarting: bool = False
+    """Whether another incarnation follows."""
+
+
+@message(tag="understudy:DeadLetter")
+class DeadLetter:
+    """A message that was told and that nobody will handle, or nobody knows whether it was."""
+
+    target: str
+    sender: str
+    message: str
+    """Tag of its class."""
+    text: str
+    """The message as text, shortened."""
+    reason: str

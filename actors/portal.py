@@ -1,0 +1,400 @@
+"""The way from a handle to the network: what `tell`, `ask` and `stream` do, from any thread.
+
+    ref.ask(msg) ─► portal   find the link, wait for room, encode in the caller's frame,
+                             put a letter into the outbox
+                 ─► driver   make the connection's thread send it
+
+The deciders are shared by all threads of the process, under one short lock.  How to wait is the
+driver's business: a client's thread sleeps, a `def` handler pumps its connection in place, and
+asyncio code never waits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import threading
+import time
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import Any, Final, Protocol, TypeVar, final
+
+import attrs
+import msgspec
+
+from actors.attachments import Incoming, Memory, Outgoing
+from actors.calls import Call
+from actors.codec import Codec, ValueCodec, codec_for, value_codec
+from actors.control import SUPERVISOR, Standing
+from actors.envelope import Envelope, Kind
+from actors.errors import ActorError, ConnectionLost, MailboxFull, NoSuchActor
+from actors.link import Letter
+from actors.message import (
+    MessageKind,
+    Request,
+    StreamRequest,
+    answer_type,
+    class_of,
+    is_message,
+    message_kind,
+    redelivers,
+)
+from actors.notices import DeadLetter
+from actors.peer import Link, Loss, Peer
+from actors.ref import ActorRef
+from actors.reply import Pending, Reply, wait_in_loop
+from actors.stream import Stream
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+ROOM_TIMEOUT: Final = 5.0
+"""Seconds that plain code waits at a full mailbox."""
+
+RESOLVE_TIMEOUT: Final = 5.0
+"""Seconds the broker has to say how a name stands."""
+
+_TEXT_LIMIT: Final = 200
+
+
+@final
+@attrs.frozen
+class Handling:
+    """The message being handled, as far as what is sent meanwhile depends on it."""
+
+    sender: str
+    deadline: float
+    """Seconds on our clock; infinity for none."""
+    chain: tuple[str, ...]
+    attempt: int
+
+
+HANDLING: ContextVar[Handling | None] = ContextVar("understudy_handling", default=None)
+"""Set while a handler runs; asyncio tasks a handler starts inherit it."""
+
+
+class Driver(Protocol):
+    """How this process waits and sends."""
+
+    def wake(self) -> None:
+        """Send soon what is in the outboxes.  For any thread."""
+        ...
+
+    def block(self, pending: Pending, timeout: float | None) -> None:
+        """Wait in plain code until `pending` is done; raises in an async handler."""
+        ...
+
+    def block_briefly(self, pending: Pending, timeout: float) -> None:
+        """Wait for the broker's word, also in asyncio code: it takes well under a millisecond."""
+        ...
+
+    @property
+    def may_block(self) -> bool:
+        """Whether the calling code is plain code, which may wait for room."""
+        ...
+
+
+@final
+class Until:
+    """A condition on the deciders' state, looked at whenever that may have changed."""
+
+    def __init__(self, portal: Portal, holds: Callable[[], bool]) -> None:
+        self._portal = portal
+        self.done = holds
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Call `wake` once the condition holds."""
+        with self._portal.lock:
+            if not self.done():
+                self._portal.conditions.append((self.done, wake))
+                return
+        wake()
+
+
+@final
+class Portal:
+    """What refs, replies and streams of one party use."""
+
+    def __init__(self, peer: Peer, memory: Memory, *, ask_timeout: float) -> None:
+        self.peer = peer
+        self.memory = memory
+        self.ask_timeout = ask_timeout
+        self.lock = threading.RLock()
+        """Guards the peer; held for microseconds."""
+        self.driver: Driver
+        self.lost: ConnectionLost | None = None
+        """Why nothing can be sent any more."""
+        self.conditions: list[tuple[Callable[[], bool], Callable[[], None]]] = []
+        self.undelivered = 0
+        """Tells to the supervisor itself that were lost."""
+
+    # --- what refs use (`ref.Outlet`)
+
+    def ref(self, name: str) -> ActorRef:
+        """Return a handle to a name; never fails."""
+        return ActorRef(name, self)
+
+    def tell(self, name: str, msg: object) -> None:
+        """Put a message into the outbox of `name`."""
+        codec = _codec_of(msg, "tell")
+        link = self._open(name, codec)
+        letter = self._letter(Kind.TELL, codec, msg, link)
+        with self.lock:
+            self.peer.post(link, letter)
+        self.driver.wake()
+
+    def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:
+        """Put a request into the outbox of `name`; return where its answer will be."""
+        codec = _codec_of(msg, "ask")
+        _expect(msg, MessageKind.ASK)
+        answer = answer_codec(type(msg))
+        reply: Reply[R] = Reply(self, lambda payload, frames: self.decode(answer, payload, frames))
+        call = Call(reply, target=name, message=type(msg).__name__, deadline=self._deadline(timeout))
+        reply.attach(call)
+        self._call(Kind.ASK, codec, msg, call)
+        return reply
+
+    def stream(self, name: str, msg: StreamRequest[T]) -> Stream[T]:
+        """Put a stream request into the outbox of `name`; return where its items will be."""
+        codec = _codec_of(msg, "stream")
+        _expect(msg, MessageKind.STREAM)
+        answer = answer_codec(type(msg))
+        stream: Stream[T] = Stream(self, lambda payload, frames: self.decode(answer, payload, frames))
+        call = Call(stream, target=name, message=type(msg).__name__, deadline=math.inf)
+        stream.attach(call)
+        self._call(Kind.STREAM, codec, msg, call)
+        return stream
+
+    def wait_ready(self, name: str, timeout: float | None) -> None:
+        """Wait until an incarnation of `name` takes messages."""
+        link = self._resolve(name, "wait_ready")
+        up = Until(self, lambda: link.standing is not Standing.DOWN or self.lost is not None)
+        self.driver.block(up, timeout)
+        self._check()
+        if link.standing is Standing.DOWN:
+            raise TimeoutError(f"{name} is not ready after {timeout} s: {link.reason or 'it is starting'}")
+        if link.standing is not Standing.UP:
+            raise NoSuchActor(target=name, message="wait_ready")
+
+    async def room(self, name: str) -> None:
+        """Wait until the outbox of `name` takes another message."""
+        link = self._resolve(name, "room")
+        free = Until(self, lambda: not link.out.full or self.lost is not None)
+        while not free.done():
+            await wait_in_loop(free)
+        self._check()
+
+    # --- what replies and streams use (`reply.Door`)
+
+    def block(self, pending: Pending, timeout: float | None) -> None:
+        """Wait in plain code."""
+        if not pending.done():
+            self.driver.block(pending, timeout)
+
+    def cancel(self, call: Call) -> None:
+        """Give up a call."""
+        with self.lock:
+            self.peer.cancel(call)
+        self.driver.wake()
+
+    def grant(self, call: Call, read: int) -> None:
+        """Tell a stream's writer how much was read."""
+        payload = msgspec.msgpack.encode(read)
+        with self.lock:
+            link = self.peer.links.get(call.target)
+            if link is None:
+                return
+            self.peer.post(link, Letter(Envelope(Kind.GRANT, 0, call.correlation, "", payload)))
+        self.driver.wake()
+
+    # --- what the runtime and the client's thread use
+
+    def decode(self, codec: Codec | ValueCodec, payload: bytes, frames: list[bytes]) -> Any:
+        """Return the value in a payload; raises `MessageError`."""
+        return codec.decode(payload, Incoming(frames, self.memory, self))
+
+    def encode(self, codec: Codec | ValueCodec, value: Any, link: Link) -> tuple[bytes, Outgoing]:
+        """Return a value as a payload with its arrays, for the other end of `link`."""
+        near = bool(self.peer.host) and link.host == self.peer.host
+        carrier = Outgoing(self.memory if near else None)
+        try:
+            return codec.encode(value, carrier), carrier
+        except BaseException:
+            self.memory.free(tuple(carrier.blocks))
+            raise
+
+    def after_pump(self) -> None:
+        """Do what the deciders left to do: free memory, report losses, wake who waits.
+
+        Called with the lock held, whenever the connection was pumped.
+        """
+        peer = self.peer
+        while peer.settled:
+            blocks = peer.settled.popleft().blocks
+            if blocks:
+                self.memory.free(blocks)
+        while peer.losses:
+            self._report(peer.losses.popleft())
+        if self.conditions:
+            due = [item for item in self.conditions if self.lost or item[0]()]
+            for item in due:
+                self.conditions.remove(item)
+                item[1]()
+
+    def lose(self, reason: str) -> None:
+        """The connection is over for good: every open call ends, every new one is refused."""
+        with self.lock:
+            if self.lost is not None:
+                return
+            self.lost = ConnectionLost(reason=reason)
+            for call in self.peer.calls.all():
+                self.peer.calls.close(call.correlation)
+                call.sink.fail(ConnectionLost(reason=reason))
+            self.after_pump()
+
+    # --- inside
+
+    def _call(self, kind: Kind, codec: Codec, msg: object, call: Call) -> None:
+        link = self._open(call.target, codec)
+        letter = self._letter(kind, codec, msg, link, deadline=call.deadline)
+        with self.lock:
+            self.peer.call(link, letter, call)
+        self.driver.wake()
+
+    def _letter(
+        self, kind: Kind, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
+    ) -> Letter:
+        payload, carrier = self.encode(codec, msg, link)
+        handling = HANDLING.get()
+        chain = handling.chain if handling is not None and kind is Kind.ASK else ()
+        envelope = Envelope(
+            kind,
+            0,
+            0,
+            codec.tag,
+            payload,
+            len(carrier.frames),
+            0.0 if deadline == math.inf else deadline,
+            chain,
+        )
+        return Letter(
+            envelope,
+            tuple(carrier.frames),
+            blocks=tuple(carrier.blocks),
+            redeliver=redelivers(type(msg)),
+        )
+
+    def _deadline(self, timeout: float | None) -> float:
+        if timeout == math.inf:
+            return math.inf
+        now = time.monotonic()
+        handling = HANDLING.get()
+        inherited = handling.deadline if handling is not None else math.inf
+        if timeout is None:
+            return inherited if inherited < math.inf else now + self.ask_timeout
+        return min(now + timeout, inherited)
+
+    def _open(self, name: str, codec: Codec) -> Link:
+        """Return the link to `name` once a message may be put into it."""
+        link = self.peer.links.get(name)
+        if link is None or link.standing is None or self.lost is not None:
+            link = self._resolve(name, codec.cls.__name__)
+        if link.out.full:
+            self._wait_for_room(link, codec.cls.__name__)
+        return link
+
+    def _resolve(self, name: str, message: str) -> Link:
+        self._check()
+        with self.lock:
+            link = self.peer.link(name)
+        if link.standing is None:
+            self.driver.wake()
+            said = Until(self, lambda: link.standing is not None or self.lost is not None)
+            self.driver.block_briefly(said, RESOLVE_TIMEOUT)
+            self._check()
+            if link.standing is None:
+                raise ConnectionLost(reason=f"the broker has not answered for {RESOLVE_TIMEOUT:g} s")
+        if link.standing in (Standing.UNKNOWN, Standing.GONE):
+            raise NoSuchActor(target=name, message=message)
+        return link
+
+    def _wait_for_room(self, link: Link, message: str) -> None:
+        if self.driver.may_block:
+            self.driver.block(
+                Until(self, lambda: not link.out.full or self.lost is not None), ROOM_TIMEOUT
+            )
+            self._check()
+        if link.out.full:
+            raise MailboxFull(target=link.name, message=message, limit=link.out.credit)
+
+    def _check(self) -> None:
+        if self.lost is not None:
+            raise ConnectionLost(reason=self.lost.reason)
+
+    def _report(self, loss: Loss) -> None:
+        if loss.target == SUPERVISOR or loss.envelope.tag == _DEAD_LETTER.tag:
+            self.undelivered += 1
+            return
+        letter = DeadLetter(
+            target=loss.target,
+            sender=self.peer.name,
+            message=loss.envelope.tag,
+            text=self._text(loss.envelope),
+            reason=loss.reason,
+        )
+        self.dead_letter(letter)
+
+    def dead_letter(self, letter: DeadLetter) -> None:
+        """Tell the supervisor of a message that nobody will handle."""
+        payload = _DEAD_LETTER.encode(letter, Outgoing(None))
+        with self.lock:
+            envelope = Envelope(Kind.TELL, 0, 0, _DEAD_LETTER.tag, payload)
+            self.peer.post(self.peer.link(SUPERVISOR), Letter(envelope))
+
+    def _text(self, envelope: Envelope) -> str:
+        if envelope.frames:
+            return f"{envelope.tag} with {envelope.frames} arrays"
+        try:
+            msg = self.decode(codec_for(class_of(envelope.tag)), envelope.payload, [])
+        except ActorError:
+            return f"{envelope.tag}, {len(envelope.payload)} bytes"
+        text = repr(msg)
+        return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 3] + "..."
+
+
+_DEAD_LETTER: Final = codec_for(DeadLetter)
+
+
+@lru_cache(maxsize=None)
+def answer_codec(cls: type) -> ValueCodec:
+    """Return the codec of the answers, or items, that a request class expects."""
+    return value_codec(answer_type(cls))
+
+
+def _codec_of(msg: object, verb: str) -> Codec:
+    cls = type(msg)
+    if not is_message(cls):
+        raise TypeError(
+            f"{verb} takes a message, not {msg!r:.80} ({cls.__qualname__}). "
+            "Make its class with @message and send an instance."
+        )
+    return codec_for(cls)
+
+
+def _expect(msg: object, kind: MessageKind) -> None:
+    found = message_kind(type(msg))
+    if found is not kind:
+        verb = {MessageKind.TELL: "tell", MessageKind.ASK: "ask", MessageKind.STREAM: "stream"}[found]
+        raise TypeError(
+            f"{type(msg).__name__} cannot be used with {kind.value}: use ref.{verb}(...). "
+            "Request[R] is for ask, StreamRequest[T] for stream, a plain message for tell."
+        )
+
+
+def in_event_loop() -> bool:
+    """Whether the calling code runs inside an asyncio task."""
+    try:
+        return asyncio.current_task() is not None
+    except RuntimeError:
+        return False

@@ -1,0 +1,301 @@
+"""What an actor process runs: the one place where its parts are built and joined.
+
+    boot ─► import the class ─► connect ─► on_start ─► restore ─► Started
+         ─► messages, until Stop, a failure, or the end of the lifeline
+         ─► snapshot ─► on_stop ─► Stopped ─► what is ready to go out leaves ─► exit code
+
+The same code runs in a thread of the user's process (`start(inproc=True)`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final, final
+
+import zmq
+
+from actors import classes
+from actors.actor import Actor
+from actors.arrays.segment import host_key
+from actors.attachments import Memory
+from actors.codec import codec_for
+from actors.connection import Connection
+from actors.context import Context
+from actors.control import Boot, Die, Failed, Saved, Started, Stop, Stopped, Word
+from actors.errors import MessageError
+from actors.failure import trace_of
+from actors.lifeline import Lifeline, LifelineHandler
+from actors.log import logger
+from actors.message import class_of
+from actors.peer import Peer
+from actors.portal import Portal
+from actors.pump import LoopPump
+from actors.recorder import Recorder, open_page
+from actors.runtime import Runtime
+from actors.spawning import decode_fields, pack_state, unpack_state
+from actors.wire.carrier import FrameCarrier
+
+LINGER: Final = 1.0
+"""Seconds that what is ready to go out has to leave at a good end."""
+
+ORPHANED: Final = 75
+"""Exit code of a child whose supervisor is gone."""
+
+
+def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
+    """Be the actor that the first word on the lifeline describes; return the exit code."""
+    words = Lifeline(lifeline)
+    boot = words.first()
+    if not isinstance(boot, Boot):
+        return ORPHANED
+    own_process = threading.current_thread() is threading.main_thread()
+    handler = LifelineHandler(words) if own_process else None
+    if handler is not None:
+        logging.getLogger().addHandler(handler)
+        logging.getLogger().setLevel(logging.INFO)
+    try:
+        cls = classes.load(boot.actor)
+    except BaseException as error:  # noqa: BLE001 - importing runs user code
+        words.say(Failed(f"{type(error).__name__}: {error}", trace_of(error), starting=True))
+        return 1
+    with asyncio.Runner() as runner:
+        life = Life(words, boot, own_process=own_process)
+        return runner.run(life.live(cls, open_page(fds["recorder"])))
+
+
+@final
+class Life:
+    """One incarnation, from its connection to its end."""
+
+    def __init__(self, lifeline: Lifeline, boot: Boot, *, own_process: bool) -> None:
+        self._lifeline = lifeline
+        self._boot = boot
+        self._own_process = own_process
+        self._stop: Stop | None = None
+        self._stopping = False
+        self._code: asyncio.Future[int]
+        self._actor: Actor
+        self._runtime: Runtime
+        self._pump: LoopPump
+        self._snapshots = False
+        self._saved_at = 0.0
+        self._saved_count = 0
+
+    async def live(self, cls: type[Actor], page: Any) -> int:
+        """Run to the end; return the exit code."""
+        loop = asyncio.get_running_loop()
+        self._code = loop.create_future()
+        boot = self._boot
+        self._recorder = Recorder(page)
+        memory = Memory()
+        peer = Peer(boot.name, boot.incarnation, host=host_key(), mailbox=boot.mailbox)
+        portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)
+        self._portal = portal
+        context: zmq.Context[zmq.Socket[bytes]] = (
+            zmq.Context() if self._own_process else zmq.Context.instance()
+        )
+        connection = Connection(context, boot.endpoint, boot.routing_id)
+        self._pump = LoopPump(portal, connection, handle=self._turn, alive=self._recorder.alive)
+        loop.add_reader(self._lifeline.fileno(), self._hear)
+        try:
+            await self._begin(cls)
+            code = await self._code
+        finally:
+            loop.remove_reader(self._lifeline.fileno())
+            self._pump.close(LINGER)
+            memory.close()
+            if self._own_process:
+                context.term()
+        return code
+
+    async def _begin(self, cls: type[Actor]) -> None:
+        boot, portal = self._boot, self._portal
+        try:
+            fields = decode_fields(cls, boot.fields, lambda address: portal.ref(address.name))
+            actor = self._actor = cls(**fields)
+            self._runtime = Runtime(actor, portal, self._recorder, self)
+            self._runtime.pump = self._pump
+            actor.context = Context(portal, self)
+            self._snapshots = type(actor).snapshot is not Actor.snapshot
+            await self._call(actor.on_start)
+            if boot.snapshot_tag:
+                await self._call(actor.restore, self._read_state(boot.snapshot_tag, boot.snapshot))
+        except Exception as error:  # noqa: BLE001 - user code may raise anything
+            text = f"{type(error).__name__}: {error}"
+            self._lifeline.say(Failed(text, trace_of(error), starting=True))
+            self._finish(1)
+            return
+        except SystemExit as error:
+            self._lifeline.say(Failed(f"SystemExit({error.code}) in on_start", "", starting=True))
+            self._finish(1)
+            return
+        self._recorder.ready()
+        self._lifeline.say(Started())
+        self._runtime.open = True
+        self._pump.again()
+
+    # --- while it lives --------------------------------------------------------------------------
+
+    def _turn(self) -> None:
+        if self._code.done() or not hasattr(self, "_runtime"):
+            return
+        self._runtime.turn()
+        if self._snapshots and not self._runtime.busy:
+            self._snapshot_if_due()
+        if self._stop is not None:
+            self._stop_when_idle(self._stop)
+
+    def _hear(self) -> None:
+        words = self._lifeline.hear()
+        if words is None:
+            self._orphaned()
+            return
+        for word in words:
+            if isinstance(word, Stop):
+                self._stop = word
+                self._pump.again()
+            elif isinstance(word, Die):
+                self._finish(-signal.SIGKILL)
+
+    def _orphaned(self) -> None:
+        """The supervisor is gone: so are we, and every process we have started."""
+        if self._own_process:
+            if os.getpgid(0) == os.getpid():
+                os.killpg(0, signal.SIGKILL)
+            os._exit(ORPHANED)
+        self._finish(ORPHANED)
+
+    def _stop_when_idle(self, stop: Stop) -> None:
+        runtime = self._runtime
+        waiting = len(runtime.mailbox) + len(self._portal.peer.deliveries)
+        if self._stopping or runtime.busy or (stop.drain and waiting and runtime.open):
+            return
+        self._stopping = True
+        runtime.stop()
+        # The end may run `async` hooks, so it is a task of its own.
+        self._ending = asyncio.get_running_loop().create_task(self._end_well(stop, waiting))
+
+    async def _end_well(self, stop: Stop, waiting: int) -> None:
+        try:
+            if self._snapshots and self._runtime.handled > self._saved_count:
+                self._snapshot()
+            await self._call(self._actor.on_stop, stop.reason)
+        except Exception as error:  # noqa: BLE001 - user code may raise anything
+            logger.exception("on_stop of %s raised", self._boot.name)
+            self._lifeline.say(Failed(f"on_stop: {error}", trace_of(error), starting=False))
+        self._pump.flush()
+        self._lifeline.say(Stopped(0 if stop.drain else waiting))
+        self._finish(0)
+
+    # --- `runtime.Owner`
+
+    def say(self, word: Word) -> None:
+        """Tell the supervisor something."""
+        self._lifeline.say(word)
+
+    def end(self, code: int, reason: str) -> None:
+        """A handler has raised: clean up and go."""
+        if self._stopping:
+            return
+        self._stopping = True
+        self._ending = asyncio.get_running_loop().create_task(self._end_badly(code, reason))
+
+    async def _end_badly(self, code: int, reason: str) -> None:
+        try:
+            await self._call(self._actor.on_stop, reason)
+        except Exception:  # noqa: BLE001 - user code may raise anything
+            logger.exception("on_stop of %s raised", self._boot.name)
+        self._finish(code)
+
+    def _finish(self, code: int) -> None:
+        if not self._code.done():
+            self._code.set_result(code)
+
+    # --- `context.Keeper`
+
+    def tell_self(self, msg: Any) -> None:
+        """Put a message into the actor's own mailbox."""
+        self._runtime.tell_self(msg)
+
+    def save(self, state: Any) -> None:
+        """Give state to the supervisor for the next incarnation."""
+        codec = codec_for(type(state))
+        if not codec.tag:
+            raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
+        carrier = FrameCarrier()
+        payload = codec.encode(state, carrier)
+        self._lifeline.say(Saved(codec.tag, pack_state(payload, carrier.frames)))
+
+    def progress(self) -> None:
+        """The handler in progress is alive."""
+        self._recorder.progress(time.monotonic())
+
+    # --- snapshots
+
+    def _snapshot_if_due(self) -> None:
+        now = time.monotonic()
+        if self._runtime.handled == self._saved_count:
+            return
+        due = self._saved_at + self._actor.snapshot_seconds
+        if now >= due:
+            self._snapshot()
+        else:
+            asyncio.get_running_loop().call_later(due - now, self._pump.again)
+
+    def _snapshot(self) -> None:
+        self._saved_count = self._runtime.handled
+        self._saved_at = time.monotonic()
+        try:
+            state = self._actor.snapshot()
+            if state is not None:
+                self.save(state)
+        except Exception:  # noqa: BLE001 - user code may raise anything
+            logger.exception("snapshot of %s raised; the previous one is kept", self._boot.name)
+
+    def _read_state(self, tag: str, data: bytes) -> Any:
+        payload, frames = unpack_state(data)
+        carrier = FrameCarrier(frames, bind=lambda address: self._portal.ref(address.name))
+        try:
+            return codec_for(class_of(tag)).decode(payload, carrier)
+        except MessageError as error:
+            raise RuntimeError(f"the state of the former incarnation cannot be read: {error}") from error
+
+    async def _call(self, hook: Callable[..., Any], *args: Any) -> None:
+        """Call a hook: `def` ones as plain code, so that `.result()` works in them."""
+        loop = asyncio.get_running_loop()
+        returned: asyncio.Future[Any] = loop.create_future()
+
+        def call() -> None:
+            try:
+                value = hook(*args)
+            except BaseException as error:  # noqa: BLE001 - goes to whoever awaits
+                if isinstance(error, StopIteration):
+                    error = RuntimeError("the hook raised StopIteration")
+                returned.set_exception(error)
+            else:
+                returned.set_result(value)
+
+        loop.call_soon(call)
+        value = await returned
+        if inspect.isawaitable(value):
+            await value
+
+
+def script_guard() -> None:
+    """Refuse to start a system while a child process imports the user's script."""
+    path = classes.importing_script()
+    if path:
+        raise RuntimeError(
+            f"supervisor.start() was reached while an actor process imported {path}. "
+            'Put it under `if __name__ == "__main__":`, so that importing the script starts nothing.'
+        )
+
+

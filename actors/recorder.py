@@ -1,0 +1,334 @@
+"""The flight recorder: what one incarnation was doing, on a page that survives its kill -9.
+
+The supervisor holds the page and reads it at any time; the incarnation writes it, around every
+handler.  64 KiB, native byte order, all zero at birth:
+
+         0  header       16 words of 8 bytes, see `_MAGIC` ... `_LATE_END`
+       256  in progress  64 x  seq u64 | rid 16s | since f64 | tag 32s             = 64 bytes each
+      8192  late         256 x seq u64 | rid 16s | unused u64                      = 32 bytes each
+     16384  links        1024 x used u64 | handled u64 | rid 16s                   = 32 bytes each
+     49152  unused
+
+A process can be killed between any two stores, so the first word of every record is its *commit*:
+the rest is written while it is 0, then one aligned store of eight bytes (which is never seen half
+done) makes the record true.  The life of a message:
+
+    begin    body, then seq          not started ──► in progress
+    finish   handled mark (or late)  in progress ──► finished, though its record is still there
+             then seq := 0           finished; the reader lets "finished" win over "in progress"
+
+`handled` is cumulative: every message of the link up to it is finished.  A message that finishes
+while an earlier one of its link has not (concurrent handlers) goes to `late` until the mark
+passes it.
+
+One thread writes: the loop of the incarnation.  `struct.pack_into` clears its target before it
+writes, so it is used for bodies only, never for a word that is already true.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import struct
+import tempfile
+from enum import IntEnum
+from typing import Final, TypeAlias, final
+
+from actors.arrays.segment import HAS_MEMFD, allocate, create_memory
+
+PAGE_SIZE: Final = 1 << 16
+LINKS: Final = 1024
+IN_PROGRESS: Final = 64
+LATE: Final = 256
+TAG_BYTES: Final = 32
+RID_BYTES: Final = 16
+
+Buffer: TypeAlias = bytearray | mmap.mmap | memoryview
+
+WORD: Final = 8
+MARK: Final = int.from_bytes(b"undrstd\x01", "little")  # ends in the version of the layout
+
+# Words of the header.
+_MAGIC: Final = 0
+_STATE: Final = 1  # of `State`; BUSY is never stored, it follows from the records in progress
+_ALIVE_AT: Final = 2  # f64
+_PROGRESS_AT: Final = 3  # f64
+_HANDLED: Final = 4
+_FAILED: Final = 5
+_MAILBOX: Final = 6
+_PEAK: Final = 7
+_LINKS_END: Final = 8  # links at this index and above were never used, so nobody looks
+_LATE_END: Final = 9  # the same for late records
+
+# Where the records begin, and their sizes, in words.
+PROGRESS_AREA: Final = 256 // WORD
+_PROGRESS_STEP: Final = 8
+LATE_AREA: Final = 8192 // WORD
+_LATE_STEP: Final = 4
+LINK_AREA: Final = 16384 // WORD
+_LINK_STEP: Final = 4
+
+_PROGRESS_BYTES: Final = _PROGRESS_STEP * WORD
+_FIRST_BODY: Final = (PROGRESS_AREA + 1) * WORD
+_pack_body: Final = struct.Struct("=16sd32s").pack_into
+
+
+class State(IntEnum):
+    """What an incarnation is doing."""
+
+    STARTING = 0
+    IDLE = 1
+    BUSY = 2
+    STOPPING = 3
+
+
+@final
+class Recorder:
+    """The writer's side.  Only the loop's thread of one incarnation may use it."""
+
+    # begin and finish run around every message: together well under a microsecond.  Hence words
+    # through a cast memoryview (one store, 30 ns), one pack_into for a body, and no calls between.
+
+    def __init__(self, buffer: Buffer) -> None:
+        """Open a fresh page; its state becomes STARTING.
+
+        Raises:
+            ValueError: the page is too small, or another incarnation has written it.
+        """
+        self._page = memoryview(buffer).cast("B")
+        if len(self._page) < PAGE_SIZE:
+            size = len(self._page)
+            self.close()
+            raise ValueError(f"a recorder needs {PAGE_SIZE} bytes, not {size}")
+        self._words = self._page[:PAGE_SIZE].cast("Q")
+        self._times = self._page[:PAGE_SIZE].cast("d")
+        # Columns of the areas: the commits of what is in progress, and the links' handled marks.
+        self._commits = self._words[PROGRESS_AREA:LATE_AREA:_PROGRESS_STEP]
+        self._marks = self._words[LINK_AREA + 1 :: _LINK_STEP]
+        if self._words[_MAGIC]:
+            self.close()
+            raise ValueError("this page was written before; every incarnation needs a fresh one")
+        self._rids: dict[int, bytes] = {}  # link slot -> routing id
+        self._slots = list(range(LINKS - 1, -1, -1))  # free link slots, lowest last
+        self._parting: dict[bytes, int] = {}  # unlinked while one of its messages is in progress
+        self._idle = list(range(IN_PROGRESS - 1, -1, -1))  # free records, lowest last
+        self._busy: dict[int, int] = {}  # record in progress -> link slot
+        self._late: dict[int, dict[int, int]] = {}  # link slot -> {seq: late record}
+        self._late_idle = list(range(LATE - 1, -1, -1))
+        self._cramped = False  # too few late records are left for what may be in progress
+        self._tags: dict[str, bytes] = {}
+        self._peak = 0
+        self._words[_MAGIC] = MARK
+
+    @staticmethod
+    def blank() -> bytearray:
+        """Return a page in ordinary memory: for an actor that is a thread, and for tests."""
+        return bytearray(PAGE_SIZE)
+
+    # State and gauges.
+
+    def ready(self) -> None:
+        """`on_start` has succeeded: messages are taken from now on."""
+        self._words[_STATE] = State.IDLE
+
+    def stopping(self) -> None:
+        """No new message is taken from now on; the present one may still finish."""
+        self._words[_STATE] = State.STOPPING
+
+    def alive(self, now: float) -> None:
+        """The loop turns.  After a long handler say so before `finish`, or it looks hung idle."""
+        self._times[_ALIVE_AT] = now
+
+    def progress(self, now: float) -> None:
+        """The handler in progress gives a sign of life: `busy_since` becomes `now`."""
+        self._times[_PROGRESS_AT] = now
+
+    def mailbox(self, length: int) -> None:
+        """Messages waiting now; the peak is kept."""
+        self._words[_MAILBOX] = length
+        if length > self._peak:
+            self._words[_PEAK] = self._peak = length
+
+    def failed(self) -> None:
+        """Count a handler that raised (besides `finish`)."""
+        self._words[_FAILED] += 1
+
+    # Links.
+
+    def link(self, rid: bytes, handled: int = 0) -> int:
+        """Begin to record the messages of a sender; return its slot.
+
+        Args:
+            rid: The sender's routing id, 16 bytes.
+            handled: Messages up to this one count as finished already.
+
+        Raises:
+            LookupError: all slots are taken; refuse the sender.
+            ValueError: `rid` is not 16 bytes, or is linked.
+        """
+        if len(rid) != RID_BYTES or rid in self._rids.values():
+            raise ValueError(
+                f"routing id {rid.hex()} is not {RID_BYTES} bytes or is linked already"
+            )
+        slot = self._parting.pop(rid, -1)
+        if slot < 0:
+            if not self._slots:
+                raise LookupError(f"all {LINKS} links are taken; refuse this sender")
+            slot = self._slots.pop()
+        word = LINK_AREA + slot * _LINK_STEP
+        self._marks[slot] = handled
+        self._page[(word + 2) * WORD : (word + 4) * WORD] = rid
+        if slot >= self._words[_LINKS_END]:
+            self._words[_LINKS_END] = slot + 1
+        self._words[word] = 1
+        self._rids[slot] = bytes(rid)
+        return slot
+
+    def unlink(self, slot: int) -> None:
+        """Forget a sender; its slot is used again once none of its messages is in progress.
+
+        Raises:
+            LookupError: `slot` is not linked.
+        """
+        rid = self._rids.pop(slot)
+        self._words[LINK_AREA + slot * _LINK_STEP] = 0
+        for record in self._late.pop(slot, {}).values():
+            self._drop_late(record)
+        if slot in self._busy.values():
+            # Given to another sender now, the late `finish` would speak of that one's messages.
+            self._parting[rid] = slot
+        else:
+            self._slots.append(slot)
+
+    # Messages.
+
+    @property
+    def room(self) -> bool:
+        """Whether `begin` would succeed; if not, wait until an earlier message has finished."""
+        return bool(self._idle) and not self._cramped
+
+    def begin(self, slot: int, seq: int, tag: str, now: float) -> int:
+        """Record that a handler starts; return the record's index for `finish`.
+
+        An incarnation that handles one at a time always gets index 0.
+
+        Args:
+            slot: The sender's slot, from `link`.
+            seq: The message's number, from 1.
+            tag: Of the message's class; of a long one the last 32 bytes are kept.
+            now: Monotonic seconds.
+
+        Raises:
+            LookupError: `slot` is not linked, 64 messages are in progress, or too many have
+                finished before an earlier one of their link (see `room`).
+        """
+        rid = self._rids[slot]
+        if self._cramped or not self._idle:
+            raise LookupError("no record is free; ask `room` before a concurrent handler starts")
+        index = self._idle[-1]
+        text = self._tags.get(tag) or self._shorten(tag)
+        _pack_body(self._page, _FIRST_BODY + index * _PROGRESS_BYTES, rid, now, text)
+        self._commits[index] = seq
+        self._busy[index] = slot
+        self._idle.pop()
+        return index
+
+    def finish(self, index: int, slot: int, seq: int, handled: int) -> None:
+        """Record that a handler has ended, well or badly.
+
+        Args:
+            index: What `begin` returned.
+            slot: The sender's slot.
+            seq: The message's number.
+            handled: Every message of this link up to this number is finished now; less than
+                `seq` when an earlier one is still in progress.
+
+        Raises:
+            LookupError: nothing is in progress at `index`.
+        """
+        del self._busy[index]
+        if seq > handled or self._late or self._parting:
+            self._finish_late(slot, seq, handled)
+        else:
+            self._marks[slot] = handled
+        self._commits[index] = 0
+        self._idle.append(index)
+        self._words[_HANDLED] += 1
+
+    def close(self) -> None:
+        """Let go of the page, which stays as it is; twice is fine."""
+        for name in ("_marks", "_commits", "_times", "_words", "_page"):
+            view = self.__dict__.get(name)
+            if view is not None:
+                view.release()
+
+    def _finish_late(self, slot: int, seq: int, handled: int) -> None:
+        """Do what is rare: out of order, or the sender was unlinked meanwhile."""
+        rid = self._rids.get(slot)
+        if rid is None:
+            if slot not in self._busy.values():
+                self._parting = {rid: one for rid, one in self._parting.items() if one != slot}
+                self._slots.append(slot)
+            return
+        late = self._late.setdefault(slot, {})
+        if seq > handled:
+            late[seq] = self._keep_late(rid, seq)
+        self._marks[slot] = handled
+        for passed in [one for one in late if one <= handled]:
+            self._drop_late(late.pop(passed))
+        if not late:
+            del self._late[slot]
+
+    def _keep_late(self, rid: bytes, seq: int) -> int:
+        record = self._late_idle.pop()
+        # All that is in progress may become late, so as many records are kept for it.
+        self._cramped = len(self._late_idle) < IN_PROGRESS
+        word = LATE_AREA + record * _LATE_STEP
+        self._page[(word + 1) * WORD : (word + 3) * WORD] = rid
+        if record >= self._words[_LATE_END]:
+            self._words[_LATE_END] = record + 1
+        self._words[word] = seq
+        return record
+
+    def _drop_late(self, record: int) -> None:
+        self._words[LATE_AREA + record * _LATE_STEP] = 0
+        self._late_idle.append(record)
+        self._cramped = len(self._late_idle) < IN_PROGRESS
+
+    def _shorten(self, tag: str) -> bytes:
+        # The end of a tag is the class's name, which says more than the package.
+        if len(self._tags) >= LINKS:
+            self._tags.clear()
+        text = self._tags[tag] = tag.encode(errors="replace")[-TAG_BYTES:]
+        return text
+
+
+# --- pages ----------------------------------------------------------------------------------------
+
+
+def create_page() -> tuple[int, mmap.mmap]:
+    """Return the descriptor of a fresh page, to give to the incarnation, and our map of it.
+
+    It has no name, so nothing stays behind.  Both are the caller's to close.
+
+    Raises:
+        OSError: the system has no memory or no descriptors left.
+    """
+    if HAS_MEMFD:
+        fd = create_memory("understudy-recorder", PAGE_SIZE)
+    else:
+        with tempfile.TemporaryFile(buffering=0) as file:
+            file.truncate(PAGE_SIZE)
+            fd = os.dup(file.fileno())
+    try:
+        # A store into a page the full system cannot provide would kill the incarnation.
+        allocate(fd, 0, PAGE_SIZE)
+        return fd, open_page(fd)
+    except BaseException:
+        os.close(fd)
+        raise
+
+
+def open_page(fd: int) -> mmap.mmap:
+    """Map a page by the descriptor that came from `create_page`, perhaps in another process."""
+    return mmap.mmap(fd, PAGE_SIZE)

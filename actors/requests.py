@@ -1,0 +1,70 @@
+"""What actors and programs ask of the supervisor, as ordinary messages to "@supervisor"."""
+
+from __future__ import annotations
+
+from actors.message import Request, StreamRequest, message
+from actors.notices import DeadLetter, Terminated
+
+
+@message(tag="understudy:Spawn")
+class SpawnActor(Request[int]):
+    """Start an actor; answers its incarnation."""
+
+    name: str
+    module: str
+    qualname: str
+    script: str
+    definition: str
+    fields: dict[str, bytes]
+    """Spawn arguments, each encoded by the codec of its field."""
+    restart: str | None = None
+    limits: dict[str, float | int | None] | None = None
+    wait: bool = True
+    """Answer after `on_start`, or (False) as soon as the name is taken."""
+
+
+@message(tag="understudy:Stop")
+class StopActor(Request[None]):
+    """End an actor for good, after the message in progress."""
+
+    name: str
+
+
+@message(tag="understudy:Restart")
+class RestartActor(Request[int]):
+    """End an incarnation in good order and start the next; answers its number."""
+
+    name: str
+
+
+@message(tag="understudy:Kill")
+class KillActor(Request[int | None]):
+    """Kill -9; answers the incarnation that ended, None when none was alive."""
+
+    name: str
+
+
+@message(tag="understudy:Watch")
+class WatchActor:
+    """From an actor: tell me of every ended incarnation of this name."""
+
+    name: str
+
+
+@message(tag="understudy:WatchStream")
+class WatchStream(StreamRequest[Terminated]):
+    """From a program: every ended incarnation of this name, from now on."""
+
+    name: str
+
+
+@message(tag="understudy:DeadLetters")
+class DeadLetters(StreamRequest[DeadLetter]):
+    """Every dead letter from now on."""
+
+
+@message(tag="understudy:Shutdown")
+class Shutdown(Request[int]):
+    """End the whole system in good order; answers how many messages stayed unhandled."""
+
+    drain: bool = True

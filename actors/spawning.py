@@ -1,0 +1,109 @@
+"""From an actor class and its arguments to the order the supervisor gets.
+
+Arguments are encoded one by one, each by the codec of its field, so they are checked in the
+caller's process and never instantiate the actor there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import attrs
+import msgspec
+
+from actors.actor import Actor, fields_of
+from actors.classes import name_of
+from actors.codec import value_codec
+from actors.errors import InvalidMessage, MessageError
+from actors.requests import SpawnActor
+from actors.schema import CannotTravel
+from actors.wire.carrier import FrameCarrier
+
+_pack = msgspec.msgpack.Encoder().encode
+_unpack = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]]).decode
+
+
+def order_for(
+    cls: type[Actor],
+    *,
+    name: str,
+    fields: Mapping[str, Any],
+    definitions: Path | None = None,
+    wait: bool = True,
+    restart: str | None = None,
+    limits: dict[str, float | int | None] | None = None,
+) -> SpawnActor:
+    """Return the request that starts `cls`.
+
+    Raises `TypeError` for a wrong argument name, `InvalidMessage` for a wrong value, `SpawnError`
+    for a class that another process cannot find.
+    """
+    where = name_of(cls, definitions)
+    return SpawnActor(
+        name=name,
+        module=where.module,
+        qualname=where.qualname,
+        script=where.script,
+        definition=where.definition,
+        fields=encode_fields(cls, fields),
+        restart=restart,
+        limits=limits,
+        wait=wait,
+    )
+
+
+def encode_fields(cls: type[Actor], given: Mapping[str, Any]) -> dict[str, bytes]:
+    """Return the spawn arguments in `given`, each as bytes."""
+    if not (isinstance(cls, type) and issubclass(cls, Actor)):
+        raise TypeError(f"spawn takes an Actor class, not {cls!r:.80}")
+    known = fields_of(cls)
+    unknown = sorted(set(given) - set(known))
+    if unknown:
+        raise TypeError(
+            f"{cls.__qualname__} has no field {unknown[0]!r}; its fields are: {', '.join(known) or 'none'}"
+        )
+    missing = [name for name, field in known.items() if field.default is attrs.NOTHING and name not in given]
+    if missing:
+        raise TypeError(f"{cls.__qualname__} needs {', '.join(missing)}")
+    hints = _hints(cls)
+    return {name: _encode(cls, name, hints[known[name].name], value) for name, value in given.items()}
+
+
+def decode_fields(cls: type[Actor], encoded: Mapping[str, bytes], bind: Any) -> dict[str, Any]:
+    """Return the spawn arguments as values."""
+    known = {name: field.name for name, field in fields_of(cls).items()}
+    hints = _hints(cls)
+    values: dict[str, Any] = {}
+    for name, data in encoded.items():
+        if name not in known:
+            raise MessageError(f"{cls.__qualname__} has no field {name!r}")
+        payload, frames = _unpack(data)
+        values[name] = value_codec(hints[known[name]]).decode(payload, FrameCarrier(frames, bind=bind))
+    return values
+
+
+def _encode(cls: type[Actor], name: str, hint: Any, value: Any) -> bytes:
+    carrier = FrameCarrier()
+    try:
+        payload = value_codec(hint).encode(value, carrier)
+    except CannotTravel as error:
+        raise TypeError(f"{cls.__qualname__}.{name} cannot be a spawn argument: {error}") from None
+    except InvalidMessage as error:
+        raise InvalidMessage(message=cls.__qualname__, field=name, reason=error.reason) from None
+    return _pack((payload, carrier.frames))
+
+
+def _hints(cls: type[Actor]) -> dict[str, Any]:
+    return get_type_hints(cls, include_extras=True)
+
+
+def pack_state(payload: bytes, frames: list[bytes | memoryview]) -> bytes:
+    """Return a snapshot's payload and arrays as one piece of bytes."""
+    return _pack((payload, frames))
+
+
+def unpack_state(data: bytes) -> tuple[bytes, list[bytes]]:
+    """Return what `pack_state` joined."""
+    return _unpack(data)

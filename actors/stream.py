@@ -1,0 +1,163 @@
+"""A stream of items from a handler: read with `for` or `async for`, closed with `with`.
+
+The reader paces the writer: at most a window of items (`credit.py`) is under way, so memory stays
+bounded however slow the reader is.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, final
+
+from actors.credit import ReaderCredit
+from actors.envelope import Envelope, Kind
+from actors.errors import ActorError, MessageError, unpack_error
+from actors.reply import Decode, Door, wait_in_loop
+
+if TYPE_CHECKING:
+    from actors.calls import Call
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+@final
+class Stream(Generic[T_co]):
+    """Items as a handler yields them, in order.
+
+    Ends when the handler ends.  An error of the handler, or the death of its actor, is raised
+    after the items that came before it.  Leaving the `with` block closes the generator there.
+    """
+
+    __slots__ = ("_call", "_credit", "_decode", "_door", "_error", "_items", "_over", "_wakers")
+
+    def __init__(self, door: Door, decode: Decode) -> None:
+        self._door = door
+        self._decode = decode
+        self._call: Call | None = None
+        self._credit = ReaderCredit()
+        self._items: deque[Any] = deque()
+        self._over = False
+        self._error: ActorError | None = None
+        self._wakers: list[Callable[[], None]] = []
+
+    # --- what users hold
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> T_co:
+        item = self.next()
+        if item is _END:
+            raise StopIteration
+        return item
+
+    def next(self, timeout: float | None = None) -> T_co | Any:
+        """Return the next item, waiting up to `timeout` seconds; then a built-in TimeoutError."""
+        if not self.done():
+            self._door.block(self, timeout)
+        if not self.done():
+            raise TimeoutError(f"no item within {timeout} s; the stream goes on")
+        return self._pop()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T_co:
+        while not self.done():
+            await wait_in_loop(self)
+        item = self._pop()
+        if item is _END:
+            raise StopAsyncIteration
+        return item
+
+    def close(self) -> None:
+        """Stop the stream; its generator is closed.  Closing twice is fine."""
+        if not self._over and self._call is not None:
+            self._door.cancel(self._call)
+        with self._door.lock:
+            self._over = True
+            self._items.clear()
+            self._wake()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def done(self) -> bool:
+        """Whether an item, or the end, is here."""
+        return bool(self._items) or self._over
+
+    def _pop(self) -> Any:
+        with self._door.lock:
+            if not self._items:
+                if self._error is not None:
+                    error, self._error = self._error, None
+                    raise error
+                return _END
+            item = self._items.popleft()
+            grant = 0 if self._over else self._credit.read(drained=not self._items)
+        if grant and self._call is not None:
+            self._door.grant(self._call, grant)
+        return item
+
+    # --- what the door calls, with its lock held
+
+    def attach(self, call: Call) -> None:
+        """Note which call this stream belongs to."""
+        self._call = call
+
+    def on_change(self, wake: Callable[[], None]) -> None:
+        """Call `wake` at the next item or at the end."""
+        with self._door.lock:
+            if not self.done():
+                self._wakers.append(wake)
+                return
+        wake()
+
+    def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
+        """Accept an item, the end, or a failure."""
+        if self._over:
+            return True
+        if envelope.kind == Kind.ITEM:
+            try:
+                self._items.append(self._decode(envelope.payload, frames))
+            except MessageError as error:
+                self._error = error
+                self._over = True
+        else:
+            self._over = True
+            if envelope.kind == Kind.FAILURE:
+                self._error = unpack_error(envelope.payload)
+        self._wake()
+        return self._over
+
+    def fail(self, error: ActorError) -> None:
+        """End the stream with `error`, after the items that are here."""
+        if not self._over:
+            self._over, self._error = True, error
+            self._wake()
+
+    def _wake(self) -> None:
+        wakers, self._wakers = self._wakers, []
+        for wake in wakers:
+            wake()
+
+    def __repr__(self) -> str:
+        return f"<Stream {'over' if self._over else 'open'}, {len(self._items)} items here>"
+
+
+_END: Any = object()

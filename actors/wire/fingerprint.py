@@ -1,0 +1,107 @@
+"""Schema fingerprints: eight bytes that two processes compare before they talk.
+
+They are made from a text that is the same in every process and says what msgspec will see:
+
+    Circle(centre:Point(x:float,y:float),radius:float)->None
+
+Docstrings, defaults, validators and methods are no part of it: they may differ between versions
+that still understand each other.
+"""
+
+from __future__ import annotations
+
+import enum
+import hashlib
+from collections.abc import Iterable
+
+from actors.annotations import fields_of
+from actors.schema import (
+    ArrayOf,
+    Bounded,
+    DictOf,
+    EnumOf,
+    Leaf,
+    ListOf,
+    LiteralOf,
+    ManyOf,
+    RecordOf,
+    RefOf,
+    ScalarOf,
+    Schema,
+    SetOf,
+    TableOf,
+    TupleOf,
+    UnionOf,
+    literal_text,
+)
+
+
+def fingerprint(text: str) -> bytes:
+    """Return the eight bytes that stand for a schema text."""
+    return hashlib.blake2b(text.encode(), digest_size=8).digest()
+
+
+def schema_text(schema: Schema, inside: tuple[RecordOf, ...] = ()) -> str:  # noqa: C901, PLR0912
+    """Return the text of a schema; a record within itself is written as @Name.
+
+    Args:
+        schema: what to describe.
+        inside: the records around it.
+    """
+
+    def text(part: Schema) -> str:
+        return schema_text(part, inside)
+
+    def texts(parts: Iterable[Schema]) -> str:
+        return ",".join(map(text, parts))
+
+    match schema:
+        case Leaf(cls):
+            return cls.__name__
+        case EnumOf(cls):
+            return f"enum {cls.__qualname__}[{_members(cls)}]"
+        case LiteralOf(values):
+            return f"literal[{','.join(map(literal_text, values))}]"
+        case ListOf(item):
+            return f"list[{text(item)}]"
+        case SetOf(item, cls):
+            return f"{cls.__name__}[{text(item)}]"
+        case ManyOf(item):
+            return f"tuple[{text(item)},...]"
+        case TupleOf(items, cls, names):
+            return f"{cls.__name__}{','.join(names)}[{texts(items)}]"
+        case DictOf(key, value):
+            return f"dict[{text(key)},{text(value)}]"
+        case TableOf(cls, items, optional):
+            cells = (f"{name}{'?' * (name in optional)}:{text(item)}" for name, item in items)
+            return f"{cls.__qualname__}{{{','.join(cells)}}}"
+        case UnionOf(arms):
+            return "|".join(sorted(map(text, arms)))
+        case ArrayOf(spec):
+            return f"array[{spec.dtype},{spec.shape},{spec.kinds}]"
+        case ScalarOf(_, dtype):
+            return f"scalar[{dtype}]"
+        case RefOf():
+            return "ref"
+        case Bounded(item, limits):
+            return f"{text(item)}{''.join(map(repr, limits))}"
+        case RecordOf():
+            return _record(schema, inside)
+
+
+def _record(record: RecordOf, inside: tuple[RecordOf, ...]) -> str:
+    name = record.cls.__qualname__
+    if record.args:
+        name += f"[{','.join(schema_text(arg, inside) for arg in record.args)}]"
+    if record in inside:
+        return f"@{name}"
+    inside = (*inside, record)
+    fields = (f"{f.name}:{schema_text(f.schema, inside)}" for f in fields_of(record))
+    return f"{name}({','.join(fields)})"
+
+
+def _members(cls: type[enum.Enum]) -> str:
+    """Flags travel by value, other members by name: just that must agree."""
+    if issubclass(cls, enum.Flag):
+        return ",".join(f"{name}={member.value}" for name, member in cls.__members__.items())
+    return ",".join(cls.__members__)

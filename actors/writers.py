@@ -1,0 +1,146 @@
+"""Streams that this actor is writing: generators, stepped between messages.
+
+A generator gets its turn only while its reader has room (`credit.py`), and one item at a time, so
+a stream never holds the mailbox.  An async generator runs in a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import AsyncGenerator, Callable, Generator
+from typing import TYPE_CHECKING, Any, Final, final
+
+from actors.credit import WriterCredit
+from actors.envelope import Envelope, Kind
+from actors.errors import ActorStopped, MessageError, pack_error
+from actors.link import Letter
+from actors.portal import answer_codec
+
+if TYPE_CHECKING:
+    from actors.peer import Delivery
+    from actors.portal import Portal
+
+ITEMS_PER_TURN: Final = 16
+
+StreamKey = tuple[str, int, int]
+"""Reader's name and incarnation, and the correlation number."""
+
+
+@final
+class Writer:
+    """One open stream."""
+
+    def __init__(self, portal: Portal, delivery: Delivery, request: type, over: Callable[[StreamKey], None]) -> None:
+        self._portal = portal
+        self._link = delivery.link
+        self._correlation = delivery.envelope.correlation
+        self.key: StreamKey = (delivery.link.name, delivery.incarnation, self._correlation)
+        self._codec = answer_codec(request)
+        self._over = over
+        self._credit = WriterCredit()
+        self._room = asyncio.Event()
+        self._items: Generator[Any, None, None] | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._context = contextvars.copy_context()
+        self._loop = asyncio.get_running_loop()
+        self._scheduled = False
+
+    # --- a generator
+
+    def run(self, items: Generator[Any, None, None]) -> None:
+        """Begin to send what a generator yields."""
+        self._items = items
+        self._schedule()
+
+    def _schedule(self) -> None:
+        if self._items is not None and not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._scheduled = False
+        items = self._items
+        for _ in range(ITEMS_PER_TURN):
+            if items is None or items is not self._items or not self._credit.open:
+                return
+            try:
+                item = self._context.run(next, items)
+            except StopIteration:
+                self._end(Kind.END)
+                return
+            except Exception as error:  # noqa: BLE001 - whatever user code raises goes to the reader
+                self._end(Kind.FAILURE, pack_error(error))
+                return
+            if not self._send(item):
+                return
+        self._schedule()
+
+    # --- an async generator
+
+    def run_async(self, items: AsyncGenerator[Any, None]) -> None:
+        """Begin to send what an async generator yields."""
+        self._task = self._loop.create_task(self._drain(items), context=self._context)
+
+    async def _drain(self, items: AsyncGenerator[Any, None]) -> None:
+        try:
+            async for item in items:
+                if not self._send(item):
+                    return
+                while not self._credit.open:
+                    self._room.clear()
+                    await self._room.wait()
+        except asyncio.CancelledError:
+            return
+        except Exception as error:  # noqa: BLE001 - whatever user code raises goes to the reader
+            self._end(Kind.FAILURE, pack_error(error))
+        else:
+            self._end(Kind.END)
+        finally:
+            await items.aclose()
+
+    # --- both
+
+    def _send(self, item: Any) -> bool:
+        try:
+            payload, carrier = self._portal.encode(self._codec, item, self._link)
+        except MessageError as error:
+            self.close(pack_error(error))
+            return False
+        envelope = Envelope(Kind.ITEM, 0, self._correlation, "", payload, len(carrier.frames))
+        letter = Letter(envelope, tuple(carrier.frames), blocks=tuple(carrier.blocks))
+        self._credit.sent(letter.size)
+        self._post(letter)
+        return True
+
+    def granted(self, read: int) -> None:
+        """The reader has read so many items in all."""
+        self._credit.granted(read)
+        if self._credit.open:
+            self._room.set()
+            self._schedule()
+
+    def close(self, failure: bytes = b"") -> None:
+        """End the stream from this side; the generator is closed."""
+        if failure:
+            self._end(Kind.FAILURE, failure)
+        items, self._items = self._items, None
+        if items is not None:
+            self._context.run(items.close)
+        if self._task is not None and self._task is not asyncio.current_task():
+            self._task.cancel()
+        self._over(self.key)
+
+    def stop(self) -> None:
+        """The actor ends: tell the reader."""
+        self.close(pack_error(ActorStopped(target=self._portal.peer.name), escaped=False))
+
+    def _end(self, kind: Kind, payload: bytes = b"") -> None:
+        self._items = None
+        self._post(Letter(Envelope(kind, 0, self._correlation, "", payload)))
+        self._over(self.key)
+
+    def _post(self, letter: Letter) -> None:
+        with self._portal.lock:
+            self._portal.peer.post(self._link, letter)
+        self._portal.driver.wake()

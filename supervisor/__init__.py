@@ -1,0 +1,21 @@
+"""Supervisor: starts actor processes, keeps them running, and joins programs to them."""
+
+from actors.backoff import Backoff
+from supervisor.entrance import connect, start
+from supervisor.limits import Limits
+from supervisor.spec import Child, Intensity, Pool, Restart, Strategy, Tree
+from supervisor.system import System
+
+__all__ = [
+    "Backoff",
+    "Child",
+    "Intensity",
+    "Limits",
+    "Pool",
+    "Restart",
+    "Strategy",
+    "System",
+    "Tree",
+    "connect",
+    "start",
+]

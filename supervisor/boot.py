@@ -1,0 +1,90 @@
+"""What the starting program tells the supervisor process, and what it answers."""
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+import msgspec
+
+from actors.errors import MessageError
+from supervisor.plan import TreePlan
+
+_LENGTH: Final = struct.Struct(">I")
+
+
+class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """How the system shall be."""
+
+    name: str
+    """Of its runtime directory."""
+    tree: TreePlan
+    listen: list[str]
+    ask_timeout: float
+    env: dict[str, str]
+    cwd: str
+    sys_path: list[str]
+    parent: int
+    """Process id of the starting program: the system ends with it."""
+    launcher: str
+    """fork, spawn or thread."""
+    client: bytes
+    state_dir: str
+    version: str
+
+
+class SupervisorReady(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """The broker is there; actors are being started."""
+
+    endpoint: str
+    directory: str
+    listening: list[str]
+    pid: int
+
+
+class SupervisorFailed(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """It could not begin."""
+
+    text: str
+    kind: str
+    traceback: str
+
+
+class SupervisorEnded(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """The system is over."""
+
+    reason: str
+
+
+Word = SupervisorBoot | SupervisorReady | SupervisorFailed | SupervisorEnded
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(Word).decode
+
+
+def frame(word: Word) -> bytes:
+    """Return a word with its length in front."""
+    data = _encode(word)
+    return _LENGTH.pack(len(data)) + data
+
+
+class Deframer:
+    """Cuts the stream into words again."""
+
+    def __init__(self) -> None:
+        self._pending = b""
+
+    def feed(self, data: bytes) -> list[Word]:
+        """Take what the socket gave; return the words that are complete now."""
+        self._pending += data
+        words: list[Word] = []
+        while len(self._pending) >= _LENGTH.size:
+            end = _LENGTH.size + _LENGTH.unpack_from(self._pending)[0]
+            if len(self._pending) < end:
+                break
+            try:
+                words.append(_decode(self._pending[_LENGTH.size : end]))
+            except msgspec.MsgspecError as error:
+                raise MessageError(f"not a word of the supervisor: {error}") from None
+            self._pending = self._pending[end:]
+        return words

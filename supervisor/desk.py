@@ -1,0 +1,177 @@
+"""The supervisor as an actor: "@supervisor" takes the requests of programs and actors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Final, TypeVar, final
+
+from actors.actor import Actor
+from actors.errors import SpawnError
+from actors.handler import receive
+from actors.notices import DeadLetter, Terminated
+from actors.requests import (
+    DeadLetters,
+    KillActor,
+    RestartActor,
+    Shutdown,
+    SpawnActor,
+    StopActor,
+    WatchActor,
+    WatchStream,
+)
+from actors.roster import Roster, RosterRequest, Vitals
+from supervisor.status import Endings, StatusRequest, SystemStatus
+
+if TYPE_CHECKING:
+    from supervisor.supervisor import Supervisor
+
+E = TypeVar("E")
+
+QUEUE: Final = 10_000
+"""Notices kept for one reader of a stream that does not read."""
+
+RECENT: Final = 1000
+"""Dead letters counted in detail."""
+
+
+@final
+class Desk(Actor):
+    """Every request is handled while others wait: a slow start holds nobody up."""
+
+    def open(self, supervisor: Supervisor) -> Desk:
+        """Give the desk the supervisor it speaks for."""
+        self.supervisor = supervisor
+        self.watchers: dict[str, set[str]] = {}
+        self.readers: dict[str, set[asyncio.Queue[Terminated]]] = {}
+        self.letter_readers: set[asyncio.Queue[DeadLetter]] = set()
+        self.letters: deque[DeadLetter] = deque(maxlen=RECENT)
+        self.dead_letters = 0
+        return self
+
+    # --- actors come and go
+
+    @receive(concurrent=True)
+    async def spawn(self, msg: SpawnActor) -> int:
+        """Start an actor."""
+        return await self.supervisor.spawn(msg)
+
+    @receive(concurrent=True)
+    async def stop(self, msg: StopActor) -> None:
+        """End an actor for good."""
+        await self.supervisor.stop_child(msg.name)
+
+    @receive(concurrent=True)
+    async def restart(self, msg: RestartActor) -> int:
+        """End an incarnation in good order and start the next."""
+        return await self.supervisor.restart_child(msg.name)
+
+    @receive(concurrent=True)
+    async def kill(self, msg: KillActor) -> int | None:
+        """Kill -9."""
+        return await self.supervisor.kill_child(msg.name)
+
+    @receive(concurrent=True)
+    async def shutdown(self, msg: Shutdown) -> int:
+        """End the system; the answer comes when every actor is down."""
+        return await self.supervisor.shut_down(drain=msg.drain)
+
+    @receive
+    def status(self, _msg: StatusRequest) -> SystemStatus:
+        """Say how the system stands."""
+        return self.supervisor.status(self.dead_letters)
+
+    # --- the monitor
+
+    @receive
+    def roster(self, _msg: RosterRequest) -> Roster:
+        """Say which processes there are."""
+        return self.supervisor.roster()
+
+    @receive
+    def vitals(self, msg: Vitals) -> None:
+        """Keep what the monitor has measured."""
+        self.supervisor.note_vitals(msg)
+
+    # --- notices
+
+    @receive
+    def watch(self, msg: WatchActor) -> None:
+        """An actor wants to hear of the ends of a name."""
+        sender = self.context.sender
+        if sender is None:
+            return
+        watchers = self.watchers.setdefault(msg.name, set())
+        if sender.name not in watchers:
+            watchers.add(sender.name)
+            if not self.supervisor.knows(msg.name):
+                sender.tell(_nobody(msg.name))
+
+    @receive
+    async def watch_stream(self, msg: WatchStream) -> AsyncIterator[Terminated]:
+        """Send a program every end of a name."""
+        if not self.supervisor.knows(msg.name):
+            yield _nobody(msg.name)
+        async for notice in _follow(self.readers.setdefault(msg.name, set())):
+            yield notice
+
+    @receive
+    async def endings(self, _msg: Endings) -> AsyncIterator[Terminated]:
+        """Send a program every end of every name."""
+        async for notice in _follow(self.readers.setdefault("", set())):
+            yield notice
+
+    @receive
+    async def dead_letter_stream(self, _msg: DeadLetters) -> AsyncIterator[DeadLetter]:
+        """Send a program every dead letter from now on."""
+        async for letter in _follow(self.letter_readers):
+            yield letter
+
+    @receive
+    def dead_letter(self, msg: DeadLetter) -> None:
+        """Note a message that nobody will handle."""
+        self.dead_letters += 1
+        self.letters.append(msg)
+        _spread(self.letter_readers, msg)
+
+    def terminated(self, notice: Terminated) -> None:
+        """Tell everybody who watches that an incarnation has ended."""
+        for watcher in sorted(self.watchers.get(notice.name, ())):
+            if self.supervisor.knows(watcher):
+                self.context.actor(watcher).tell(notice)
+        for name in (notice.name, ""):
+            _spread(self.readers.get(name, set()), notice)
+
+    def forget(self, name: str) -> None:
+        """A name is gone: it watches nobody any more."""
+        for watchers in self.watchers.values():
+            watchers.discard(name)
+
+
+async def _follow(readers: set[asyncio.Queue[E]]) -> AsyncIterator[E]:
+    queue: asyncio.Queue[E] = asyncio.Queue(QUEUE)
+    readers.add(queue)
+    try:
+        while True:
+            yield await queue.get()
+    finally:
+        readers.discard(queue)
+
+
+def _spread(readers: set[asyncio.Queue[E]], notice: E) -> None:
+    for queue in list(readers):
+        try:
+            queue.put_nowait(notice)
+        except asyncio.QueueFull:
+            # A reader that has let so many notices wait will not get every one any more.
+            readers.discard(queue)
+
+
+def _nobody(name: str) -> Terminated:
+    return Terminated(name, 0, "no actor has this name")
+
+
+def refused(name: str, error: Exception) -> SpawnError:
+    """Return the error for a spawn that was refused."""
+    return SpawnError(actor=name, reason=str(error))

@@ -1,0 +1,278 @@
+"""How a program gets a system: `start` makes one, `connect` joins one.
+
+`start` runs the supervisor as a process of its own (or, `inproc=True`, as threads).  Its lifeline
+is a socket that closes with this program, however the program ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Sequence
+from importlib.metadata import PackageNotFoundError, version
+from types import FrameType
+from typing import Any, Final, final
+
+from actors.errors import AccessDenied, ActorError, ConnectionLost, SpawnError
+from actors.process import script_guard
+from supervisor import rundir
+from supervisor.boot import (
+    Deframer,
+    SupervisorBoot,
+    SupervisorEnded,
+    SupervisorFailed,
+    SupervisorReady,
+    Word,
+    frame,
+)
+from supervisor.launcher.interpreter import start_interpreter
+from supervisor.plan import plan_tree
+from supervisor.process import serve
+from supervisor.spec import Tree
+from supervisor.system import System
+
+READY_SECONDS: Final = 30.0
+"""Seconds the supervisor process may take to begin."""
+
+CLOSE_SECONDS: Final = 3600.0
+
+
+def start(
+    tree: Tree | None = None,
+    *,
+    listen: str | Sequence[str] | None = None,
+    name: str | None = None,
+    inproc: bool = False,
+    ask_timeout: float = 30.0,
+    launcher: str | None = None,
+) -> System:
+    """Start a system: a supervisor process with its broker and monitor, and the actors of `tree`.
+
+    Leaving the `with` block finishes what was told, stops the actors in reverse order and ends
+    every process.  They end too, within 2 s, when this program is killed.
+
+    Args:
+        tree: what to run from the beginning; more can be spawned later.
+        listen: tcp endpoints, such as "tcp://127.0.0.1:7700" (port 0: any).  Only loopback
+            addresses are accepted until keys protect them.
+        name: by which `connect` finds it; unique among this user's systems.
+        inproc: run everything as threads of this process, for debugging.
+        ask_timeout: seconds an ask waits when nobody says otherwise.
+        launcher: "fork" (Linux, the default there) or "spawn".
+    """
+    script_guard()
+    endpoints = _check_listen(listen)
+    boot = SupervisorBoot(
+        name=name or f"s-{os.getpid()}-{os.urandom(4).hex()}",
+        tree=plan_tree(tree or Tree(), None),
+        listen=endpoints,
+        ask_timeout=ask_timeout,
+        env=dict(os.environ),
+        cwd=os.getcwd(),
+        sys_path=_path(),
+        parent=os.getpid(),
+        launcher="thread" if inproc else launcher or ("fork" if sys.platform == "linux" else "spawn"),
+        client=b"",
+        state_dir="",
+        version=_version(),
+    )
+    host = _Host(boot)
+    ready = host.begin()
+    try:
+        system = System(
+            ready.endpoint,
+            directory=ready.directory,
+            shared_context=inproc,
+            ask_timeout=ask_timeout,
+            end=host.end,
+        )
+    except BaseException:
+        host.abandon()
+        raise
+    host.serve(system)
+    return system
+
+
+def connect(endpoint: str | None = None, key: str | None = None) -> System:
+    """Join a running system.
+
+    Args:
+        endpoint: of its broker, or the name of a system of this user; by default
+            `$UNDERSTUDY_ENDPOINT`, else the system called "default", else the only one there is.
+        key: reserved for tcp with keys.
+
+    Raises:
+        ConnectionLost: no such system, or it does not answer.
+    """
+    if key is not None:
+        raise AccessDenied(reason="keys come with a later version; tcp is loopback only until then")
+    wanted = endpoint or os.environ.get("UNDERSTUDY_ENDPOINT") or ""
+    if "://" in wanted:
+        return System(wanted)
+    found = rundir.live_systems()
+    for system in found:
+        if system.name == (wanted or "default"):
+            return System(system.endpoint, directory=str(_directory(system.endpoint)))
+    if not wanted and len(found) == 1:
+        return System(found[0].endpoint, directory=str(_directory(found[0].endpoint)))
+    names = ", ".join(system.name for system in found) or "none"
+    what = f"no system called {wanted!r} runs" if wanted else "it is not clear which system is meant"
+    raise ConnectionLost(
+        reason=f"{what}; running: {names}. Start one with `understudy up`, or name one of these"
+    )
+
+
+@final
+class _Host:
+    """The supervisor process, seen from the program that started it."""
+
+    def __init__(self, boot: SupervisorBoot) -> None:
+        self._boot = boot
+        self._lifeline, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._deframer = Deframer()
+        self._pid = 0
+        self._thread: threading.Thread | None = None
+        self._listener: threading.Thread | None = None
+        self._ended = threading.Event()
+        self._reason = ""
+        self._former: Any = None
+
+    def begin(self) -> SupervisorReady:
+        """Start the supervisor; return once its broker is there."""
+        if self._boot.launcher == "thread":
+            self._thread = threading.Thread(
+                target=serve, args=(self._theirs,), name="understudy-supervisor", daemon=True
+            )
+            self._thread.start()
+        else:
+            descriptor = self._theirs.fileno()
+            self._pid = start_interpreter(
+                "supervisor.process:main", [descriptor], keep=[descriptor], env=_single_threaded()
+            )
+            self._theirs.close()
+        self._lifeline.sendall(frame(self._boot))
+        self._lifeline.settimeout(READY_SECONDS)
+        word = self._next()
+        self._lifeline.settimeout(None)
+        if isinstance(word, SupervisorReady):
+            return word
+        self.abandon()
+        if isinstance(word, SupervisorFailed):
+            raise _failure(word)
+        raise SpawnError(actor="@supervisor", reason="the supervisor process ended before it was ready")
+
+    def serve(self, system: System) -> None:
+        """Listen for the end of the system, and end it when this program is told to end."""
+        self._listener = threading.Thread(
+            target=self._listen, args=(system,), name="understudy-lifeline", daemon=True
+        )
+        self._listener.start()
+        self._catch_sigterm()
+
+    def end(self, system: System) -> None:
+        """End the system in good order; interrupted, at once."""
+        self._restore_sigterm()
+        try:
+            if not self._ended.is_set():
+                system.shut_down()
+            self._ended.wait(CLOSE_SECONDS)
+        finally:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """Close the lifeline: whatever still runs is killed."""
+        with contextlib.suppress(OSError):
+            self._lifeline.shutdown(socket.SHUT_RDWR)
+        if self._pid:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(self._pid, 0)
+            self._pid = 0
+        if self._thread is not None:
+            self._thread.join(10.0)
+        if self._listener is not None and self._listener is not threading.current_thread():
+            self._listener.join(10.0)
+        self._lifeline.close()
+
+    def _listen(self, system: System) -> None:
+        word: Word | None = None
+        with contextlib.suppress(OSError, ActorError):
+            word = self._next()
+        reason = word.reason if isinstance(word, SupervisorEnded) else ""
+        if isinstance(word, SupervisorFailed):
+            reason = word.text
+        self._ended.set()
+        system.lose(reason or "the supervisor process has died")
+
+    def _next(self) -> Word | None:
+        while True:
+            try:
+                data = self._lifeline.recv(1 << 16)
+            except TimeoutError:
+                return None
+            if not data:
+                return None
+            words = self._deframer.feed(data)
+            if words:
+                return words[0]
+
+    # --- SIGTERM ends this program as leaving the `with` block does
+
+    def _catch_sigterm(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            self._former = signal.signal(signal.SIGTERM, _terminate)
+
+    def _restore_sigterm(self) -> None:
+        if self._former is not None and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._former)
+            self._former = None
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(143)
+
+
+def _failure(word: SupervisorFailed) -> Exception:
+    if word.kind == "AlreadyRunningError":
+        return FileExistsError(word.text)
+    return SpawnError(actor="@supervisor", reason=word.text, remote_traceback=word.traceback)
+
+
+def _check_listen(listen: str | Sequence[str] | None) -> list[str]:
+    endpoints = [listen] if isinstance(listen, str) else list(listen or ())
+    for endpoint in endpoints:
+        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+        if not endpoint.startswith("tcp://") or not (port.isdigit() or port == "*"):
+            raise ValueError(f"listen={endpoint!r}: write it as tcp://127.0.0.1:7700")
+        if host not in ("127.0.0.1", "localhost", "[::1]"):
+            raise AccessDenied(
+                reason=f"listen={endpoint!r} would be open to the network, and keys are not there "
+                "yet; use tcp://127.0.0.1:PORT"
+            )
+    return [endpoint.replace("localhost", "127.0.0.1") for endpoint in endpoints]
+
+
+def _path() -> list[str]:
+    return [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+
+
+def _directory(endpoint: str) -> str:
+    return os.path.dirname(endpoint.removeprefix("ipc://"))
+
+
+def _version() -> str:
+    try:
+        return version("understudy")
+    except PackageNotFoundError:
+        return "0"
+
+
+def _single_threaded() -> dict[str, str]:
+    """The supervisor preloads numpy for its children, who must not inherit a pool of threads."""
+    pools = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+    return {**os.environ, **dict.fromkeys(pools, "1")}

@@ -1,0 +1,256 @@
+"""The zygote: a warm, single-threaded process that forks children and outlives the supervisor.
+
+    supervisor ── Fork + descriptors ──► zygote ─fork─► intermediate ─fork─► child
+         ▲                                 │                │                  │
+         │◄──────── Forked(pid) ───────────┤◄── its pid ────┘ ends             │
+         │                                                                     │
+         └───────── parent from now on (it adopts orphans) ◄───────────────────┘
+
+One intermediate forks all the children that are asked for at the moment. The zygote answers
+after it has waited for it, and a parent's death re-parents its
+children before anybody can see it dead: so whoever reads `Forked` *is* the parent already.
+
+It is also the sweeper: when its socket to the supervisor ends without `Quit`, the supervisor is
+dead, and it kills the process groups of all living children, removes the runtime directory, and
+ends. Nothing else may end it, so it has its own session and ignores the signals people send.
+
+One message of the socket is one word (SOCK_SEQPACKET), a tagged msgpack array.
+"""
+
+from __future__ import annotations
+
+import array
+import asyncio
+import errno
+import gc
+import importlib
+import os
+import select
+import socket
+import traceback
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Final, NoReturn, assert_never
+
+import msgspec
+
+from supervisor.launcher.child import (
+    become_child,
+    default_signals,
+    enter,
+    fresh_stdio,
+    receive_with_descriptors,
+)
+from supervisor.launcher.kernel import close_others, limit_pools, loaded_blas
+from supervisor.launcher.sweeper import Estate, ignore_requests_to_end
+
+LARGEST_WORD: Final = 64 * 1024
+"""Bytes in one word; a list of some 10,000 children fits."""
+
+MOST_AT_ONCE: Final = 32
+"""Children forked through one intermediate."""
+
+
+class Fork(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """Fork a child. Its descriptors come along: lifeline, stdout, stderr."""
+
+    request: int
+
+
+class Guard(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """These children live, and this directory is theirs (empty: none)."""
+
+    pids: list[int]
+    directory: bytes
+
+
+class Forget(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """This child has ended and is about to be reaped: its number means nothing any more."""
+
+    pid: int
+
+
+class Quit(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """The supervisor ends in good order and removes its directory itself."""
+
+
+class Ready(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """Everything is preloaded."""
+
+
+class Broken(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """The zygote cannot work at all, and ends."""
+
+    text: str
+
+
+class Forked(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """The child of this request; it waits for its order."""
+
+    request: int
+    pid: int
+
+
+class NotForked(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """The system refused."""
+
+    request: int
+    code: int
+
+
+Word = Fork | Guard | Forget | Quit
+Answer = Ready | Broken | Forked | NotForked
+
+_words: Final = msgspec.msgpack.Decoder(Word)
+_pack: Final = msgspec.msgpack.Encoder().encode
+
+
+def begin(control: int, preload: Sequence[str]) -> NoReturn:
+    """Be the zygote, in a process just forked or just started, until the supervisor ends."""
+    code = 70
+    try:
+        _leave_parent(control)
+        line = socket.socket(fileno=control)
+        line.setblocking(True)
+        text = _load(preload)
+        if text:
+            _answer(line, Broken(text))
+            os._exit(1)
+        gc.collect()
+        gc.freeze()  # or the children's first collection would copy every page they share
+        _answer(line, Ready())
+        _Zygote(line).serve()
+        code = 0
+    except BaseException:  # noqa: BLE001 - the last frame of a process: it must say why it ended
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _leave_parent(control: int) -> None:
+    # Frozen before any descriptor is closed: a socket object of the parent that were collected
+    # later would close a number that is somebody else's by then.
+    gc.freeze()
+    asyncio._set_running_loop(None)  # noqa: SLF001 - documented for exactly such code
+    with suppress(PermissionError):  # a fresh interpreter was started as a leader
+        os.setsid()
+    default_signals()
+    ignore_requests_to_end()
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    os.dup2(nowhere, 0)
+    os.dup2(nowhere, 1)
+    try:
+        os.fstat(2)
+    except OSError:  # a supervisor without stderr: the number must not become a child's pipe
+        os.dup2(nowhere, 2)
+    close_others({0, 1, 2, control})
+    fresh_stdio()
+
+
+def _load(preload: Sequence[str]) -> str:
+    limit_pools(os.environ, 1)  # a pool of threads would not survive a fork
+    for name in preload:
+        try:
+            importlib.import_module(name)
+        except Exception as error:  # noqa: BLE001 - whatever a module raises, it is the answer
+            return (
+                f"the zygote cannot preload {name!r}: {type(error).__name__}: {error}. "
+                "Every child needs it: mend the import, or preload without it."
+            )
+    loaded_blas()  # looked up once for all children
+    return ""
+
+
+class _Zygote:
+    """Forks on demand, and sweeps at the end."""
+
+    def __init__(self, line: socket.socket) -> None:
+        self._line = line
+        self._estate = Estate()
+        self._births: list[tuple[int, list[int]]] = []  # request and descriptors, not forked yet
+
+    def serve(self) -> None:
+        """Do what comes down the line until it ends."""
+        while True:
+            word, descriptors = self._next()
+            match word:
+                case None:
+                    self._estate.kill_all()
+                    self._estate.remove_directory()
+                    return
+                case Quit():
+                    self._estate.kill_all()
+                    return
+                case Guard(pids, directory):
+                    self._estate.guard(pids, os.fsdecode(directory))
+                case Forget(pid):
+                    self._estate.forget(pid)
+                case Fork(request):
+                    self._births.append((request, descriptors))
+                case _:
+                    assert_never(word)
+
+    def _next(self) -> tuple[Word | None, list[int]]:
+        """Wait for the next word, and give birth before waiting."""
+        waiting = bool(select.select([self._line], [], [], 0)[0])
+        if self._births and (not waiting or len(self._births) >= MOST_AT_ONCE):
+            self._give_birth()
+        data, descriptors = receive_with_descriptors(self._line, LARGEST_WORD)
+        return (_words.decode(data) if data else None), descriptors
+
+    def _give_birth(self) -> None:
+        """Fork the children that were asked for, and say so."""
+        births, self._births = self._births, []
+        pids = _fork_children([descriptors for _, descriptors in births])
+        for (request, descriptors), pid in zip(births, pids, strict=True):
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if pid > 0:
+                self._estate.add(pid)
+            with suppress(BrokenPipeError, ConnectionResetError):  # the next receive sees the end
+                _answer(self._line, Forked(request, pid) if pid > 0 else NotForked(request, -pid))
+
+
+def _fork_children(births: list[list[int]]) -> list[int]:
+    """Fork through one intermediate; return the pids once it is gone, or negative error codes."""
+    reader, writer = os.pipe()
+    try:
+        intermediate = os.fork()
+    except OSError as error:
+        os.close(reader)
+        os.close(writer)
+        return [-_code(error)] * len(births)
+    if intermediate == 0:
+        _be_intermediate(writer, births)
+    os.close(writer)
+    with open(reader, "rb") as told:  # noqa: PTH123
+        numbers = array.array("q", told.read())
+    os.waitpid(intermediate, 0)
+    # Fewer numbers than births: it was killed. Those it had forked have no order, and end.
+    return [*numbers, *[-errno.EAGAIN] * (len(births) - len(numbers))]
+
+
+def _be_intermediate(writer: int, births: list[list[int]]) -> NoReturn:
+    try:
+        for descriptors in births:
+            try:
+                pid = os.fork()
+            except OSError as error:
+                pid = -_code(error)
+            if pid == 0:
+                lifeline, stdout, stderr = descriptors
+                become_child(lifeline, stdout, stderr)
+                enter(lifeline)
+            os.write(writer, array.array("q", [pid]).tobytes())
+    except BaseException:  # noqa: BLE001 - the last frame of a process: it must say why it ended
+        traceback.print_exc()
+    finally:
+        os._exit(0)
+
+
+def _code(error: OSError) -> int:
+    return error.errno or errno.EAGAIN
+
+
+def _answer(line: socket.socket, answer: Answer) -> None:
+    line.send(_pack(answer))

@@ -1,0 +1,167 @@
+"""One life of one child: its process, lifeline, flight recorder and output, held together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, final
+
+from actors.blackbox import Record, read
+from actors.control import Deframer, Failed, Word, frame
+from actors.errors import MessageError
+from actors.recorder import create_page
+from supervisor.output import Output, standard_streams
+
+if TYPE_CHECKING:
+    from supervisor.launcher import Exit, Launched, Launcher, Order
+
+
+@final
+class ChildLife:
+    """From the launch of a process until it is reaped."""
+
+    def __init__(self, name: str, incarnation: int, *, on_word: Callable[[ChildLife, Word], None]) -> None:
+        self.name = name
+        self.incarnation = incarnation
+        self.routing_id = os.urandom(16)
+        self.began = time.monotonic()
+        self.killed = False
+        """It is being killed on request: its end counts against nobody."""
+        self.expected = False
+        """It was asked to stop, so its end is no surprise."""
+        self.up = False
+        self.failure: Failed | None = None
+        """What it said of its own end."""
+        self.exit: Exit | None = None
+        self.peak_memory: int | None = None
+        self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
+        self._on_word = on_word
+        self._page_fd, self._page = create_page()
+        self._launched: Launched | None = None
+        self._outputs: list[Output] = []
+        self._deframer = Deframer()
+        self._waiting: list[bytes] = []
+
+    @property
+    def page_fd(self) -> int:
+        """Descriptor of the flight recorder's page, for the child and the monitor."""
+        return self._page_fd
+
+    @property
+    def pid(self) -> int | None:
+        """Process id; None before the launch and for a thread."""
+        return self._launched.pid if self._launched is not None and self._launched.pid > 0 else None
+
+    @property
+    def label(self) -> str:
+        """Name and incarnation, for people."""
+        return f"{self.name}/{self.incarnation}"
+
+    def record(self) -> Record:
+        """Return what the flight recorder says now."""
+        return read(self._page)
+
+    async def launch(self, launcher: Launcher, order: Order, first: Word) -> None:
+        """Start the process and give it its first word; raises what `Launcher.launch` raises."""
+        launched = await launcher.launch(order)
+        self._launched = launched
+        out, err = standard_streams()
+        self._outputs = [Output(launched.stdout, self.label, out), Output(launched.stderr, self.label, err)]
+        asyncio.get_running_loop().add_reader(launched.lifeline.fileno(), self._hear)
+        launched.when_ended(self._ended)
+        self.say(first)
+        if self.killed:
+            self.kill()
+
+    def say(self, word: Word) -> None:
+        """Put a word on the lifeline; a child that is gone hears nothing."""
+        if self._launched is None:
+            return
+        self._waiting.append(frame(word))
+        self._write()
+
+    def kill(self) -> None:
+        """SIGKILL, as soon as there is a process."""
+        if self._launched is not None and self._launched.pid > 0:
+            self._launched.signal(9)
+        elif self._launched is not None:
+            # A thread cannot be killed; it is abandoned, and ends when it looks at its lifeline.
+            self._launched.signal(9)
+
+    def close(self) -> None:
+        """Release what is left of it."""
+        if self._launched is not None:
+            with suppress(ValueError, OSError):
+                asyncio.get_running_loop().remove_reader(self._launched.lifeline.fileno())
+                asyncio.get_running_loop().remove_writer(self._launched.lifeline.fileno())
+            for output in self._outputs:
+                output.drain()
+            self._launched.close()
+            self._launched = None
+        if self._page_fd >= 0:
+            with suppress(BufferError):
+                self._page.close()
+            os.close(self._page_fd)
+            self._page_fd = -1
+
+    def _write(self) -> None:
+        loop = asyncio.get_running_loop()
+        launched = self._launched
+        if launched is None:
+            return
+        while self._waiting:
+            try:
+                sent = launched.lifeline.send(self._waiting[0])
+            except BlockingIOError:
+                loop.add_writer(launched.lifeline.fileno(), self._write)
+                return
+            except OSError:
+                self._waiting.clear()
+                break
+            self._waiting[0] = self._waiting[0][sent:]
+            if not self._waiting[0]:
+                self._waiting.pop(0)
+        loop.remove_writer(launched.lifeline.fileno())
+
+    def _hear(self) -> None:
+        data = self._read()
+        if data is not None and not self._process(data):
+            assert self._launched is not None
+            asyncio.get_running_loop().remove_reader(self._launched.lifeline.fileno())
+
+    def _read(self) -> bytes | None:
+        """Return what is on the lifeline, b"" at its end, None when nothing is there now."""
+        if self._launched is None:
+            return b""
+        try:
+            return self._launched.lifeline.recv(1 << 20)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    def _process(self, data: bytes) -> bool:
+        """Take words from the lifeline; return whether more may come."""
+        try:
+            words = self._deframer.feed(data)
+        except MessageError:
+            # Its memory is spoilt: what it says is worth nothing any more.
+            self.kill()
+            return False
+        for word in words:
+            if isinstance(word, Failed) and not word.text.startswith("on_stop"):
+                self.failure = word
+            self._on_word(self, word)
+        return bool(data)
+
+    def _ended(self, _pid: int, how: Exit) -> None:
+        # Its last words may still be in the socket.
+        while data := self._read():
+            if not self._process(data):
+                break
+        self.exit = how
+        if not self.ended.done():
+            self.ended.set_result(how)

@@ -1,0 +1,276 @@
+"""What the supervisor process runs: the one place where its parts are built and joined.
+
+    boot ─► runtime directory ─► zygote ─► broker ─► own connection ─► ready ─► children
+         ─► until shut down, given up, or the starting program is gone
+         ─► children down ─► broker told why ─► directory removed
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+import time
+from pathlib import Path
+from typing import Final, final
+
+import zmq
+
+from actors.arrays.segment import host_key
+from actors.attachments import Memory
+from actors.connection import Connection
+from actors.context import Context
+from actors.control import SUPERVISOR, Word
+from actors.failure import trace_of
+from actors.peer import Peer
+from actors.portal import Portal
+from actors.pump import LoopPump
+from actors.recorder import Recorder
+from actors.runtime import Runtime
+from supervisor import rundir
+from supervisor.boot import (
+    Deframer,
+    SupervisorBoot,
+    SupervisorEnded,
+    SupervisorFailed,
+    SupervisorReady,
+    frame,
+)
+from supervisor.desk import Desk
+from supervisor.exchange import Exchange
+from supervisor.infrastructure import Infrastructure
+from supervisor.launcher import ForkLauncher, Launcher, SpawnLauncher, ThreadLauncher
+from supervisor.launcher.kernel import open_pidfd
+from supervisor.plan import Launch, tree_of
+from supervisor.supervisor import Supervisor
+
+LINGER: Final = 0.2
+
+
+def main(descriptor: int) -> None:
+    """Be a supervisor process; its lifeline is an inherited descriptor."""
+    lifeline = socket.socket(fileno=descriptor)
+    lifeline.set_inheritable(False)
+    code = serve(lifeline)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def serve(lifeline: socket.socket) -> int:
+    """Run one system until it is over; return the exit code."""
+    boot = _await_boot(lifeline)
+    if boot is None:
+        return 1
+    fork = boot.launcher == "fork"
+    launcher: Launcher = _LAUNCHERS[boot.launcher]()
+    if isinstance(launcher, ForkLauncher):
+        # Before there is any thread: afterwards a fork would copy locks nobody can release.
+        launcher.fork_zygote()
+    if boot.launcher != "thread":
+        _configure_logging()
+    with asyncio.Runner() as runner:
+        return runner.run(SupervisorProcess(boot, launcher, lifeline, forked=fork).live())
+
+
+_LAUNCHERS: Final = {"fork": ForkLauncher, "spawn": SpawnLauncher, "thread": ThreadLauncher}
+
+
+def _await_boot(lifeline: socket.socket) -> SupervisorBoot | None:
+    deframer = Deframer()
+    lifeline.setblocking(True)
+    while data := lifeline.recv(1 << 20):
+        for word in deframer.feed(data):
+            if isinstance(word, SupervisorBoot):
+                return word
+    return None
+
+
+class _Formatter(logging.Formatter):
+    """Puts the actor's name and incarnation into every line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        name = getattr(record, "actor", "supervisor")
+        incarnation = getattr(record, "incarnation", 0)
+        who = f"{name}/{incarnation}" if incarnation else name
+        clock = time.strftime("%H:%M:%S", time.localtime(record.created))
+        text = super().format(record)
+        return f"{clock} {record.levelname:7} {who}: {text}"
+
+
+def _configure_logging() -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_Formatter("%(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+
+
+@final
+class SupervisorProcess:
+    """The parts of one supervisor process, joined."""
+
+    def __init__(
+        self, boot: SupervisorBoot, launcher: Launcher, lifeline: socket.socket, *, forked: bool
+    ) -> None:
+        self._boot = boot
+        self._launcher = launcher
+        self._lifeline = lifeline
+        self._forked = forked
+        self._supervisor: Supervisor | None = None
+        self._orphaned = False
+
+    async def live(self) -> int:
+        """Run to the end; return the exit code."""
+        boot = self._boot
+        directory: rundir.RunDir | None = None
+        try:
+            rundir.clean_stale()
+            directory = rundir.create(boot.name)
+            reason = await self._run(directory)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the starting program must hear it
+            self._say(frame(SupervisorFailed(str(error), type(error).__name__, trace_of(error))))
+            return 1
+        finally:
+            await self._launcher.close()
+            if directory is not None:
+                directory.close()
+        self._say(frame(SupervisorEnded(reason)))
+        return 0
+
+    async def _run(self, directory: rundir.RunDir) -> str:
+        boot = self._boot
+        if isinstance(self._launcher, ForkLauncher):
+            await self._launcher.start(threads_exist=False)
+            self._launcher.guard(directory.path)
+        else:
+            await self._launcher.start()
+            if isinstance(self._launcher, SpawnLauncher):
+                self._launcher.guard(directory.path)
+        routing_id = os.urandom(16)
+        infrastructure = Infrastructure(boot, self._launcher, routing_id)
+        await infrastructure.start_broker([self._local_endpoint(directory), *boot.listen])
+        local, *listening = infrastructure.endpoints
+        launches: dict[str, Launch] = {}
+        supervisor = self._supervisor = Supervisor(boot, tree_of(boot.tree, launches), launches)
+        supervisor.launcher, supervisor.endpoint, supervisor.listening = self._launcher, local, listening
+        supervisor.broker = lambda: (infrastructure.broker_pid, infrastructure.broker_restarts)
+        memory = Memory()
+        portal = Portal(
+            Peer(SUPERVISOR, 1, host=host_key()), memory, ask_timeout=boot.ask_timeout
+        )
+        context: zmq.Context[zmq.Socket[bytes]] = (
+            zmq.Context.instance() if boot.launcher == "thread" else zmq.Context()
+        )
+        connection = Connection(context, local, routing_id)
+        recorder = Recorder(Recorder.blank())
+        desk = supervisor.desk = Desk().open(supervisor)
+        runtime = Runtime(desk, portal, recorder, _Owner())
+        pump = runtime.pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)
+        supervisor.exchange = Exchange(portal.peer, pump.again)
+        desk.context = Context(portal, _Owner())
+        runtime.open = True
+        self._watch_parent()
+        directory.write_system(endpoint=local, version=boot.version, started=time.time())
+        ready = SupervisorReady(local, str(directory.path), listening, os.getpid())
+        self._say(frame(ready))
+        supervisor.begin()
+        infrastructure.start_monitor(supervisor.exchange)
+        try:
+            reason = await supervisor.done
+            # Answers to whoever asked for the end leave before the broker does.
+            for _ in range(3):
+                pump.flush()
+                await asyncio.sleep(0.01)
+        finally:
+            await infrastructure.close("" if self._orphaned else supervisor.done.result())
+            pump.close(LINGER)
+            memory.close()
+            if boot.launcher != "thread":
+                context.term()
+        return reason
+
+    def _local_endpoint(self, directory: rundir.RunDir) -> str:
+        if self._boot.launcher == "thread":
+            return f"inproc://understudy-{self._boot.name}"
+        return f"ipc://{directory.ipc_path('broker')}"
+
+    # --- whoever started us ----------------------------------------------------------------------
+
+    def _watch_parent(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._lifeline.setblocking(False)
+        loop.add_reader(self._lifeline.fileno(), self._parent_speaks)
+        if self._boot.launcher == "thread":
+            return
+        # A child of the starting program may hold the lifeline's other end open, so its process
+        # is watched too.
+        pidfd = open_pidfd(self._boot.parent)
+        if pidfd >= 0:
+            loop.add_reader(pidfd, self._parent_gone)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._asked_to_end)
+
+    def _parent_speaks(self) -> None:
+        try:
+            data = self._lifeline.recv(65536)
+        except BlockingIOError:
+            return
+        except OSError:
+            data = b""
+        if not data:
+            asyncio.get_running_loop().remove_reader(self._lifeline.fileno())
+            self._parent_gone()
+
+    def _parent_gone(self) -> None:
+        if self._orphaned or self._supervisor is None:
+            return
+        self._orphaned = True
+        self._supervisor.shut_down_at_once("the program that started the system is gone")
+
+    def _asked_to_end(self) -> None:
+        """SIGTERM: in good order; a second one: at once."""
+        assert self._supervisor is not None
+        if self._supervisor.ending:
+            self._supervisor.shut_down_at_once("it was told to end, twice")
+        else:
+            self._supervisor.begin_shut_down()
+
+    def _say(self, data: bytes) -> None:
+        self._lifeline.setblocking(True)
+        try:
+            self._lifeline.sendall(data)
+        except OSError:
+            return
+        finally:
+            self._lifeline.setblocking(False)
+
+
+@final
+class _Owner:
+    """The desk lives as long as the supervisor: it never ends by itself."""
+
+    def say(self, word: Word) -> None:
+        """Nobody is above the supervisor."""
+
+    def end(self, code: int, reason: str) -> None:
+        """A request that raised is answered with its error; the desk goes on."""
+
+    def tell_self(self, msg: object) -> None:
+        """The desk uses no timers."""
+
+    def save(self, state: object) -> None:
+        """The desk has no state to save."""
+
+    def progress(self) -> None:
+        """The desk is never judged."""
+
+
+def definitions_of(directory: str) -> Path:
+    """Return where classes that exist in no file are written for this system."""
+    path = Path(directory) / "definitions"
+    path.mkdir(mode=0o700, exist_ok=True)
+    return path

@@ -1,0 +1,80 @@
+"""How a system stands, as plain data: what `System.status()` and `understudy status` show."""
+
+from __future__ import annotations
+
+from actors.message import Request, StreamRequest, message
+from actors.notices import Terminated
+
+
+@message(tag="understudy:ActorStatus")
+class ActorStatus:
+    """One actor."""
+
+    name: str
+    state: str
+    """waiting, starting, running, busy, stopping, backoff, stopped, failed."""
+    pid: int | None
+    incarnation: int
+    restarts: int
+    uptime: float
+    """Seconds since this incarnation was launched; 0 when none lives."""
+    mailbox: int
+    """Messages waiting."""
+    handled: int
+    failed: int
+    """Handlers of this incarnation that raised."""
+    current: str
+    """Class of the message being handled, "" when idle."""
+    memory: int | None
+    """Bytes of resident memory, as the monitor saw it last."""
+    cpu: float | None
+    """Cores, over the monitor's last period."""
+    heartbeat: float | None
+    """Seconds since its loop last turned."""
+    restart: str
+    last_exit: str
+    """Why the former incarnation ended, "" when there was none."""
+    next_start: float | None
+    """Seconds until the next start, in backoff."""
+    metadata: dict[str, str | int | float | bool]
+
+
+@message(tag="understudy:SystemStatus")
+class SystemStatus:
+    """The whole system."""
+
+    name: str
+    pid: int
+    """Of the supervisor."""
+    uptime: float
+    endpoint: str
+    listening: list[str]
+    """tcp endpoints."""
+    broker_pid: int | None
+    broker_restarts: int
+    actors: list[ActorStatus]
+    failures: list[str]
+    """The latest ends that were not wanted, oldest first."""
+    dead_letters: int
+
+    @property
+    def degraded(self) -> bool:
+        """Whether some actor that should run does not."""
+        return any(actor.state in ("backoff", "failed") for actor in self.actors)
+
+    def actor(self, name: str) -> ActorStatus:
+        """Return one actor's; raises `KeyError`."""
+        for actor in self.actors:
+            if actor.name == name:
+                return actor
+        raise KeyError(name)
+
+
+@message(tag="understudy:StatusRequest")
+class StatusRequest(Request[SystemStatus]):
+    """How does the system stand?"""
+
+
+@message(tag="understudy:Endings")
+class Endings(StreamRequest[Terminated]):
+    """Every ended incarnation of every actor, from now on."""

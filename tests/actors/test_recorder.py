@@ -1,0 +1,361 @@
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from actors import recorder
+from actors.blackbox import InProgress, read
+from actors.recorder import IN_PROGRESS, LATE, LINKS, PAGE_SIZE, Recorder, State, create_page
+from actors.recorder import open_page as map_again
+
+A = b"a" * 16
+B = b"b" * 16
+
+
+@pytest.fixture
+def page():
+    return Recorder.blank()
+
+
+@pytest.fixture
+def writer(page):
+    return Recorder(page)
+
+
+def descriptors():
+    return len(list(Path("/dev/fd").iterdir()))
+
+
+def finished(page, rid):
+    link = read(page).links[rid]
+    return link.handled, set(link.finished)
+
+
+def test_an_incarnation_starts_then_is_idle_then_stops(page, writer):
+    states = [read(page).state]
+    writer.ready()
+    states.append(read(page).state)
+    writer.stopping()
+    states.append(read(page).state)
+
+    assert states == [State.STARTING, State.IDLE, State.STOPPING]
+
+
+def test_a_handler_in_progress_shows_its_message_and_sender(page, writer):
+    writer.ready()
+    index = writer.begin(writer.link(A), 7, "examples.calc:Add", 12.5)
+
+    record = read(page)
+    assert index == 0
+    assert record.state is State.BUSY
+    assert record.busy_since == 12.5
+    assert record.in_progress == (InProgress(A, 7, "examples.calc:Add", 12.5),)
+
+
+def test_a_finished_message_is_finished_and_no_longer_in_progress(page, writer):
+    writer.ready()
+    slot = writer.link(A)
+    writer.finish(writer.begin(slot, 1, "m:Add", 1.0), slot, 1, 1)
+
+    record = read(page)
+    assert record.state is State.IDLE
+    assert record.busy_since is None
+    assert record.in_progress == ()
+    assert finished(page, A) == (1, set())
+    assert record.handled == 1
+
+
+def test_one_message_at_a_time_always_uses_the_first_record(writer):
+    slot = writer.link(A)
+    indexes = set()
+    for seq in range(1, 200):
+        index = writer.begin(slot, seq, "m:Add", float(seq))
+        indexes.add(index)
+        writer.finish(index, slot, seq, seq)
+
+    assert indexes == {0}
+
+
+def test_messages_that_finish_out_of_order_are_remembered_one_by_one(page, writer):
+    slot = writer.link(A)
+    first = writer.begin(slot, 1, "m:Slow", 1.0)
+    second = writer.begin(slot, 2, "m:Quick", 2.0)
+    third = writer.begin(slot, 3, "m:Quick", 3.0)
+
+    writer.finish(third, slot, 3, 0)
+    assert finished(page, A) == (0, {3})
+    writer.finish(first, slot, 1, 1)
+    assert finished(page, A) == (1, {3})
+    writer.finish(second, slot, 2, 3)
+    assert finished(page, A) == (3, set())
+
+
+def test_late_records_are_used_again(page, writer):
+    slot = writer.link(A)
+    for base in range(1, 20 * LATE, 100):
+        first = writer.begin(slot, base, "m:Slow", 1.0)
+        for seq in range(base + 1, base + 100):
+            writer.finish(writer.begin(slot, seq, "m:Quick", 1.0), slot, seq, base - 1)
+        writer.finish(first, slot, base, base + 99)
+        assert finished(page, A) == (base + 99, set())
+
+
+def test_nothing_is_begun_that_could_not_be_recorded_as_finished(page, writer):
+    slot = writer.link(A)
+    running = [writer.begin(slot, 1, "m:Slow", 1.0)]
+    seq = 1
+    while writer.room:
+        seq += 1
+        writer.finish(writer.begin(slot, seq, "m:Quick", 1.0), slot, seq, 0)
+
+    with pytest.raises(LookupError, match="room"):
+        writer.begin(slot, seq + 1, "m:Quick", 1.0)
+    assert read(page).links[A].finished == frozenset(range(2, seq + 1))
+    writer.finish(running[0], slot, 1, seq)
+    assert writer.room
+
+
+def test_sixty_four_messages_may_be_in_progress(page, writer):
+    slot = writer.link(A)
+    indexes = [writer.begin(slot, seq, "m:Add", seq) for seq in range(1, IN_PROGRESS + 1)]
+
+    assert sorted(indexes) == list(range(IN_PROGRESS))
+    assert [one.seq for one in read(page).in_progress] == list(range(1, IN_PROGRESS + 1))
+    assert not writer.room
+    with pytest.raises(LookupError):
+        writer.begin(slot, IN_PROGRESS + 1, "m:Add", 1.0)
+
+
+def test_a_refused_begin_changes_nothing(page, writer):
+    slot = writer.link(A)
+    before = bytes(page)
+
+    with pytest.raises(LookupError):
+        writer.begin(slot + 1, 1, "m:Add", 1.0)
+    assert bytes(page) == before
+    with pytest.raises(ValueError, match="invalid value"):
+        writer.begin(slot, -1, "m:Add", 1.0)
+    assert read(page).in_progress == ()
+    assert writer.begin(slot, 1, "m:Add", 1.0) == 0
+
+
+def test_finishing_twice_is_refused(writer):
+    slot = writer.link(A)
+    index = writer.begin(slot, 1, "m:Add", 1.0)
+    writer.finish(index, slot, 1, 1)
+
+    with pytest.raises(LookupError):
+        writer.finish(index, slot, 1, 1)
+
+
+def test_progress_moves_busy_since_but_not_the_beginning(page, writer):
+    slot = writer.link(A)
+    writer.begin(slot, 1, "m:Long", 10.0)
+    writer.progress(15.0)
+
+    assert read(page).busy_since == 15.0
+    assert read(page).in_progress[0].since == 10.0
+
+
+def test_progress_of_an_earlier_message_does_not_count_for_a_later_one(page, writer):
+    slot = writer.link(A)
+    index = writer.begin(slot, 1, "m:Long", 10.0)
+    writer.progress(15.0)
+    writer.finish(index, slot, 1, 1)
+    assert read(page).busy_since is None
+
+    writer.begin(slot, 2, "m:Long", 20.0)
+    assert read(page).busy_since == 20.0
+
+
+def test_heartbeat_gauges_and_counters_are_kept(page, writer):
+    slot = writer.link(A)
+    writer.alive(99.5)
+    for length in (3, 8, 2):
+        writer.mailbox(length)
+    writer.finish(writer.begin(slot, 1, "m:Add", 1.0), slot, 1, 1)
+    writer.failed()
+
+    record = read(page)
+    assert (record.alive_at, record.mailbox, record.peak) == (99.5, 2, 8)
+    assert (record.handled, record.failed) == (1, 1)
+
+
+def test_a_long_tag_keeps_its_end_which_names_the_class(page, writer):
+    slot = writer.link(A)
+    tags = ["a.long.package.of.somebody:" + name for name in ("Exposure", "x" * 40, "é" * 40, "")]
+    for seq, tag in enumerate(tags, 1):
+        writer.begin(slot, seq, tag, float(seq))
+
+    shown = [one.tag for one in read(page).in_progress]
+    assert shown == [tags[0][-32:], "x" * 32, "é" * 16, tags[3][-32:]]
+
+
+def test_every_tag_is_taken(page, writer):
+    slot = writer.link(A)
+    for seq, tag in enumerate(["", "\ud800", "🐟" * 9, *map(str, range(3000))], 1):
+        writer.finish(writer.begin(slot, seq, tag, 1.0), slot, seq, seq)
+
+    assert read(page).handled == 3003
+
+
+def test_a_link_that_begins_in_the_middle_counts_earlier_messages_as_finished(page, writer):
+    writer.link(A, handled=41)
+
+    assert read(page).links[A].is_finished(41)
+    assert not read(page).links[A].is_finished(42)
+
+
+def test_slots_are_used_again_after_unlink(page, writer):
+    slots = {writer.link(number.to_bytes(16, "big")) for number in range(LINKS)}
+    assert slots == set(range(LINKS))
+    with pytest.raises(LookupError, match="refuse"):
+        writer.link(A)
+
+    writer.unlink(500)
+    assert writer.link(A) == 500
+    assert len(read(page).links) == LINKS
+
+
+def test_what_is_no_routing_id_is_refused(writer):
+    writer.link(A)
+
+    for rid in (b"", b"short", b"x" * 17, A):
+        with pytest.raises(ValueError, match="routing id"):
+            writer.link(rid)
+
+
+def test_unlinking_what_is_not_linked_is_refused(writer):
+    with pytest.raises(LookupError):
+        writer.unlink(3)
+
+
+def test_an_unlinked_sender_leaves_its_message_in_progress(page, writer):
+    slot = writer.link(A)
+    index = writer.begin(slot, 5, "m:Add", 1.0)
+    writer.unlink(slot)
+
+    assert read(page).links == {}
+    assert [one.rid for one in read(page).in_progress] == [A]
+    writer.finish(index, slot, 5, 5)
+    assert read(page).in_progress == ()
+
+
+def test_a_late_finish_never_speaks_of_the_next_sender_of_its_slot(page, writer):
+    slot = writer.link(A)
+    first, second = (writer.begin(slot, seq, "m:Add", 1.0) for seq in (99, 100))
+    writer.unlink(slot)
+    other = writer.link(B)
+    writer.finish(first, slot, 99, 99)
+    third = writer.link(b"c" * 16)
+    writer.finish(second, slot, 100, 100)
+
+    assert len({slot, other, third}) == 3
+    assert finished(page, B) == (0, set())
+    assert finished(page, b"c" * 16) == (0, set())
+    assert writer.link(b"d" * 16) == slot
+
+
+def test_a_sender_that_comes_back_meanwhile_gets_its_slot_back(page, writer):
+    slot = writer.link(A)
+    index = writer.begin(slot, 5, "m:Add", 1.0)
+    writer.unlink(slot)
+
+    assert writer.link(A, handled=4) == slot
+    writer.finish(index, slot, 5, 5)
+    assert finished(page, A) == (5, set())
+
+
+def test_unlink_forgets_what_finished_late(page, writer):
+    slot = writer.link(A)
+    first = writer.begin(slot, 1, "m:Slow", 1.0)
+    writer.finish(writer.begin(slot, 2, "m:Quick", 1.0), slot, 2, 0)
+    writer.unlink(slot)
+    writer.link(A)
+
+    assert finished(page, A) == (0, set())
+    writer.finish(first, slot, 1, 1)
+    assert finished(page, A) == (1, set())
+
+
+def test_a_page_serves_one_incarnation_only(page, writer):
+    with pytest.raises(ValueError, match="fresh"):
+        Recorder(page)
+
+
+def test_a_small_page_is_refused():
+    with pytest.raises(ValueError, match="65536"):
+        Recorder(bytearray(100))
+
+
+def test_closing_leaves_the_page_and_twice_is_fine():
+    fd, page = create_page()
+    writer = Recorder(page)
+    writer.ready()
+    writer.close()
+    writer.close()
+
+    assert read(page).state is State.IDLE
+    page.close()
+    os.close(fd)
+
+
+@pytest.mark.parametrize("memfd", [True, False])
+def test_a_page_is_shared_through_its_descriptor(monkeypatch, memfd):
+    monkeypatch.setattr(recorder, "HAS_MEMFD", memfd and recorder.HAS_MEMFD)
+    fd, ours = create_page()
+    theirs = map_again(fd)
+    os.close(fd)
+    Recorder(theirs).alive(3.0)
+
+    assert len(ours) == PAGE_SIZE
+    assert read(ours).alive_at == 3.0
+
+
+def test_a_page_that_cannot_be_provided_leaves_no_descriptor(monkeypatch):
+    def full(fd, offset, size):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(recorder, "allocate", full)
+    before = descriptors()
+
+    with pytest.raises(OSError, match="space"):
+        create_page()
+    assert descriptors() == before
+
+
+def _work_for_ever(page):
+    writer = Recorder(page)
+    writer.ready()
+    slot, seq = writer.link(A), 0
+    while True:
+        seq += 1
+        writer.finish(writer.begin(slot, seq, "m:Add", float(seq)), slot, seq, seq)
+
+
+@pytest.mark.process
+def test_a_killed_writer_leaves_an_exact_record():
+    for round_number in range(30):
+        fd, page = create_page()
+        pid = os.fork()
+        if not pid:
+            try:
+                _work_for_ever(page)
+            finally:
+                os._exit(1)
+        while read(page).handled < 100 + 37 * round_number:
+            pass
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+
+        record = read(page)
+        assert record.intact
+        handled = record.links[A].handled
+        assert handled - record.handled in {0, 1}
+        assert [one.seq for one in record.in_progress] in ([], [handled + 1])
+        assert all(one == InProgress(A, one.seq, "m:Add", one.seq) for one in record.in_progress)
+        page.close()
+        os.close(fd)
