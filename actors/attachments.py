@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
@@ -32,14 +33,17 @@ class Memory:
 
     def __init__(self) -> None:
         self._arena: Arena | None = None
+        self._lock = threading.Lock()
         self.mapper = Mapper()
 
     @property
     def arena(self) -> Arena:
         """The arena; made when first needed."""
-        if self._arena is None:
-            self._arena = Arena()
-        return self._arena
+        # Two threads that send their first large array at once must not make two of them.
+        with self._lock:
+            if self._arena is None:
+                self._arena = Arena()
+            return self._arena
 
     def free(self, blocks: tuple[int, ...]) -> None:
         """Give back blocks whose message is settled."""

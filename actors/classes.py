@@ -21,7 +21,7 @@ from typing import Any, Final
 from actors.actor import Actor
 from actors.control import ClassName
 from actors.errors import SpawnError
-from actors.message import MAIN_ALIAS
+from actors.message import MAIN_ALIAS, defined_in, message
 
 _LOADING: Final[list[str]] = []
 """The script that is being imported on behalf of a supervisor, if any."""
@@ -72,7 +72,9 @@ def _define(cls: type[Actor], definitions: Path | None) -> ClassName:
             actor=cls.__qualname__,
             reason="the class exists in no file and the system runs on another host; put it into a module",
         )
-    data = cloudpickle.dumps(cls)
+    # The child knows none of the messages either that were written beside the class.
+    messages = [(info.cls, info.tag, info.redeliver) for info in defined_in(cls.__module__)]
+    data = cloudpickle.dumps((messages, cls))
     path = definitions / f"{cls.__name__}-{os.urandom(8).hex()}"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -128,4 +130,7 @@ def _read_definition(path: Path) -> Any:
         status = os.fstat(file.fileno())
         if status.st_uid != os.getuid() or status.st_mode & 0o077:
             raise PermissionError(f"{path} may have been written by somebody else; it is not loaded")
-        return cloudpickle.loads(file.read())
+        messages, cls = cloudpickle.loads(file.read())
+    for each, tag, redeliver in messages:
+        message(tag=tag, redeliver=redeliver)(each)
+    return cls

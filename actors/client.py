@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from actors.control import Ping
-from actors.portal import in_event_loop
+from actors.handling import in_event_loop
 
 if TYPE_CHECKING:
     from actors.connection import Connection

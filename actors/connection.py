@@ -12,6 +12,7 @@ Only one thread may watch it: a second watcher loses wake-ups.
 from __future__ import annotations
 
 import os
+import threading
 from typing import Final, final
 
 import zmq
@@ -35,9 +36,16 @@ _EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
 class Connection:
     """One party's socket.  Everything but `wake` belongs to one thread."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], endpoint: str, routing_id: bytes) -> None:
+    def __init__(self, endpoint: str, routing_id: bytes) -> None:
         self.endpoint = endpoint
-        self._socket = context.socket(zmq.DEALER)
+        # A thread of this process cannot lose its broker, and inproc reports no handshake.
+        self._always_online = endpoint.startswith("inproc:")
+        # Parties of one process meet in one context; any other gets a context, and an I/O thread,
+        # of its own, which ends with it.
+        self._context: zmq.Context[zmq.Socket[bytes]] = (
+            zmq.Context.instance() if self._always_online else zmq.Context()
+        )
+        self._socket = self._context.socket(zmq.DEALER)
         self._socket.setsockopt(zmq.ROUTING_ID, routing_id)
         self._socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
         self._socket.setsockopt(zmq.LINGER, 0)
@@ -51,8 +59,7 @@ class Connection:
         self._poller = zmq.Poller()
         for source in (self._socket, self._monitor, self._wake_read):
             self._poller.register(source, zmq.POLLIN)
-        # A thread of this process cannot lose its broker, and inproc reports no handshake.
-        self._always_online = endpoint.startswith("inproc:")
+        self._wake_lock = threading.Lock()
         self._socket.connect(endpoint)
 
     def pump(self, peer: Peer, now: float) -> bool:
@@ -71,7 +78,13 @@ class Connection:
         """Send what the deciders want to go out."""
         send = self._socket.send_multipart
         for message in peer.outgoing(now):
-            send(message, zmq.NOBLOCK, copy=len(message) < 3 and len(message[1]) < LARGE)
+            try:
+                send(message, zmq.NOBLOCK, copy=len(message) < 3 and len(message[1]) < LARGE)
+            except zmq.Again:
+                # The broker has gone and taken its pipe along.  What is lost here is in the
+                # outboxes still, and is repeated once there is a connection again.
+                peer.disconnected()
+                return
 
     def _receive(self, peer: Peer, now: float) -> bool:
         receive = self._socket.recv_multipart
@@ -121,11 +134,13 @@ class Connection:
 
     def wake(self) -> None:
         """Make `wait`, or the loop that watches `descriptors`, return.  For any thread."""
-        try:
-            os.write(self._wake_write, b"\0")
-        except (BlockingIOError, OSError):
-            # A full pipe wakes too; a closed one has nobody left to wake.
-            return
+        # Under a lock, because a descriptor closed meanwhile may be somebody else's file by now.
+        with self._wake_lock:
+            if self._wake_write >= 0:
+                try:
+                    os.write(self._wake_write, b"\0")
+                except BlockingIOError:
+                    return  # a full pipe wakes too
 
     def close(self, linger: float = 0.0) -> None:
         """Close; what is on its way may take `linger` seconds to leave."""
@@ -134,5 +149,9 @@ class Connection:
         self._socket.disable_monitor()
         self._monitor.close(0)
         self._socket.close(int(linger * 1000))
-        os.close(self._wake_read)
-        os.close(self._wake_write)
+        with self._wake_lock:
+            os.close(self._wake_read)
+            os.close(self._wake_write)
+            self._wake_write = -1
+        if not self._always_online:
+            self._context.term()

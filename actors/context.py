@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import time
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from actors import log as plain_log
+from actors.address import check_name
 from actors.errors import SpawnError
-from actors.portal import HANDLING, Until
+from actors.handling import HANDLING
+from actors.portal import Until
 from actors.requests import SpawnActor, WatchActor
 from actors.spawning import order_for
 
@@ -93,15 +94,16 @@ class Context:
 
     # --- others
 
-    def spawn(self, cls: type[Actor], *, name: str | None = None, **fields: Any) -> ActorRef:
+    def spawn(self, cls: type[Actor], /, *, name: str | None = None, **fields: Any) -> ActorRef:
         """Start a child actor and return its ref at once.
 
-        A failed first start arrives as `Terminated` at watchers and as an error on asks.
+        Raises as `System.spawn` does, but for a first start that fails: that arrives as
+        `Terminated` at watchers and as an error on asks.
         """
         if name is None:
             self._serial += 1
             name = f"{self.name}.{cls.__name__.lower()}-{self.incarnation}.{self._serial}"
-        order = order_for(cls, name=name, fields=fields, wait=False)
+        order = order_for(cls, name=check_name(name), fields=fields, wait=False)
         supervisor = self._portal.ref("@supervisor")
         reply = supervisor.ask(order, timeout=10.0)
         # The answer says only that the name is taken, so it comes in well under a millisecond.
@@ -167,8 +169,3 @@ class Every:
     def cancel(self) -> None:
         """Send no further message.  Twice is fine."""
         self._handle.cancel()
-
-
-def remaining(deadline: float | None) -> float | None:
-    """Return the seconds left until a deadline of `Context.deadline`; never below 0."""
-    return None if deadline is None else max(0.0, deadline - time.monotonic())

@@ -169,6 +169,11 @@ def info_of(cls: type) -> MessageInfo:
     return info
 
 
+def defined_in(module: str) -> list[MessageInfo]:
+    """Return the message classes written in a module, in the order of their definition."""
+    return [info for info in _infos.values() if info.cls.__module__ == module]
+
+
 def when_defined(listener: Callable[[MessageInfo], None]) -> None:
     """Call `listener` for every message class, those already defined included.
 
@@ -349,9 +354,8 @@ def wire_module(name: str) -> str:
     spec = getattr(module, "__spec__", None)
     if spec is not None and spec.name not in {"__main__", MAIN_ALIAS}:
         return str(spec.name)  # python -m package.module
-    file = getattr(module, "__file__", None)
-    if file is None:
+    path = Path(getattr(module, "__file__", None) or "").resolve()
+    if not path.is_file():  # a prompt, a notebook, text from a pipe
         return "__main__"
-    path = Path(file).resolve()
     digest = hashlib.blake2b(bytes(path), digest_size=4).hexdigest()
     return f"{path.name}~{digest}"

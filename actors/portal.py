@@ -11,16 +11,13 @@ asyncio code never waits.
 
 from __future__ import annotations
 
-import asyncio
 import math
 import threading
 import time
 from collections.abc import Callable
-from contextvars import ContextVar
 from functools import lru_cache
 from typing import Any, Final, Protocol, TypeVar, final
 
-import attrs
 import msgspec
 
 from actors.attachments import Incoming, Memory, Outgoing
@@ -29,6 +26,7 @@ from actors.codec import Codec, ValueCodec, codec_for, value_codec
 from actors.control import SUPERVISOR, Standing
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, ConnectionLost, MailboxFull, NoSuchActor
+from actors.handling import HANDLING
 from actors.link import Letter
 from actors.message import (
     MessageKind,
@@ -56,22 +54,6 @@ RESOLVE_TIMEOUT: Final = 5.0
 """Seconds the broker has to say how a name stands."""
 
 _TEXT_LIMIT: Final = 200
-
-
-@final
-@attrs.frozen
-class Handling:
-    """The message being handled, as far as what is sent meanwhile depends on it."""
-
-    sender: str
-    deadline: float
-    """Seconds on our clock; infinity for none."""
-    chain: tuple[str, ...]
-    attempt: int
-
-
-HANDLING: ContextVar[Handling | None] = ContextVar("understudy_handling", default=None)
-"""Set while a handler runs; asyncio tasks a handler starts inherit it."""
 
 
 class Driver(Protocol):
@@ -138,10 +120,21 @@ class Portal:
     def tell(self, name: str, msg: object) -> None:
         """Put a message into the outbox of `name`."""
         codec = _codec_of(msg, "tell")
+        if message_kind(codec.cls) is MessageKind.STREAM:
+            _expect(msg, MessageKind.TELL)
         link = self._open(name, codec)
         letter = self._letter(Kind.TELL, codec, msg, link)
         with self.lock:
+            self._check_open(link, letter, codec.cls)
             self.peer.post(link, letter)
+        self.driver.wake()
+
+    def notify(self, name: str, msg: object) -> None:
+        """Tell without waiting for the broker or for room: for the system's own notices."""
+        codec = codec_for(type(msg))
+        payload = codec.encode(msg, Outgoing(None))
+        with self.lock:
+            self.peer.post(self.peer.link(name), Letter(Envelope(Kind.TELL, 0, 0, codec.tag, payload)))
         self.driver.wake()
 
     def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:
@@ -259,8 +252,17 @@ class Portal:
         link = self._open(call.target, codec)
         letter = self._letter(kind, codec, msg, link, deadline=call.deadline)
         with self.lock:
+            self._check_open(link, letter, codec.cls)
             self.peer.call(link, letter, call)
         self.driver.wake()
+
+    def _check_open(self, link: Link, letter: Letter, cls: type) -> None:
+        """Refuse a letter whose link was closed while it was written: nobody would look there."""
+        if self.lost is None and self.peer.links.get(link.name) is link:
+            return
+        self.memory.free(letter.blocks)
+        self._check()
+        raise NoSuchActor(target=link.name, message=cls.__name__)
 
     def _letter(
         self, kind: Kind, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
@@ -347,10 +349,7 @@ class Portal:
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Tell the supervisor of a message that nobody will handle."""
-        payload = _DEAD_LETTER.encode(letter, Outgoing(None))
-        with self.lock:
-            envelope = Envelope(Kind.TELL, 0, 0, _DEAD_LETTER.tag, payload)
-            self.peer.post(self.peer.link(SUPERVISOR), Letter(envelope))
+        self.notify(SUPERVISOR, letter)
 
     def _text(self, envelope: Envelope) -> str:
         if envelope.frames:
@@ -390,11 +389,3 @@ def _expect(msg: object, kind: MessageKind) -> None:
             f"{type(msg).__name__} cannot be used with {kind.value}: use ref.{verb}(...). "
             "Request[R] is for ask, StreamRequest[T] for stream, a plain message for tell."
         )
-
-
-def in_event_loop() -> bool:
-    """Whether the calling code runs inside an asyncio task."""
-    try:
-        return asyncio.current_task() is not None
-    except RuntimeError:
-        return False

@@ -20,8 +20,6 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, final
 
-import zmq
-
 from actors import classes
 from actors.actor import Actor
 from actors.arrays.segment import host_key
@@ -36,15 +34,19 @@ from actors.lifeline import Lifeline, LifelineHandler
 from actors.log import logger
 from actors.message import class_of
 from actors.peer import Peer
-from actors.portal import Portal
+from actors.portal import Portal, Until
 from actors.pump import LoopPump
 from actors.recorder import Recorder, open_page
+from actors.reply import wait_in_loop
 from actors.runtime import Runtime
 from actors.spawning import decode_fields, pack_state, unpack_state
 from actors.wire.carrier import FrameCarrier
 
 LINGER: Final = 1.0
 """Seconds that what is ready to go out has to leave at a good end."""
+
+LARGEST_STATE: Final = 48 << 20
+"""Bytes that fit through a lifeline, with room to spare."""
 
 ORPHANED: Final = 75
 """Exit code of a child whose supervisor is gone."""
@@ -81,12 +83,15 @@ class Life:
         self._own_process = own_process
         self._stop: Stop | None = None
         self._stopping = False
+        self._started = False
+        """Whether `on_start` is over: only then there is something to stop in order."""
         self._code: asyncio.Future[int]
         self._actor: Actor
         self._runtime: Runtime
         self._pump: LoopPump
         self._snapshots = False
-        self._saved_at = 0.0
+        self._saved_at = time.monotonic()
+        self._snapshot_planned = False
         self._saved_count = 0
 
     async def live(self, cls: type[Actor], page: Any) -> int:
@@ -99,21 +104,17 @@ class Life:
         peer = Peer(boot.name, boot.incarnation, host=host_key(), mailbox=boot.mailbox)
         portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)
         self._portal = portal
-        context: zmq.Context[zmq.Socket[bytes]] = (
-            zmq.Context() if self._own_process else zmq.Context.instance()
-        )
-        connection = Connection(context, boot.endpoint, boot.routing_id)
+        connection = Connection(boot.endpoint, boot.routing_id)
         self._pump = LoopPump(portal, connection, handle=self._turn, alive=self._recorder.alive)
         loop.add_reader(self._lifeline.fileno(), self._hear)
+        beginning = loop.create_task(self._begin(cls))
         try:
-            await self._begin(cls)
             code = await self._code
         finally:
+            beginning.cancel()
             loop.remove_reader(self._lifeline.fileno())
             self._pump.close(LINGER)
             memory.close()
-            if self._own_process:
-                context.term()
         return code
 
     async def _begin(self, cls: type[Actor]) -> None:
@@ -121,13 +122,17 @@ class Life:
         try:
             fields = decode_fields(cls, boot.fields, lambda address: portal.ref(address.name))
             actor = self._actor = cls(**fields)
-            self._runtime = Runtime(actor, portal, self._recorder, self)
+            self._runtime = Runtime(
+                actor, portal, recorder=self._recorder, owner=self
+            )
             self._runtime.pump = self._pump
             actor.context = Context(portal, self)
             self._snapshots = type(actor).snapshot is not Actor.snapshot
             await self._call(actor.on_start)
             if boot.snapshot_tag:
                 await self._call(actor.restore, self._read_state(boot.snapshot_tag, boot.snapshot))
+            # Whoever hears that we are there may write to us at once: the broker must know us.
+            await wait_in_loop(Until(portal, lambda: portal.peer.registered))
         except Exception as error:  # noqa: BLE001 - user code may raise anything
             text = f"{type(error).__name__}: {error}"
             self._lifeline.say(Failed(text, trace_of(error), starting=True))
@@ -137,19 +142,22 @@ class Life:
             self._lifeline.say(Failed(f"SystemExit({error.code}) in on_start", "", starting=True))
             self._finish(1)
             return
+        if self._stop is not None:
+            return
         self._recorder.ready()
         self._lifeline.say(Started())
-        self._runtime.open = True
+        self._runtime.open = self._started = True
         self._pump.again()
 
     # --- while it lives --------------------------------------------------------------------------
 
     def _turn(self) -> None:
-        if self._code.done() or not hasattr(self, "_runtime"):
+        if self._code.done():
             return
-        self._runtime.turn()
-        if self._snapshots and not self._runtime.busy:
-            self._snapshot_if_due()
+        if self._started:
+            self._runtime.turn()
+            if self._snapshots and not self._runtime.busy:
+                self._snapshot_if_due()
         if self._stop is not None:
             self._stop_when_idle(self._stop)
 
@@ -174,9 +182,13 @@ class Life:
         self._finish(ORPHANED)
 
     def _stop_when_idle(self, stop: Stop) -> None:
+        if not self._started:
+            self._lifeline.say(Stopped(0))
+            self._finish(0)
+            return
         runtime = self._runtime
         waiting = len(runtime.mailbox) + len(self._portal.peer.deliveries)
-        if self._stopping or runtime.busy or (stop.drain and waiting and runtime.open):
+        if self._stopping or runtime.busy or runtime.held or (stop.drain and waiting and runtime.open):
             return
         self._stopping = True
         runtime.stop()
@@ -186,7 +198,7 @@ class Life:
     async def _end_well(self, stop: Stop, waiting: int) -> None:
         try:
             if self._snapshots and self._runtime.handled > self._saved_count:
-                self._snapshot()
+                await self._snapshot()
             await self._call(self._actor.on_stop, stop.reason)
         except Exception as error:  # noqa: BLE001 - user code may raise anything
             logger.exception("on_stop of %s raised", self._boot.name)
@@ -206,6 +218,7 @@ class Life:
         if self._stopping:
             return
         self._stopping = True
+        self._pump.flush()
         self._ending = asyncio.get_running_loop().create_task(self._end_badly(code, reason))
 
     async def _end_badly(self, code: int, reason: str) -> None:
@@ -232,7 +245,13 @@ class Life:
             raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
         carrier = FrameCarrier()
         payload = codec.encode(state, carrier)
-        self._lifeline.say(Saved(codec.tag, pack_state(payload, carrier.frames)))
+        data = pack_state(payload, carrier.frames)
+        if len(data) > LARGEST_STATE:
+            raise ValueError(
+                f"state of {len(data) >> 20} MiB is too large to be kept for the next incarnation "
+                f"(at most {LARGEST_STATE >> 20} MiB): save less, or write it to a file yourself."
+            )
+        self._lifeline.say(Saved(codec.tag, data))
 
     def progress(self) -> None:
         """The handler in progress is alive."""
@@ -245,19 +264,32 @@ class Life:
         if self._runtime.handled == self._saved_count:
             return
         due = self._saved_at + self._actor.snapshot_seconds
-        if now >= due:
-            self._snapshot()
-        else:
-            asyncio.get_running_loop().call_later(due - now, self._pump.again)
+        if now < due:
+            if not self._snapshot_planned:
+                self._snapshot_planned = True
+                asyncio.get_running_loop().call_later(due - now, self._snapshot_time)
+        elif not self._runtime.held and not self._stopping:
+            self._runtime.held = True
+            self._saving = asyncio.get_running_loop().create_task(self._snapshot_between())
 
-    def _snapshot(self) -> None:
+    def _snapshot_time(self) -> None:
+        self._snapshot_planned = False
+        self._pump.again()
+
+    async def _snapshot_between(self) -> None:
+        """Take a snapshot while the next message waits."""
+        await self._snapshot()
+        self._runtime.held = False
+        self._pump.again()
+
+    async def _snapshot(self) -> None:
         self._saved_count = self._runtime.handled
         self._saved_at = time.monotonic()
         try:
-            state = self._actor.snapshot()
+            state = await self._call(self._actor.snapshot)
             if state is not None:
                 self.save(state)
-        except Exception:  # noqa: BLE001 - user code may raise anything
+        except Exception:
             logger.exception("snapshot of %s raised; the previous one is kept", self._boot.name)
 
     def _read_state(self, tag: str, data: bytes) -> Any:
@@ -268,7 +300,7 @@ class Life:
         except MessageError as error:
             raise RuntimeError(f"the state of the former incarnation cannot be read: {error}") from error
 
-    async def _call(self, hook: Callable[..., Any], *args: Any) -> None:
+    async def _call(self, hook: Callable[..., Any], *args: Any) -> Any:
         """Call a hook: `def` ones as plain code, so that `.result()` works in them."""
         loop = asyncio.get_running_loop()
         returned: asyncio.Future[Any] = loop.create_future()
@@ -285,8 +317,7 @@ class Life:
 
         loop.call_soon(call)
         value = await returned
-        if inspect.isawaitable(value):
-            await value
+        return await value if inspect.isawaitable(value) else value
 
 
 def script_guard() -> None:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
-from actors.portal import in_event_loop
+from actors.handling import in_event_loop
 
 if TYPE_CHECKING:
     from actors.connection import Connection
@@ -181,5 +181,5 @@ class LoopPump:
             left = -1.0 if end is None else end - time.monotonic()
             if end is not None and left <= 0:
                 return
-            if not gate.acquire(timeout=left):
+            if not gate.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
                 return

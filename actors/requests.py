@@ -68,3 +68,5 @@ class Shutdown(Request[int]):
     """End the whole system in good order; answers how many messages stayed unhandled."""
 
     drain: bool = True
+    wait: bool = True
+    """Answer when every actor is down, or (False) at once."""

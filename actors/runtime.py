@@ -21,16 +21,16 @@ import msgspec
 from actors.codec import codec_for
 from actors.control import Failed, Word, lane_key
 from actors.envelope import Envelope, Kind
-from actors.errors import HandlerError, InvalidMessage, MessageError, UnknownMessage, pack_error
+from actors.errors import InvalidMessage, MessageError, UnknownMessage, pack_error
 from actors.failure import trace_of
 from actors.handler import FailurePolicy, Handler, HandlerKind, handlers_of
-from actors.link import Inbound, Letter
+from actors.handling import HANDLING, Handling
+from actors.link import Inbound
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
-from actors.message import class_of, is_message
-from actors.notices import DeadLetter
+from actors.message import class_of
+from actors.outcomes import Job, Outcomes
 from actors.peer import Delivery, Link, Signal
-from actors.portal import HANDLING, Handling, answer_codec
 from actors.writers import Writer
 
 if TYPE_CHECKING:
@@ -65,36 +65,34 @@ class Owner(Protocol):
         ...
 
 
-class Job:
-    """One message being handled."""
-
-    __slots__ = ("delivery", "handler", "index", "message", "slot", "task")
-
-    def __init__(self, delivery: Delivery, slot: int, index: int) -> None:
-        self.delivery = delivery
-        self.slot = slot
-        self.index = index
-        self.handler: Handler | None = None
-        self.message: Any = None
-        self.task: asyncio.Task[None] | None = None
-
-
 @final
 class Runtime:
     """Handles one actor's messages."""
 
-    def __init__(self, actor: Actor, portal: Portal, recorder: Recorder, owner: Owner) -> None:
+    def __init__(
+        self,
+        actor: Actor,
+        portal: Portal,
+        *,
+        recorder: Recorder,
+        owner: Owner,
+        own_errors: bool = False,
+    ) -> None:
         self._actor = actor
+        self._own_errors = own_errors
+        """Errors of this library are this actor's plain answers, not handlers that raised."""
         self._handlers = handlers_of(type(actor))
         self._portal = portal
         self._peer = portal.peer
         self._recorder = recorder
+        self._outcomes = Outcomes(portal, recorder)
         self._owner = owner
         self.pump: LoopPump
         self.mailbox = Mailbox()
         self.open = False
         """Whether messages are handled: from after `on_start` until the end."""
-        self.handled = 0
+        self.held = False
+        """Whether the next message waits, for an `async` snapshot."""
         self._exclusive: Job | None = None
         self._jobs: dict[tuple[str, int, int], Job] = {}
         self._overlapping = 0
@@ -115,7 +113,7 @@ class Runtime:
         while peer.departed:
             self._depart(*peer.departed.popleft())
         for _ in range(TURN):
-            if not self.open or self._exclusive is not None or self._overlapping >= CONCURRENT:
+            if not self._free:
                 break
             item = mailbox.take()
             if item is None:
@@ -129,9 +127,21 @@ class Runtime:
         self._recorder.mailbox(len(mailbox))
 
     @property
+    def _free(self) -> bool:
+        """Whether another message may be begun."""
+        if not self.open or self.held or self._exclusive is not None:
+            return False
+        return self._overlapping < CONCURRENT
+
+    @property
     def busy(self) -> bool:
         """Whether a handler is running."""
         return bool(self._exclusive or self._overlapping)
+
+    @property
+    def handled(self) -> int:
+        """Messages of this life that are finished."""
+        return self._outcomes.handled
 
     def tell_self(self, msg: Any) -> None:
         """Put a timer's message into the mailbox."""
@@ -157,10 +167,11 @@ class Runtime:
             writer.close()
         job = self._jobs.get(key)
         if job is not None and job.task is not None:
+            job.cancelled = True
             job.task.cancel()
         waiting = self.mailbox.withdraw(*key)
         if waiting is not None:
-            self._finish(self._begin(waiting))
+            self._outcomes.finish(self._begin(waiting))
 
     def _depart(self, name: str, incarnation: int) -> None:
         """A life has ended: nobody waits any more for what we do for it."""
@@ -193,12 +204,12 @@ class Runtime:
     def _handle(self, delivery: Delivery) -> None:
         job = self._begin(delivery)
         if time.monotonic() > delivery.deadline:
-            self._finish(job)
+            self._outcomes.finish(job)
             return
         try:
             handler = self._decode(job)
         except MessageError as error:
-            self._refuse(job, error)
+            self._outcomes.refuse(job, error)
             return
         if self._seconds.get(handler, math.inf) > FAST:
             self.pump.flush()
@@ -244,14 +255,13 @@ class Runtime:
         except BaseException as error:  # noqa: BLE001 - sys.exit in a handler ends the actor
             self._exit(error)
         else:
-            self._answer(job, value)
+            self._outcomes.answer(job, value)
         took = time.perf_counter() - begun
         self._seconds[handler] = 0.8 * self._seconds.get(handler, took) + 0.2 * took
 
     def _launch(self, job: Job, handler: Handler) -> None:
         job.task = asyncio.get_running_loop().create_task(self._await(job, handler))
-        envelope = job.delivery.envelope
-        self._jobs[job.delivery.link.name, job.delivery.incarnation, envelope.correlation] = job
+        self._jobs[job.key] = job
         if handler.concurrent:
             self._overlapping += 1
         else:
@@ -261,23 +271,27 @@ class Runtime:
     async def _await(self, job: Job, handler: Handler) -> None:
         try:
             value = await handler.function(self._actor, job.message)
-        except asyncio.CancelledError:
-            # Its asker has given up; nobody waits for an answer.
-            self._finish(job)
+        except asyncio.CancelledError as error:
+            if job.cancelled:
+                # Its asker has given up; nobody waits for an answer.
+                self._outcomes.finish(job)
+            elif self.open:
+                self._raised(job, error)
+            else:
+                raise  # the actor ends: this message stays in progress
         except Exception as error:  # noqa: BLE001 - a handler may raise anything
             self._raised(job, error)
         except BaseException as error:  # noqa: BLE001 - sys.exit in a handler ends the actor
             self._exit(error)
         else:
-            self._answer(job, value)
+            self._outcomes.answer(job, value)
 
     def _landed(self, job: Job, handler: Handler) -> None:
         if handler.concurrent:
             self._overlapping -= 1
         else:
             self._exclusive = None
-        delivery = job.delivery
-        self._jobs.pop((delivery.link.name, delivery.incarnation, delivery.envelope.correlation), None)
+        self._jobs.pop(job.key, None)
         self.pump.again()
 
     def _open_stream(self, job: Job, handler: Handler) -> None:
@@ -285,7 +299,7 @@ class Runtime:
         writer = Writer(self._portal, job.delivery, type(job.message), self._forget_writer)
         self._writers[writer.key] = writer
         items = handler.function(self._actor, job.message)
-        self._finish(job)
+        self._outcomes.finish(job)
         if handler.kind is HandlerKind.STREAM:
             writer.run(items)
         else:
@@ -296,40 +310,18 @@ class Runtime:
 
     # --- how it ends -----------------------------------------------------------------------------
 
-    def _answer(self, job: Job, value: Any) -> None:
-        envelope = job.delivery.envelope
-        if envelope.kind == Kind.ASK:
-            codec = answer_codec(type(job.message))
-            link = job.delivery.link
-            try:
-                payload, carrier = self._portal.encode(codec, value, link)
-            except MessageError as error:
-                self._wrong_answer(job, error)
-                return
-            reply = Envelope(Kind.REPLY, 0, envelope.correlation, "", payload, len(carrier.frames))
-            self._post(job, Letter(reply, tuple(carrier.frames), blocks=tuple(carrier.blocks)))
-        self._finish(job)
-
-    def _wrong_answer(self, job: Job, error: MessageError) -> None:
-        handler = job.handler
-        where = f"{type(self._actor).__name__}.{handler.name if handler else '?'}"
-        text = f"{where} returned what {type(job.message).__name__} does not promise: {error}"
-        logger.error(text)
-        self._fail(job, pack_error(HandlerError(text, type_name="TypeError"), escaped=False))
-
-    def _raised(self, job: Job, error: Exception) -> None:
+    def _raised(self, job: Job, error: BaseException) -> None:
         self._recorder.failed()
         if job.delivery.envelope.kind == Kind.ASK:
-            self._fail(job, pack_error(error))
+            self._outcomes.fail(job, pack_error(error, escaped=not self._own_errors))
             return
         handler = job.handler
         policy = handler.failure_policy if handler is not None else None
         self._give_up(error, policy or self._actor.failure_policy)
         if self.open:
-            self._dead_letter(job, f"{type(error).__name__}: {error}")
-            self._finish(job)
+            self._outcomes.drop(job, f"{type(error).__name__}: {error}")
 
-    def _give_up(self, error: Exception, policy: FailurePolicy) -> None:
+    def _give_up(self, error: BaseException, policy: FailurePolicy) -> None:
         logger.error("a handler of %s raised", self._peer.name, exc_info=error)
         if policy is FailurePolicy.RESUME:
             return
@@ -340,49 +332,15 @@ class Runtime:
         self._owner.end(1, text)
 
     def _exit(self, error: BaseException) -> None:
-        code = error.code if isinstance(error, SystemExit) else 1
+        """A handler called `sys.exit`: the process ends with its code, as any program does."""
         self.open = False
-        text = f"{type(error).__name__}({code})"
-        self._owner.say(Failed(text, "", starting=False))
-        self._owner.end(code if isinstance(code, int) else 1 if code else 0, text)
-
-    def _refuse(self, job: Job, error: MessageError) -> None:
-        """The message cannot be handled: its sender is told why."""
-        if job.delivery.envelope.kind == Kind.TELL:
-            self._dead_letter(job, str(error))
-            self._finish(job)
-        else:
-            self._fail(job, pack_error(error, escaped=False))
-
-    def _dead_letter(self, job: Job, reason: str) -> None:
-        envelope = job.delivery.envelope
-        text = repr(job.message) if is_message(type(job.message)) else ""
-        sender = job.delivery.link.name
-        self._portal.dead_letter(
-            DeadLetter(self._peer.name, sender, envelope.tag, text[:200], reason)
-        )
-
-    def _fail(self, job: Job, payload: bytes) -> None:
-        correlation = job.delivery.envelope.correlation
-        self._post(job, Letter(Envelope(Kind.FAILURE, 0, correlation, "", payload)))
-        self._finish(job)
-
-    def _post(self, job: Job, letter: Letter) -> None:
-        delivery = job.delivery
-        # A sender that has died meanwhile, or come back as another life, waits for nothing.
-        if delivery.link.known == delivery.incarnation:
-            with self._portal.lock:
-                self._peer.post(delivery.link, letter)
-
-    def _finish(self, job: Job) -> None:
-        delivery = job.delivery
-        seq = delivery.envelope.seq
-        now = time.monotonic()
-        with self._portal.lock:
-            handled = self._peer.finished(delivery.link, delivery.inbound, seq, now)
-        self._recorder.alive(now)
-        self._recorder.finish(job.index, job.slot, seq, handled)
-        self.handled += 1
+        code: object = error.code if isinstance(error, SystemExit) else 1
+        text = f"{type(error).__name__}({code!r})"
+        if not isinstance(error, SystemExit):
+            self._owner.say(Failed(text, trace_of(error), starting=False))
+        elif isinstance(code, str):
+            logger.error("%s", code)
+        self._owner.end(code if isinstance(code, int) else int(code is not None), text)
 
     # --- timers ----------------------------------------------------------------------------------
 

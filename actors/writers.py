@@ -15,6 +15,7 @@ from actors.credit import WriterCredit
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorStopped, MessageError, pack_error
 from actors.link import Letter
+from actors.log import logger
 from actors.portal import answer_codec
 
 if TYPE_CHECKING:
@@ -31,7 +32,9 @@ StreamKey = tuple[str, int, int]
 class Writer:
     """One open stream."""
 
-    def __init__(self, portal: Portal, delivery: Delivery, request: type, over: Callable[[StreamKey], None]) -> None:
+    def __init__(
+        self, portal: Portal, delivery: Delivery, request: type, over: Callable[[StreamKey], None]
+    ) -> None:
         self._portal = portal
         self._link = delivery.link
         self._correlation = delivery.envelope.correlation
@@ -97,7 +100,13 @@ class Writer:
         else:
             self._end(Kind.END)
         finally:
+            await self._aclose(items)
+
+    async def _aclose(self, items: AsyncGenerator[Any, None]) -> None:
+        try:
             await items.aclose()
+        except Exception:
+            logger.exception("a stream's generator raised while it was closed")
 
     # --- both
 
@@ -126,7 +135,10 @@ class Writer:
             self._end(Kind.FAILURE, failure)
         items, self._items = self._items, None
         if items is not None:
-            self._context.run(items.close)
+            try:
+                self._context.run(items.close)
+            except Exception:
+                logger.exception("a stream's generator raised while it was closed")
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
         self._over(self.key)

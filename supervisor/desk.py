@@ -75,6 +75,9 @@ class Desk(Actor):
     @receive(concurrent=True)
     async def shutdown(self, msg: Shutdown) -> int:
         """End the system; the answer comes when every actor is down."""
+        if not msg.wait:
+            self.supervisor.begin_shut_down()
+            return 0
         return await self.supervisor.shut_down(drain=msg.drain)
 
     @receive

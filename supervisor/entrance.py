@@ -78,7 +78,7 @@ def start(
         launcher="thread" if inproc else launcher or ("fork" if sys.platform == "linux" else "spawn"),
         client=b"",
         state_dir="",
-        version=_version(),
+        version=version_text(),
     )
     host = _Host(boot)
     ready = host.begin()
@@ -86,7 +86,6 @@ def start(
         system = System(
             ready.endpoint,
             directory=ready.directory,
-            shared_context=inproc,
             ask_timeout=ask_timeout,
             end=host.end,
         )
@@ -265,7 +264,8 @@ def _directory(endpoint: str) -> str:
     return os.path.dirname(endpoint.removeprefix("ipc://"))
 
 
-def _version() -> str:
+def version_text() -> str:
+    """Return the version of the installed package."""
     try:
         return version("understudy")
     except PackageNotFoundError:

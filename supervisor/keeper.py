@@ -197,9 +197,8 @@ class Keeper:
 
     def _advance(self, group: Group) -> None:
         """Do what is next in this tree and those below."""
-        for node in list(group.nodes):
-            if isinstance(node, Group):
-                self._advance(node)
+        for inner in group.inner:
+            self._advance(inner)
         if group.halting:
             self._halt(group)
         if group.halting:
@@ -211,15 +210,18 @@ class Keeper:
 
     def _halt(self, group: Group) -> None:
         """Stop what is to be stopped: in reverse start order, a pool all at once."""
-        group.halting = [node for node in group.halting if node.is_live]
+        while group.halting and not group.halting[-1].is_live:
+            group.halting.pop()
         for node in reversed(group.halting):
-            if node.state is not State.STOPPING:
+            if node.is_live and node.state is not State.STOPPING:
                 self.stop(node)
             if group.is_ordered:
                 return
 
     def _start_waiting(self, group: Group) -> None:
         """Start the nodes whose turn it is, in start order."""
+        if all(node.state is not State.WAITING for node in group.nodes):
+            return
         together = group.strategy is not Strategy.ONE_FOR_ONE
         if group.strategy is Strategy.ONE_FOR_ALL and any(
             node.state is State.BACKOFF for node in group.nodes

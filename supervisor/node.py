@@ -129,6 +129,7 @@ class Group(Node):
     intensity: Intensity = attrs.field(kw_only=True)
     auto_shutdown: AutoShutdown = attrs.field(kw_only=True)
     nodes: list[Leaf | Group] = attrs.field(factory=list["Leaf | Group"])  # in start order
+    inner: list[Group] = attrs.field(factory=list["Group"])  # those of `nodes` that are groups
     history: tuple[float, ...] = ()  # its recent restarts, see supervisor/intensity.py
     halting: list[Leaf | Group] = attrs.field(factory=list["Leaf | Group"])
     # ^ to be taken down, the last one first; in start order
@@ -150,9 +151,8 @@ class Group(Node):
     def groups(self) -> Iterator[Group]:
         """Go through itself and all trees and pools below it, outer ones first."""
         yield self
-        for node in self.nodes:
-            if isinstance(node, Group):
-                yield from node.groups()
+        for group in self.inner:
+            yield from group.groups()
 
     def status(self, now: float) -> TreeStatus:
         """Return how it stands."""
@@ -226,6 +226,7 @@ def grow_tree(spec: Tree, group: Group | None, label: str) -> Group:
         auto_shutdown=spec.auto_shutdown,
     )
     tree.nodes = [grow(child, tree, f"tree#{i}") for i, child in enumerate(spec.children, 1)]
+    tree.inner = [node for node in tree.nodes if isinstance(node, Group)]
     return tree
 
 

@@ -17,8 +17,6 @@ import time
 from pathlib import Path
 from typing import Final, final
 
-import zmq
-
 from actors.arrays.segment import host_key
 from actors.attachments import Memory
 from actors.connection import Connection
@@ -162,13 +160,12 @@ class SupervisorProcess:
         portal = Portal(
             Peer(SUPERVISOR, 1, host=host_key()), memory, ask_timeout=boot.ask_timeout
         )
-        context: zmq.Context[zmq.Socket[bytes]] = (
-            zmq.Context.instance() if boot.launcher == "thread" else zmq.Context()
-        )
-        connection = Connection(context, local, routing_id)
+        connection = Connection(local, routing_id)
         recorder = Recorder(Recorder.blank())
         desk = supervisor.desk = Desk().open(supervisor)
-        runtime = Runtime(desk, portal, recorder, _Owner())
+        runtime = Runtime(
+            desk, portal, recorder=recorder, owner=_Owner(), own_errors=True
+        )
         pump = runtime.pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)
         supervisor.exchange = Exchange(portal.peer, pump.again)
         desk.context = Context(portal, _Owner())
@@ -189,8 +186,6 @@ class SupervisorProcess:
             await infrastructure.close("" if self._orphaned else supervisor.done.result())
             pump.close(LINGER)
             memory.close()
-            if boot.launcher != "thread":
-                context.term()
         return reason
 
     def _local_endpoint(self, directory: rundir.RunDir) -> str:

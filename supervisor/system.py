@@ -17,8 +17,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeVar, final
 
-import zmq
-
 from actors.actor import Actor
 from actors.address import check_name
 from actors.arrays.segment import host_key
@@ -64,14 +62,9 @@ class System:
         endpoint: str,
         *,
         directory: str = "",
-        shared_context: bool = False,
         ask_timeout: float = 30.0,
         end: Callable[[System], None] | None = None,
     ) -> None:
-        self._context: zmq.Context[zmq.Socket[bytes]] = (
-            zmq.Context.instance() if shared_context else zmq.Context()
-        )
-        self._shared_context = shared_context
         self._directory = directory
         self._end = end
         """How the system itself is ended by whoever started it; None for a joined one."""
@@ -83,7 +76,7 @@ class System:
         self._peer = Peer(name, 1, host=host_key() if near else b"")
         self._memory = Memory()
         self._portal = Portal(self._peer, self._memory, ask_timeout=ask_timeout)
-        self._connection = Connection(self._context, endpoint, os.urandom(16))
+        self._connection = Connection(endpoint, os.urandom(16))
         self._thread = ClientThread(self._portal, self._connection)
         self._thread.start()
         self._supervisor = self._portal.ref(SUPERVISOR)
@@ -195,6 +188,16 @@ class System:
                 left = None if end == math.inf else max(0.0, end - time.monotonic())
                 self.ref(actor.name).wait_ready(left)
 
+    def wait_ended(self, timeout: float | None = None) -> str | None:
+        """Wait until the system is over and return why; None when it still runs after `timeout`."""
+        over = Until(self._portal, lambda: self._portal.lost is not None)
+        self._thread.block(over, timeout)
+        return self._portal.lost.reason if self._portal.lost is not None else None
+
+    def begin_shut_down(self) -> None:
+        """Ask the whole system to end in good order, and do not wait for it."""
+        self._supervisor.ask(Shutdown(wait=False), timeout=WELCOME_SECONDS).result()
+
     def shut_down(self) -> None:
         """End the whole system in good order, whoever started it."""
         try:
@@ -251,8 +254,6 @@ class System:
         self._thread.stop()
         self._portal.lose("the system was closed by this program")
         self._memory.close()
-        if not self._shared_context:
-            self._context.term()
 
     def lose(self, reason: str) -> None:
         """Every call from now on raises `ConnectionLost` with this reason."""

@@ -15,6 +15,7 @@ import hashlib
 from collections.abc import Iterable
 
 from actors.annotations import fields_of
+from actors.message import wire_module
 from actors.schema import (
     ArrayOf,
     Bounded,
@@ -41,16 +42,26 @@ def fingerprint(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=8).digest()
 
 
-def schema_text(schema: Schema, inside: tuple[RecordOf, ...] = ()) -> str:  # noqa: C901, PLR0912
-    """Return the text of a schema; a record within itself is written as @Name.
+def schema_text(schema: Schema) -> str:
+    """Return the text of a schema; a record is unfolded once and then written as @Name."""
+    return _text(schema, set())
+
+
+def arm_order(schema: Schema) -> str:
+    """Return the key that orders the arms of a union alike in every process."""
+    return _text(schema, None)
+
+
+def _text(schema: Schema, seen: set[RecordOf] | None) -> str:  # noqa: C901, PLR0912
+    """Write a schema.
 
     Args:
         schema: what to describe.
-        inside: the records around it.
+        seen: records already unfolded; None to write only their names.
     """
 
     def text(part: Schema) -> str:
-        return schema_text(part, inside)
+        return _text(part, seen)
 
     def texts(parts: Iterable[Schema]) -> str:
         return ",".join(map(text, parts))
@@ -76,7 +87,7 @@ def schema_text(schema: Schema, inside: tuple[RecordOf, ...] = ()) -> str:  # no
             cells = (f"{name}{'?' * (name in optional)}:{text(item)}" for name, item in items)
             return f"{cls.__qualname__}{{{','.join(cells)}}}"
         case UnionOf(arms):
-            return "|".join(sorted(map(text, arms)))
+            return "|".join(map(text, sorted(arms, key=arm_order)))
         case ArrayOf(spec):
             return f"array[{spec.dtype},{spec.shape},{spec.kinds}]"
         case ScalarOf(_, dtype):
@@ -86,17 +97,19 @@ def schema_text(schema: Schema, inside: tuple[RecordOf, ...] = ()) -> str:  # no
         case Bounded(item, limits):
             return f"{text(item)}{''.join(map(repr, limits))}"
         case RecordOf():
-            return _record(schema, inside)
+            return _record(schema, seen)
 
 
-def _record(record: RecordOf, inside: tuple[RecordOf, ...]) -> str:
+def _record(record: RecordOf, seen: set[RecordOf] | None) -> str:
     name = record.cls.__qualname__
     if record.args:
-        name += f"[{','.join(schema_text(arg, inside) for arg in record.args)}]"
-    if record in inside:
+        name += f"[{','.join(map(arm_order, record.args))}]"
+    if seen is None:
+        return f"{wire_module(record.cls.__module__)}.{name}"
+    if record in seen:
         return f"@{name}"
-    inside = (*inside, record)
-    fields = (f"{f.name}:{schema_text(f.schema, inside)}" for f in fields_of(record))
+    seen.add(record)
+    fields = (f"{f.name}:{_text(f.schema, seen)}" for f in fields_of(record))
     return f"{name}({','.join(fields)})"
 
 

@@ -58,11 +58,10 @@ from actors.schema import (
 )
 from actors.wire import containers, leaves
 from actors.wire.carrier import Carrier
-from actors.wire.fingerprint import schema_text
+from actors.wire.fingerprint import arm_order
 from actors.wire.form import Names, Place, Wire
 
 _numbers: Final = count()
-_MOST_RECORDS: Final = 1000  # a generic class that contains ever new forms of itself
 
 
 class WireForms:
@@ -85,7 +84,11 @@ class WireForms:
 
     def _make(self, what: Callable[[_Making], Wire]) -> Wire:
         making = _Making(self._made)
-        wire = what(making)
+        try:
+            wire = what(making)
+        except RecursionError:
+            name = next(iter(making.new)).cls.__qualname__
+            raise TypeError(f"{name} contains endless forms of itself. Fix its type.") from None
         making.finish()
         self._made.update(making.new)
         return wire
@@ -126,7 +129,7 @@ class _Making:
                 cells = {name: self.wire(s, place.inside(f"[{name!r}]")) for name, s in items}
                 return containers.table(cells, optional, place)
             case UnionOf(arms):
-                forms = [self.wire(arm, place) for arm in sorted(arms, key=schema_text)]
+                forms = [self.wire(arm, place) for arm in sorted(arms, key=arm_order)]
                 return containers.union(forms, place, self.structs)
             case ArrayOf():
                 return leaves.array(schema, place)
@@ -147,8 +150,6 @@ class _Making:
             return self.made[record]
         if record in self.new:
             return self.new[record]
-        if len(self.new) > _MOST_RECORDS:
-            raise TypeError(f"{record.cls.__qualname__} contains endless forms of itself.")
         name = f"Shadow{next(_numbers)}"
         self.forward[name] = record
         self.new[record] = wire = _promise(record, name)

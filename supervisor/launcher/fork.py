@@ -62,9 +62,10 @@ class ForkLauncher:
         return self._zygotes.pid
 
     def fork_zygote(self) -> None:
-        """Fork the zygote from this process, which must have one thread only.
+        """Fork the zygote from this process; does nothing when it has threads already.
 
         Best called early, before the loop: what this process has in memory, all children have.
+        numpy's OpenBLAS counts: imported without OPENBLAS_NUM_THREADS=1 it has threads.
         """
         self._zygotes.fork_here()
 

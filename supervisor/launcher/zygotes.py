@@ -24,7 +24,7 @@ import attrs
 import msgspec
 
 from supervisor.launcher.interpreter import start_interpreter
-from supervisor.launcher.kernel import adopt_orphans, is_single_threaded
+from supervisor.launcher.kernel import adopt_orphans, is_single_threaded, limit_pools
 from supervisor.launcher.order import Life
 from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.zygote import (
@@ -87,7 +87,9 @@ class Zygotes:
         return None if self._zygote is None else self._zygote.pid
 
     def fork_here(self) -> None:
-        """Fork the zygote from this process, which must have one thread only."""
+        """Fork the zygote from this process, unless it has threads."""
+        if not is_single_threaded():
+            return
         ours, theirs = _socket_pair()
         pid = os.fork()
         if pid == 0:
@@ -97,7 +99,7 @@ class Zygotes:
 
     async def start(self, *, threads_exist: bool) -> None:
         """Have a zygote that has everything preloaded; see `ForkLauncher.start`."""
-        if self._zygote is None and not threads_exist and is_single_threaded():
+        if self._zygote is None and not threads_exist:
             self.fork_here()
         await self._ready()
 
@@ -170,11 +172,14 @@ class Zygotes:
     def _start_fresh(self) -> _Zygote:
         """Start a zygote in an interpreter of its own, for this process may have threads."""
         ours, theirs = _socket_pair()
+        env = dict(os.environ)
+        limit_pools(env, 1)  # from its first import on: a pool of threads does not survive a fork
         try:
             pid = start_interpreter(
                 "supervisor.launcher.zygote:begin",
                 [theirs.fileno(), self._preload],
                 keep=[theirs.fileno()],
+                env=env,
             )
         except BaseException:
             ours.close()
@@ -225,11 +230,12 @@ class Zygotes:
             case Broken(text):
                 _fail(zygote.ready, ImportError(text))
             case Forked(request, pid):
+                waiting = zygote.asked.pop(request)
                 # Watched even when its caller was cancelled: somebody has to reap it.
                 try:
-                    _resolve(zygote.asked.pop(request), self._expect(pid))
+                    _resolve(waiting, self._expect(pid))
                 except ProcessLookupError:  # killed and reaped before we heard of it
-                    _fail(zygote.asked.pop(request, None), LostError())
+                    _fail(waiting, LostError())
             case NotForked(request, code):
                 text = f"no new process: {os.strerror(code)}"
                 _fail(zygote.asked.pop(request), OSError(code, text))

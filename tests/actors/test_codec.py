@@ -59,6 +59,9 @@ class Cell(TypedDict, total=False):
     size: float
 
 
+# Linters take the words of an array for names: they stay out of the annotations.
+Image = Array["float32", ("h", "w")]
+Square = Array["float32", ("h", "h")]
 Metres = NewType("Metres", float)
 
 
@@ -98,7 +101,7 @@ class Node:
 
 @message
 class Picture:
-    pixels: Array[float32, (h, w)]
+    pixels: Image
     mask: Annotated[NDArray[np.bool_], Shape("h", "w")] | None = None
     layers: dict[str, NDArray[Any]] = attrs.Factory(dict)
 
@@ -250,7 +253,7 @@ def test_a_name_that_never_appears_is_a_type_error_at_first_use():
     class Waiting:
         what: Godot  # noqa: F821
 
-    with pytest.raises(TypeError, match="Waiting cannot be sent yet.*Godot"):
+    with pytest.raises(TypeError, match=r"Waiting cannot be sent yet.*Godot"):
         codec_for(Waiting)
 
 
@@ -329,8 +332,8 @@ SAMPLES: list[tuple[Any, Any]] = [
     (Level, Level.LOW),
     (Rights, Rights.READ | Rights.WRITE),
     (Rights, Rights(0)),
-    (Literal[1, "a", b"b", None, True], True),
-    (Literal[1, "a", b"b", None, True], 1),
+    (Literal[1, "a", b"b", True] | None, True),
+    (Literal[1, "a", b"b", True] | None, 1),
     (Literal[Colour.RED], Colour.RED),
     (Metres, 1.5),
     (Pair, Pair(1, "b")),
@@ -515,7 +518,7 @@ def test_an_unreadable_repr_does_no_harm():
         def __repr__(self) -> str:
             raise RuntimeError
 
-    with pytest.raises(InvalidMessage, match="got .*Broken"):
+    with pytest.raises(InvalidMessage, match=r"got .*Broken"):
         value_codec(int).encode(Broken(), FrameCarrier())
 
 
@@ -532,12 +535,8 @@ def test_tracebacks_show_the_generated_functions():
 
 # -------------------------------------------------------------------------------- arrays
 
-DTYPES = [
-    order + kind
-    for order in "<>"
-    for kind in ("b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "f16")
-    + ("c8", "c16")
-]
+KINDS = "b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8", "f16", "c8", "c16"
+DTYPES = [order + kind for order in "<>" for kind in KINDS]
 
 
 @st.composite
@@ -626,7 +625,7 @@ def test_named_dimensions_are_checked_at_the_receiver_too():
 def test_a_message_in_a_message_has_its_own_names():
     @message
     class Album:
-        size: Array[float32, (h, h)]
+        size: Square
         pictures: list[Picture]
 
     pictures = [Picture(np.zeros((n, n + 1), "f4")) for n in range(3)]
@@ -739,7 +738,7 @@ class Everything:
     id: UUID
     ref: Reference
     scalar: np.float32
-    pixels: Array[float32, (h, h)]
+    pixels: Square
     more: tuple[complex, Pair, Cell]
 
 
@@ -767,12 +766,14 @@ def decode_or_refuse(codec, data, frames):
     """Decode; anything but a valid message or a MessageError fails the test."""
     try:
         received = codec.decode(data, FrameCarrier(frames, bind=Reference))
-    except MessageError as error:
-        assert len(str(error)) < 400
-        assert str(error).isprintable()
-        return None
-    codec.encode(received, FrameCarrier())  # what was accepted is valid
-    return received
+    except MessageError as refused:
+        error = refused
+    else:
+        codec.encode(received, FrameCarrier())  # what was accepted is valid
+        return received
+    assert len(str(error)) < 400
+    assert str(error).isprintable()
+    return None
 
 
 def test_every_truncation_and_every_bit_flip_is_a_valid_message_or_a_message_error():
@@ -1079,7 +1080,7 @@ def test_the_answer_is_part_of_the_fingerprint():
 
 def test_the_schema_text_is_readable_and_ends_where_a_class_contains_itself():
     assert codec_for(Node).schema == (
-        "Node(value:int,children:list[@Node],parent:@Node|NoneType)->nothing"
+        "Node(value:int,children:list[@Node],parent:NoneType|@Node)->nothing"
     )
 
 

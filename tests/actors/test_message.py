@@ -135,7 +135,7 @@ def test_a_request_must_say_what_it_answers():
 
 
 def test_an_answer_that_cannot_travel_is_refused_at_definition():
-    with pytest.raises(TypeError, match="the answer of .*Ask: object cannot travel"):
+    with pytest.raises(TypeError, match=r"the answer of .*Ask: object cannot travel"):
 
         @message
         class Ask(Request[object]):
@@ -303,3 +303,18 @@ def test_a_module_run_with_dash_m_has_the_tags_of_the_module(script):
 
 def test_what_is_typed_at_a_prompt_has_the_tags_of_main(tmp_path):
     assert run(tmp_path, "-", stdin=textwrap.dedent(SCRIPT)) == "__main__:Frame"
+
+
+def test_importing_actors_is_enough_for_classes_to_be_refused_at_definition(tmp_path):
+    program = """
+        from actors import message
+
+        try:
+            @message
+            class Order:
+                what: object
+        except TypeError as error:
+            print(error)
+    """
+
+    assert run(tmp_path, "-c", textwrap.dedent(program)).startswith("Order.what: object cannot")

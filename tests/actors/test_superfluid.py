@@ -73,7 +73,7 @@ def test_a_still_finger_conserves_energy(seed, strength):
     fluid.step(200)
 
     assert fluid.work == 0
-    assert fluid.energy() == pytest.approx(before, rel=2e-5)
+    assert fluid.energy() == pytest.approx(before, rel=2e-6)
 
 
 @FEW
@@ -174,7 +174,7 @@ def test_small_waves_have_the_frequency_of_bogoliubov(wave, coupling):
         fluid.step(round(2 * np.pi / frequency / medium.dt / 8))
 
         swing = np.sum(fluid.density() * ripple) / begin
-        assert swing == pytest.approx(math.cos(frequency * fluid.time), abs=2e-3)
+        assert swing == pytest.approx(math.cos(frequency * fluid.time), abs=5e-4)
 
 
 @pytest.mark.parametrize("speed", [0.2, 0.5, 0.8])
@@ -195,7 +195,7 @@ def test_grey_solitons_keep_their_shape_and_speed(speed):
     fluid.step(round(20 / medium.dt))
 
     expected = np.abs(pair(32.0 - speed * sound * fluid.time)) ** 2
-    np.testing.assert_allclose(fluid.density(), expected, rtol=0, atol=2e-3 * medium.density)
+    np.testing.assert_allclose(fluid.density(), expected, rtol=0, atol=5e-4 * medium.density)
 
 
 # --- in a harmonic trap ------------------------------------------------------------------------
@@ -227,12 +227,12 @@ def test_a_trapped_cloud_swings_with_the_frequency_of_the_trap(coupling, at, kic
         fluid.step(100)
 
         swing, turn = math.cos(TRAP * fluid.time), math.sin(TRAP * fluid.time) / TRAP
-        assert mean(fluid, x) == pytest.approx(at * swing + kick * turn, abs=1e-3)
-        assert mean(fluid, y) == pytest.approx(-at * swing + 0.1 * turn, abs=1e-3)
+        assert mean(fluid, x) == pytest.approx(at * swing + kick * turn, abs=5e-5)
+        assert mean(fluid, y) == pytest.approx(-at * swing + 0.1 * turn, abs=5e-5)
 
 
 @FEW
-@given(coupling=st.floats(0.01, 1), width=st.floats(0.8, 1.5))
+@given(coupling=st.floats(0.01, 0.5), width=st.floats(1, 1.5))  # more would reach the seams
 def test_a_trapped_cloud_breathes_with_twice_the_frequency_of_the_trap(coupling, width):
     """Pitaevskii and Rosch, Phys. Rev. A 55, R853 (1997): in two dimensions, for any g and shape.
 
@@ -248,7 +248,7 @@ def test_a_trapped_cloud_breathes_with_twice_the_frequency_of_the_trap(coupling,
         fluid.step(100)
 
         expected = middle + (begin - middle) * math.cos(2 * TRAP * fluid.time)
-        assert mean(fluid, square) == pytest.approx(expected, rel=1e-3)
+        assert mean(fluid, square) == pytest.approx(expected, rel=1e-4)
 
 
 def test_relaxing_finds_the_ground_state_of_the_trap():
@@ -362,7 +362,7 @@ def test_cooling_damps_sound_at_the_rate_of_the_damped_equation():
     Put psi = sqrt(n) + u e^(ikx) + v* e^(-ikx) into the equation: the matrix of (u, v) has the
     trace -2 sin(theta) (e + g n), and without it the square (g n)^2 - cos(theta)^2 (e + g n)^2.
     """
-    medium, cooling, wave = Medium(grid=Grid(32, 2), time_step=0.2), 0.05, 2 * np.pi * 3 / 32
+    medium, cooling, wave = Medium(grid=Grid(32, 2), time_step=0.1), 0.3, 2 * np.pi * 3 / 32
     ripple = np.cos(wave * medium.grid.places()[0]) * np.ones((1, 2))
     fluid = Superfluid(
         medium, psi=np.sqrt(medium.density) * (1 + 1e-5 * ripple) + 0j, cooling=cooling
@@ -374,12 +374,12 @@ def test_cooling_damps_sound_at_the_rate_of_the_damped_equation():
     begin = np.sum(fluid.density() * ripple)
     offset = sine * push  # the density is not an eigenmode: it lags behind by this much
 
-    fluid.step(round(4 * np.pi / frequency / medium.dt))
+    fluid.step(round(1.75 * np.pi / frequency / medium.dt))
 
     turn = frequency * fluid.time
     swing = math.cos(turn) - offset / frequency * math.sin(turn)
     expected = math.exp(-fade * fluid.time) * swing
-    assert np.sum(fluid.density() * ripple) / begin == pytest.approx(expected, abs=5e-3)
+    assert np.sum(fluid.density() * ripple) / begin == pytest.approx(expected, rel=0.01)
 
 
 def test_cooling_can_be_changed_while_it_flows():
@@ -503,6 +503,7 @@ def test_a_resumed_fluid_goes_on_to_the_last_bit(frames, target, cooling, trap):
         resumed.step(frame)
 
         assert resumed.state() == fluid.state()
+        assert resumed.work == fluid.work != 0
         assert resumed.psi.tobytes() == fluid.psi.tobytes()
         assert resumed.energy() == fluid.energy()
 
@@ -539,6 +540,7 @@ def test_by_default_it_is_the_grid_of_the_film():
     assert fluid.density() == pytest.approx(0.5)
     assert fluid.norm() == pytest.approx(0.5 * 64 * 64)
     assert fluid.speed_limit == pytest.approx(math.sqrt(0.5))
+    assert Superfluid(Medium(grid=SMALL, mass=2.0)).speed_limit == pytest.approx(math.sqrt(1 / 8))
     assert fluid.medium == Medium()
     assert fluid.cooling == 0
     fluid.step()

@@ -222,3 +222,14 @@ class RecorderMachine(RuleBasedStateMachine):
 
 TestRecorderMachine = RecorderMachine.TestCase
 TestRecorderMachine.settings = settings(stateful_step_count=60)
+
+
+def test_a_late_record_never_speaks_of_the_sender_that_used_it_before():
+    machine = RecorderMachine()
+    first, second = machine.new_sender(), machine.new_sender()
+    for sender in (first, second):
+        messages = [machine.begin(sender, "m:Add") for _ in range(2 if sender is first else 5)]
+        while messages:
+            machine.finish(messages.pop())
+
+    machine.the_page_says_what_the_model_says()

@@ -9,6 +9,7 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -592,5 +593,6 @@ def test_killing_a_thread_cuts_its_lifeline_and_is_told_at_once():
 
         assert launched.signal(signal.SIGKILL)
         assert await end(launched) == Exit(signal=signal.SIGKILL)
+        await until(lambda: "wait" not in {thread.name for thread in threading.enumerate()})
 
     run(test, ThreadLauncher())

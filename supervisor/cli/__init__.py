@@ -1,0 +1,5 @@
+"""The command `understudy`.  Actor processes never import this room."""
+
+from supervisor.cli.app import main
+
+__all__ = ["main"]

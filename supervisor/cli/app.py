@@ -1,0 +1,56 @@
+"""The tree of commands and what they share: one room a command, joined here."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+
+import cyclopts
+
+from actors.errors import ActorError, ConnectionLost
+from supervisor.cli.demo import demo
+from supervisor.cli.down import down
+from supervisor.cli.status import status
+from supervisor.cli.text import CommandError, ExitCode, safe
+from supervisor.cli.up import up
+from supervisor.entrance import version_text
+
+app = cyclopts.App(
+    name="understudy",
+    help="Supervised actor processes over ZeroMQ.",
+    version=version_text,
+    version_flags=["--version"],
+    result_action="return_value",
+)
+
+for _command in (up, status, down, demo):
+    app.command(_command)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; return its exit code."""
+    return run(lambda: app(arguments, exit_on_error=False, print_error=False))
+
+
+def run(command: Callable[[], object]) -> int:
+    """Run `command` and turn what it raises into a sentence and an exit code."""
+    try:
+        result = command()
+    except cyclopts.CycloptsError as error:
+        return _complain(str(error), ExitCode.USAGE, "see `understudy --help`")
+    except CommandError as error:
+        return _complain(str(error), error.code, error.hint)
+    except ConnectionLost as error:
+        return _complain(error.reason or str(error), ExitCode.NOT_RUNNING, "")
+    except ActorError as error:
+        return _complain(str(error), ExitCode.FAILED, "")
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return result if isinstance(result, int) else ExitCode.OK
+
+
+def _complain(text: str, code: ExitCode, hint: str) -> int:
+    sys.stderr.write(f"error: {safe(text)}\n")
+    if hint:
+        sys.stderr.write(f"  {hint}\n")
+    return code

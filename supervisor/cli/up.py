@@ -1,0 +1,110 @@
+"""`understudy up`: run a tree in the foreground."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import time
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from actors.errors import ActorError
+from supervisor.cli.text import CommandError, ExitCode, safe
+from supervisor.entrance import start
+from supervisor.rundir import AlreadyRunningError
+from supervisor.spec import Tree
+from supervisor.system import System
+
+DEFAULT_NAME = "default"
+
+
+def up(
+    tree: str = "",
+    *,
+    name: Annotated[str, Parameter(env_var="UNDERSTUDY_NAME")] = DEFAULT_NAME,
+    listen: Annotated[list[str] | None, Parameter(negative=(), env_var="UNDERSTUDY_LISTEN")] = None,
+    ready_timeout: float = 60.0,
+) -> int:
+    """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
+
+    Parameters
+    ----------
+    tree:
+        What to run, as package.module:name of a `supervisor.Tree`. Empty: no actors yet.
+    name:
+        The name by which other programs find this system.
+    listen:
+        A tcp endpoint to listen on as well, such as tcp://127.0.0.1:7700. May be repeated.
+    ready_timeout:
+        Seconds the actors may take until all are ready.
+    """
+    spec = load_tree(tree) if tree else Tree()
+    began = time.monotonic()
+    try:
+        system = start(spec, name=name, listen=listen)
+    except FileExistsError as error:
+        raise CommandError(str(error), hint="understudy status   understudy down") from None
+    except (ActorError, ValueError, OSError) as error:
+        raise CommandError(str(error)) from error
+    with system:
+        _report(system, name, began, ready_timeout)
+        reason = system.wait_ended() or ""
+    if reason in ("", "it was shut down"):
+        _say("down")
+        return ExitCode.OK
+    raise CommandError(f"the system ended: {reason}")
+
+
+def load_tree(text: str) -> Tree:
+    """Return the tree that `package.module:name` means; the current directory is importable."""
+    module, colon, attribute = text.partition(":")
+    if not colon or not module or not attribute:
+        raise CommandError(
+            f"{text!r} does not name a tree", code=ExitCode.USAGE, hint="write package.module:name"
+        )
+    if os.getcwd() not in sys.path:
+        sys.path.insert(0, os.getcwd())
+    try:
+        found = importlib.import_module(module)
+    except ImportError as error:
+        raise CommandError(
+            f"{module} cannot be imported: {error}",
+            code=ExitCode.CONFIG,
+            hint="run the command in the directory that holds it, or install its package",
+        ) from error
+    for part in attribute.split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Tree):
+        what = "is not there" if found is None else f"is {type(found).__name__}, not a supervisor.Tree"
+        raise CommandError(f"{attribute} of {module} {what}", code=ExitCode.CONFIG)
+    return found
+
+
+def _report(system: System, name: str, began: float, timeout: float) -> None:
+    status = system.status()
+    _say(f"{name}  pid {status.pid}  {status.endpoint}")
+    for actor in status.actors:
+        left = timeout - (time.monotonic() - began)
+        try:
+            system.ref(actor.name).wait_ready(max(0.0, left))
+        except TimeoutError:
+            last = system.status().actor(actor.name).last_exit or "it is still starting"
+            raise CommandError(f"{actor.name} is not ready after {timeout:g} s: {last}") from None
+        except ActorError:
+            now = system.status().actor(actor.name)
+            _say(f"  {actor.name:20} {now.state:9} {safe(now.last_exit)}")
+            continue
+        _say(f"  {actor.name:20} ready     {time.monotonic() - began:.2f} s")
+    for endpoint in status.listening:
+        _say(f"listening  {endpoint}  (this machine only)")
+    _say("ready   status: understudy status   stop: Ctrl-C or understudy down")
+
+
+def _say(text: str) -> None:
+    sys.stdout.write(text + "\n")
+    sys.stdout.flush()
+
+
+__all__ = ["DEFAULT_NAME", "AlreadyRunningError", "load_tree", "up"]
