@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import heapq
 import math
-from typing import Protocol, final
+from typing import Final, Protocol, final
 
 from actors.envelope import Envelope
 from actors.errors import ActorError
-from actors.link import Letter
+from actors.outbox import Letter
+
+STALE_DEADLINES: Final = 1024
+"""Deadlines of calls that are over, kept until they are so many and the most."""
 
 
 class Sink(Protocol):
@@ -31,7 +34,9 @@ class Sink(Protocol):
 class Call:
     """One open ask or stream."""
 
-    __slots__ = ("correlation", "deadline", "incarnation", "letter", "lost", "message", "sink", "target")
+    __slots__ = (
+        "correlation", "deadline", "letter", "lost", "message", "reason", "sink", "target",
+    )  # fmt: skip
 
     def __init__(self, sink: Sink, *, target: str, message: str, deadline: float) -> None:
         self.sink = sink
@@ -42,11 +47,11 @@ class Call:
         """Seconds on our clock; infinity for none."""
         self.correlation = 0
         self.letter: Letter | None = None
-        """The request, while it is in the outbox."""
-        self.incarnation = 0
-        """The callee's life the request went to; 0 before."""
+        """The request; None before it is in an outbox."""
         self.lost = False
         """The callee finished it and died: the answer has a moment left to arrive."""
+        self.reason = ""
+        """How the callee ended, when `lost`."""
 
 
 @final
@@ -56,6 +61,7 @@ class Calls:
     def __init__(self) -> None:
         self._open: dict[int, Call] = {}
         self._deadlines: list[tuple[float, int]] = []
+        """A heap; calls that are over stay in it until they are met, or are the most."""
         self._last = 0
 
     def __len__(self) -> int:
@@ -67,7 +73,7 @@ class Calls:
         call.correlation = self._last
         self._open[call.correlation] = call
         if call.deadline < math.inf:
-            heapq.heappush(self._deadlines, (call.deadline, call.correlation))
+            self._remember(call)
         return call.correlation
 
     def find(self, correlation: int) -> Call | None:
@@ -82,7 +88,7 @@ class Calls:
         """Give an open call an earlier deadline."""
         if deadline < call.deadline:
             call.deadline = deadline
-            heapq.heappush(self._deadlines, (deadline, call.correlation))
+            self._remember(call)
 
     def next_deadline(self) -> float:
         """Return when the next call may expire; infinity when none will."""
@@ -96,9 +102,9 @@ class Calls:
         expired: list[Call] = []
         heap = self._deadlines
         while heap and heap[0][0] <= now:
-            deadline, correlation = heapq.heappop(heap)
+            _, correlation = heapq.heappop(heap)
             call = self._open.get(correlation)
-            if call is not None and call.deadline <= deadline:
+            if call is not None and call.deadline <= now:
                 expired.append(self._open.pop(correlation))
         return expired
 
@@ -109,3 +115,11 @@ class Calls:
     def all(self) -> list[Call]:
         """Return every open call, oldest first."""
         return list(self._open.values())
+
+    def _remember(self, call: Call) -> None:
+        heap = self._deadlines
+        # Answered in microseconds with 30 s left, calls would leave millions of deadlines behind.
+        if len(heap) > STALE_DEADLINES and len(heap) > 4 * len(self._open):
+            heap[:] = [(one.deadline, n) for n, one in self._open.items() if one.deadline < math.inf]
+            heapq.heapify(heap)
+        heapq.heappush(heap, (call.deadline, call.correlation))

@@ -46,7 +46,7 @@ class ClientThread:
     def _run(self) -> None:
         portal, connection, peer = self._portal, self._connection, self._portal.peer
         ping_at = time.monotonic() + PING_EVERY
-        more = False
+        more = True  # the first look makes the connection known
         while not self._stopping:
             if not more and not self._woken:
                 due = min(peer.next_due(), ping_at)

@@ -25,7 +25,7 @@ dictionary instead of decoding them.  A batch carries every envelope that waited
 from __future__ import annotations
 
 from enum import IntEnum, IntFlag
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -33,6 +33,13 @@ from actors.errors import MessageError
 
 MAGIC: Final = "us1"
 """Names the protocol and its version; anything else is refused before it is decoded further."""
+
+
+LAST_NUMBER: Final = 2**53
+"""No counter gets so far; a larger one would not fit the flight recorder either."""
+
+Counter: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=LAST_NUMBER)]
+Number: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=LAST_NUMBER)]
 
 
 class Kind(IntEnum):
@@ -66,9 +73,9 @@ class Route(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     magic: str
     target: str
-    target_incarnation: int
+    target_incarnation: Counter
     sender: str
-    sender_incarnation: int
+    sender_incarnation: Counter
     host: bytes = b""
     """Two parties with equal, non-empty host keys can share memory."""
 
@@ -76,21 +83,22 @@ class Route(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Envelope(msgspec.Struct, array_like=True, gc=False):
     """One message with its header; `payload` is opaque to everyone but the codec."""
 
-    kind: int
-    seq: int
+    kind: Annotated[int, msgspec.Meta(ge=1, le=9)]
+    """A `Kind`; a plain number, because making the enum's member takes as long as the rest."""
+    seq: Counter
     """Number in the lane, from 1 without gaps; 0 while it is not yet in one."""
-    correlation: int
+    correlation: Counter
     """Which ask or stream this belongs to; 0 for a tell."""
     tag: str
     """Wire tag of the message class; empty for answers."""
     payload: bytes
-    frames: int = 0
+    frames: Counter = 0
     """How many array frames of the wire message are this envelope's."""
     deadline: float = 0.0
     """Seconds on the sender's clock (see `Batch.now`); 0 for none."""
     chain: tuple[str, ...] = ()
     """Names of the actors that wait for this ask, outermost first."""
-    attempt: int = 1
+    attempt: Number = 1
     """1 for the first delivery; more for a redelivered message."""
 
 
@@ -98,12 +106,12 @@ class Batch(msgspec.Struct, array_like=True, gc=False):
     """Every envelope that goes from one life to another in one wire message."""
 
     now: float
-    base: int
-    last: int
-    received: int
-    handled: int
+    base: Number
+    last: Counter
+    received: Counter
+    handled: Counter
     finished: list[int]
-    credit: int
+    credit: Counter
     flags: int
     envelopes: list[Envelope]
 
@@ -125,7 +133,9 @@ def decode_route(frame: bytes) -> Route:
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
         raise MessageError(f"not an understudy route: {error}") from None
     if route.magic != MAGIC:
-        raise MessageError(f"protocol {route.magic[:16]!r} is not spoken here; this side speaks {MAGIC!r}")
+        raise MessageError(
+            f"protocol {route.magic[:16]!r} is not spoken here; this side speaks {MAGIC!r}"
+        )
     return route
 
 
@@ -137,9 +147,6 @@ def encode_batch(batch: Batch) -> bytes:
 def decode_batch(frame: bytes) -> Batch:
     """Return the batch in `frame`; raises `MessageError` for anything else."""
     try:
-        batch = _decode_batch(frame)
+        return _decode_batch(frame)
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
         raise MessageError(f"not a batch of envelopes: {error}") from None
-    if batch.base < 0 or batch.received < 0 or batch.handled < 0:
-        raise MessageError("a batch counts from zero upwards")
-    return batch

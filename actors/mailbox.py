@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Any, NamedTuple, final
 
-from actors.peer import Delivery
+from actors.link import Delivery
 
 
 class Timer(NamedTuple):
@@ -38,13 +38,14 @@ class Mailbox:
 
     def withdraw(self, sender: str, incarnation: int, correlation: int) -> Delivery | None:
         """Remove a request its sender has given up, if it is still waiting."""
-        for item in self._items:
+        for index, item in enumerate(self._items):
             if (
                 isinstance(item, Delivery)
                 and item.envelope.correlation == correlation
                 and item.link.name == sender
                 and item.incarnation == incarnation
             ):
-                self._items.remove(item)
+                # By its place: comparing deliveries would compare whole messages.
+                del self._items[index]
                 return item
         return None

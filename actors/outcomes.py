@@ -16,15 +16,15 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 from actors.envelope import Envelope, Kind
 from actors.errors import HandlerError, MessageError, pack_error
-from actors.link import Letter
 from actors.log import logger
 from actors.message import is_message
 from actors.notices import DeadLetter
+from actors.outbox import Letter
 from actors.portal import answer_codec
 
 if TYPE_CHECKING:
     from actors.handler import Handler
-    from actors.peer import Delivery
+    from actors.link import Delivery
     from actors.portal import Portal
     from actors.recorder import Recorder
 
@@ -125,9 +125,5 @@ class Outcomes:
 
     def _post(self, job: Job, letter: Letter) -> None:
         delivery = job.delivery
-        # A sender that has died meanwhile, or come back as another life, waits for nothing.
-        if delivery.link.known == delivery.incarnation:
-            with self._portal.lock:
-                self._peer.post(delivery.link, letter)
-        elif letter.blocks:
-            self._portal.memory.free(letter.blocks)
+        with self._portal.lock:
+            self._peer.answer(delivery.link, delivery.incarnation, letter)

@@ -1,6 +1,6 @@
 """One party's side of everything: its links and its open calls, joined.  A decider.
 
-    in    post / call            what this process wants to send
+    in    post / call / answer   what this process wants to send
           receive                frames from the network
           tick                   time has passed
     out   outgoing()             wire messages to send now
@@ -9,19 +9,27 @@
           losses                 tells that nobody will handle: they become dead letters
 
 Nothing here reads a clock, a socket or a payload, so the simulation runs exactly this code.
+
+A life is fenced by its obituary: after it only answers to calls that were finished before are
+taken from that life, and letters are never given to the next life before it, because the obituary
+says which of them were handled.
 """
 
 from __future__ import annotations
 
 import math
 from collections import deque
-from typing import TYPE_CHECKING, Final, NamedTuple, final
+from collections.abc import Callable, Iterable
+from typing import Final, final
 
-from actors.calls import Call, Calls
+from actors.batches import Message, batches
+from actors.calls import Call
 from actors.control import (
     BROKER,
     Closing,
+    Goodbye,
     Hello,
+    LaneRecord,
     Obituary,
     Refused,
     Resolve,
@@ -42,23 +50,12 @@ from actors.envelope import (
     Route,
     decode_batch,
     decode_route,
-    encode_batch,
     encode_route,
 )
-from actors.errors import (
-    ActorError,
-    ActorStopped,
-    AnswerLost,
-    DeadlineExceeded,
-    Expired,
-    MessageError,
-    NoSuchActor,
-    OutcomeUnknown,
-)
-from actors.link import OUTBOX_MESSAGES, Inbound, Letter, Outbound, Verdict
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+from actors.errors import MessageError, UnknownMessage, pack_error
+from actors.fates import NO_RECORD, Fates
+from actors.link import Delivery, Inbound, Link, Loss, Signal
+from actors.outbox import OUTBOX_MESSAGES, Letter
 
 ACK_DELAY: Final = 0.05
 """Seconds an acknowledgement may wait for something to travel with."""
@@ -69,88 +66,36 @@ ACK_EVERY: Final = 32
 PROBE_DELAY: Final = 1.0
 """Seconds without progress after which a sender asks whether its last messages arrived."""
 
-ANSWER_GRACE: Final = 0.1
-"""Seconds an answer that left a dying actor has to arrive before it counts as lost."""
+GONE_NAMES: Final = 10_000
+"""Names remembered after their end, so that no late message counts as a new sender's first."""
 
+RETIRED_ROUTES: Final = 256
+"""Former lives from which answers may still arrive."""
 
-class Delivery(NamedTuple):
-    """A message for this party's actor."""
+NO_HANDLERS: Final = "it is a program, which has no handlers"
 
-    link: Link
-    incarnation: int
-    """The sender's life."""
-    inbound: Inbound
-    envelope: Envelope
-    frames: list[bytes]
-    deadline: float
-    """Seconds on our clock; infinity for none."""
-
-
-class Signal(NamedTuple):
-    """A grant or a cancellation for something this party's actor is running."""
-
-    link: Link
-    incarnation: int
-    """The life that says so."""
-    envelope: Envelope
-
-
-class Loss(NamedTuple):
-    """A tell that nobody will handle."""
-
-    target: str
-    envelope: Envelope
-    reason: str
-
-
-@final
-class Link:
-    """Everything between this party and one name."""
-
-    __slots__ = (
-        "host", "inbound", "inbound_incarnation", "known", "mark", "name", "out",
-        "prompt", "reason", "routes", "standing",
-    )  # fmt: skip
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.standing: Standing | None = None
-        """What the broker said last; None before its first answer."""
-        self.reason = ""
-        self.known = 0
-        """The highest incarnation heard of."""
-        self.host = b""
-        """Host key of the living incarnation, b"" until it has written to us."""
-        self.out = Outbound()
-        self.inbound: Inbound | None = None
-        self.inbound_incarnation = 0
-        self.prompt = False
-        """The other side wants to hear of every finished message at once."""
-        self.routes: tuple[int, bytes] = (0, b"")
-        """The encoded route to a life: (incarnation, frame)."""
-        self.mark = 0
-        """`out.base` when progress was last looked at."""
+_REFUSALS: Final = 64
 
 
 @final
 class Peer:
     """The deciders of one party, joined."""
 
-    def __init__(self, name: str, incarnation: int, *, host: bytes = b"", mailbox: int = OUTBOX_MESSAGES) -> None:
+    def __init__(
+        self, name: str, incarnation: int, *, host: bytes = b"", mailbox: int = OUTBOX_MESSAGES
+    ) -> None:
         self.name = name
         self.incarnation = incarnation
         self.host = host
         self.mailbox = mailbox
-        """Unfinished messages this party will hold, over all senders."""
+        """Unfinished messages this party will hold, over all senders; 0: it handles none."""
+        self.credit = max(1, mailbox)
+        """Messages each sender may have unfinished here: equal shares for all who send."""
         self.links: dict[str, Link] = {}
-        self.calls = Calls()
         self.deliveries: deque[Delivery] = deque()
         self.signals: deque[Signal] = deque()
         self.departed: deque[tuple[str, int]] = deque()
         """Lives that have ended, for whoever was working for them."""
-        self.losses: deque[Loss] = deque()
-        self.settled: deque[Letter] = deque()
-        """Letters whose shared memory may be freed."""
         self.online = False
         """Whether there is a connection to the broker at all; nothing goes out without one."""
         self.registered = False
@@ -159,10 +104,21 @@ class Peer:
         """What else to say to a broker that may be a new one (the supervisor's knowledge)."""
         self.ended = ""
         """Why the whole system is over, once the broker has said so."""
-        self.refusals: deque[Refused] = deque()
+        self.refusals: deque[Refused] = deque(maxlen=_REFUSALS)
         self.bad_frames = 0
-        self._senders: dict[bytes, tuple[Link, int]] = {}
-        self._dirty: set[Link] = set()
+        """Wire messages that were not ours to take."""
+        self._fates = Fates()
+        self.calls = self._fates.calls
+        self.losses = self._fates.losses
+        self.settled = self._fates.settled
+        self._senders: dict[bytes, tuple[Link, Inbound]] = {}
+        """By route frame: the lives that write to us."""
+        self._retired: deque[bytes] = deque()
+        self._gone: dict[str, int] = {}
+        self._sharing = 0
+        self._ack_every = self._acknowledge_every()
+        # A dictionary keeps its order, so two runs of the simulation send alike.
+        self._dirty: dict[Link, None] = {}
         self._words: list[Word] = []
         self._ack_at = math.inf
         self._probe_at = math.inf
@@ -178,9 +134,27 @@ class Peer:
         return found
 
     def post(self, link: Link, letter: Letter) -> None:
-        """Put a letter into a link's outbox."""
+        """Put a message, or a word about a call of ours, into a link's outbox."""
+        out = link.out
+        if link.closed:
+            self._fates.reject(link, letter)
+            return
+        if letter.envelope.kind > LAST_MAILBOX_KIND:
+            letter.life = out.incarnation
+            if not letter.life:
+                self.settled.append(letter)
+                return
+        out.offer(letter)
+        self._dirty[link] = None
+
+    def answer(self, link: Link, incarnation: int, letter: Letter) -> None:
+        """Put an answer into a link's outbox, for the life that asked and no other."""
+        if link.closed or incarnation <= link.ended or incarnation != link.known:
+            self.settled.append(letter)
+            return
+        letter.life = incarnation
         link.out.offer(letter)
-        self._dirty.add(link)
+        self._dirty[link] = None
 
     def call(self, link: Link, letter: Letter, call: Call) -> None:
         """Put a request into a link's outbox and wait for its answers."""
@@ -190,36 +164,58 @@ class Peer:
 
     def cancel(self, call: Call) -> None:
         """Give up an open call: its request is withdrawn, or its handler is told."""
-        if self.calls.close(call.correlation) is None:
-            return
-        link = self.links.get(call.target)
-        if link is None or call.letter is None:
-            return
-        if link.out.withdraw(call.letter):
-            self.settled.append(call.letter)
-        else:
-            self.post(link, Letter(Envelope(Kind.CANCEL, 0, call.correlation, "", b"")))
+        if self.calls.close(call.correlation) is not None:
+            self._take_back(call)
+
+    def _take_back(self, call: Call) -> bool:
+        """Withdraw a request, or tell its handler; return whether it may have been begun."""
+        link, letter = self.links.get(call.target), call.letter
+        if link is None or letter is None:
+            return True
+        if link.out.withdraw(letter):
+            self.settled.append(letter)
+            return False
+        self.post(link, Letter(Envelope(Kind.CANCEL, 0, call.correlation, "", b"")))
+        return True
 
     def say(self, word: Word) -> None:
-        """Send a word to the broker."""
-        self._words.append(word)
+        """Send a word to the broker; without a connection there is none to hear it."""
+        if self.online:
+            self._words.append(word)
+
+    def demand(self, names: Iterable[str] | None = None) -> None:
+        """Ask the receivers of unfinished messages to acknowledge at once (before leaving)."""
+        for link in self.links.values() if names is None else map(self.link, names):
+            if not link.out.idle:
+                self._probe(link)
+
+    def _probe(self, link: Link) -> None:
+        link.mark = -1
+        self._dirty[link] = None
+
+    # --- the connection --------------------------------------------------------------------------
 
     def connected(self) -> None:
         """The connection to the broker is made, perhaps to a new one: introduce ourselves again.
 
-        Whatever was on its way may be lost, so every link is looked up and probed.
+        Whatever was on its way may be lost, so every link is looked up, and probed once the
+        broker has answered; before, it would not know where to send anything.
         """
         self.online = True
         self.registered = False
-        hello: list[Word] = [Hello(self.name, self.incarnation)]
+        if self.ended:
+            return
+        leaving = any(isinstance(word, Goodbye) for word in self._words)
+        self._words = [Hello(self.name, self.incarnation)]
         if self.introduce is not None:
-            hello += self.introduce()
-        hello += [Resolve(link.name, link.known) for link in self.links.values()]
-        self._words = hello + [word for word in self._words if not isinstance(word, Resolve)]
+            self._words += self.introduce()
         for link in self.links.values():
+            self._words.append(Resolve(link.name, link.out.incarnation or link.known))
+            link.held = True
             link.prompt = True
-            link.mark = -1
-            self._dirty.add(link)
+            self._probe(link)
+        if leaving:
+            self._words.append(Goodbye())
 
     def disconnected(self) -> None:
         """The broker is gone; hold everything back until there is one again."""
@@ -230,86 +226,158 @@ class Peer:
     def receive(self, frames: list[bytes], now: float) -> None:
         """Take one wire message apart; one that is not ours is counted and dropped."""
         try:
-            self._receive(frames, now)
+            found = self._senders.get(frames[0])
+            if found is None:
+                route = decode_route(frames[0])
+                if route.sender == BROKER:
+                    self._hear(decode_word(frames[1]), now)
+                    return
+                batch = decode_batch(frames[1])
+                found = self._meet(route, frames[0], batch.base)
+            else:
+                batch = decode_batch(frames[1])
+            self._take(*found, batch, frames, now)
         except (MessageError, IndexError):
             self.bad_frames += 1
 
-    def _receive(self, frames: list[bytes], now: float) -> None:
-        found = self._senders.get(frames[0])
-        if found is None:
-            route = decode_route(frames[0])
-            if route.sender == BROKER:
-                self._hear(decode_word(frames[1]), now)
-                return
-            if route.target != self.name or route.target_incarnation != self.incarnation:
-                raise MessageError(f"{route.target}/{route.target_incarnation} is not me")
-            found = self._meet(route, frames[0])
-        link, incarnation = found
-        if incarnation != link.known:
-            raise MessageError(f"{link.name}/{incarnation} is a former life")
-        batch = decode_batch(frames[1])
-        if link.out.incarnation == incarnation:
+    def _take(
+        self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
+    ) -> None:
+        if link.inbound is not inbound or inbound.incarnation <= link.ended:
+            self._late(link, inbound, batch, frames)
+            return
+        link.held = False
+        out = link.out
+        if out.incarnation == inbound.incarnation:
             if batch.flags & Flags.RESEND:
-                link.out.rewind(batch.received)
-                self._dirty.add(link)
-            self.settled += link.out.acknowledge(batch.handled, batch.finished, batch.credit)
-        self._accept(link, batch, frames, now)
+                out.rewind(batch.received)
+                self._dirty[link] = None
+            if out.flying:
+                self.settled += out.acknowledge(batch.handled, batch.finished, batch.credit)
+            elif batch.credit:
+                out.acknowledge(0, [], batch.credit)
+        if batch.flags & Flags.ACKNOWLEDGE:
+            inbound.probed(batch.last)
+            link.prompt = True
+        try:
+            self._accept(link, inbound, batch, frames, now)
+        finally:
+            inbound.notice_last(batch.last)
+            if inbound.gap or link.prompt:
+                self._dirty[link] = None
+            elif inbound.owed and self._ack_at == math.inf:
+                self._ack_at = now + ACK_DELAY
 
-    def _meet(self, route: Route, frame: bytes) -> tuple[Link, int]:
+    def _meet(self, route: Route, frame: bytes, base: int) -> tuple[Link, Inbound]:
         """A life writes to us for the first time: it is there, so we can write to it."""
-        link = self.links.get(route.sender)
+        name, incarnation = route.sender, route.sender_incarnation
+        if route.target != self.name or route.target_incarnation != self.incarnation:
+            raise MessageError(f"{route.target}/{route.target_incarnation} is not me")
+        link = self.links.get(name)
+        if incarnation <= (link.ended if link else self._gone.get(name, 0)):
+            raise MessageError(f"{name}/{incarnation} is a former life")
         if link is None:
-            link = self.links[route.sender] = Link(route.sender)
-            link.standing = Standing.UP
-        if route.sender_incarnation < link.known:
-            raise MessageError(f"{route.sender}/{route.sender_incarnation} is a former life")
-        for former in [k for k, v in self._senders.items() if v[0] is link]:
-            del self._senders[former]
-        link.host = route.host
-        link.inbound = None
-        self._bind(link, route.sender_incarnation, 0)
-        found = self._senders[frame] = (link, route.sender_incarnation)
+            link = self.links[name] = Link(name)
+        if incarnation < link.known:
+            raise MessageError(f"{name}/{incarnation} is a former life")
+        if link.inbound is not None and link.inbound.incarnation == incarnation:
+            return link, link.inbound  # the same route, spelled differently
+        self._retire(link)
+        inbound = link.inbound = Inbound(base, incarnation)
+        link.known, link.host, link.standing = incarnation, route.host, Standing.UP
+        if not link.out.incarnation:
+            self._bind(link, incarnation, 0)
+        found = self._senders[frame] = (link, inbound)
         return found
 
-    def _accept(self, link: Link, batch: Batch, frames: list[bytes], now: float) -> None:
+    def _retire(self, link: Link) -> None:
+        """The life that wrote to us is over, or replaced; its last answers may still arrive."""
         inbound = link.inbound
-        if inbound is None or link.inbound_incarnation != link.known:
-            inbound = link.inbound = Inbound(batch.base)
-            link.inbound_incarnation = link.known
-        position = 2
+        if inbound is None:
+            return
+        self._retired += [k for k, v in self._senders.items() if v[1] is inbound]
+        while len(self._retired) > RETIRED_ROUTES:
+            self._senders.pop(self._retired.popleft(), None)
+        if inbound.sends:
+            inbound.sends = False
+            self._share(-1)
+
+    def _share(self, more: int) -> None:
+        self._sharing += more
+        self.credit = max(1, self.mailbox // max(1, self._sharing))
+        self._ack_every = self._acknowledge_every()
+
+    def _acknowledge_every(self) -> int:
+        # With little credit the sender waits for every one of our words.
+        return min(ACK_EVERY, max(1, self.credit // 2))
+
+    def _accept(
+        self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
+    ) -> None:
+        clocks = now - batch.now
+        position, here = 2, len(frames)
         for envelope in batch.envelopes:
             end = position + envelope.frames
-            if envelope.frames and not position <= end <= len(frames):
+            if end > here:
                 raise MessageError("an envelope names array frames that are not there")
             if inbound.accept(envelope.seq):
                 own = frames[position:end] if envelope.frames else []
                 if envelope.kind <= LAST_MAILBOX_KIND:
-                    deadline = envelope.deadline - batch.now + now if envelope.deadline else math.inf
-                    self.deliveries.append(Delivery(link, link.known, inbound, envelope, own, deadline))
+                    if not inbound.sends:
+                        inbound.sends = True
+                        self._share(1)
+                    if not self.mailbox:
+                        self._decline(link, inbound, envelope, now)
+                    else:
+                        deadline = envelope.deadline
+                        deadline = deadline + clocks if deadline else math.inf
+                        self.deliveries.append(
+                            Delivery(link, inbound.incarnation, inbound, envelope, own, deadline)
+                        )
                 else:
-                    self._answer(link, envelope, own)
+                    self._answer(link, inbound, envelope, own)
                     self.finished(link, inbound, envelope.seq, now)
             position = end
-        inbound.notice_last(batch.last)
-        if batch.flags & Flags.ACKNOWLEDGE:
-            link.prompt = True
-        if inbound.gap or link.prompt:
-            self._dirty.add(link)
 
-    def _answer(self, link: Link, envelope: Envelope, frames: list[bytes]) -> None:
-        if envelope.kind in (Kind.GRANT, Kind.CANCEL):
-            self.signals.append(Signal(link, link.known, envelope))
+    def _answer(
+        self, link: Link, inbound: Inbound, envelope: Envelope, frames: list[bytes]
+    ) -> None:
+        if envelope.kind == Kind.GRANT or envelope.kind == Kind.CANCEL:
+            self.signals.append(Signal(link, inbound.incarnation, envelope))
             return
         call = self.calls.find(envelope.correlation)
         if call is not None and call.target == link.name and call.sink.take(envelope, frames):
             self.calls.close(envelope.correlation)
 
+    def _late(self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes]) -> None:
+        """Of a life that is over only the answers count, for calls that wait for nothing else."""
+        position = 2
+        for envelope in batch.envelopes:
+            end = position + envelope.frames
+            call = self.calls.find(envelope.correlation)
+            answers = Kind.REPLY <= envelope.kind <= Kind.END
+            if inbound.accept(envelope.seq) and answers and call is not None:
+                if call.lost and call.target == link.name and end <= len(frames):
+                    self._answer(link, inbound, envelope, frames[position:end])
+            position = end
+
+    def _decline(self, link: Link, inbound: Inbound, envelope: Envelope, now: float) -> None:
+        """A program has no handlers: whoever sends it a message is told so."""
+        if envelope.kind == Kind.TELL:
+            self.losses.append(Loss(self.name, envelope, NO_HANDLERS))
+        else:
+            error = UnknownMessage(tag=envelope.tag, target=self.name)
+            payload = pack_error(error, escaped=False)
+            failure = Letter(Envelope(Kind.FAILURE, 0, envelope.correlation, "", payload))
+            self.answer(link, inbound.incarnation, failure)
+        self.finished(link, inbound, envelope.seq, now)
+
     def finished(self, link: Link, inbound: Inbound, seq: int, now: float) -> int:
         """A received letter is done with; return the cumulative mark for the flight recorder."""
         handled = inbound.finish(seq)
         if link.inbound is inbound:
-            if link.prompt or inbound.owed >= min(ACK_EVERY, max(1, self.credit // 2)):
-                self._dirty.add(link)
+            if inbound.owed >= self._ack_every or handled >= inbound.wanted:
+                self._dirty[link] = None
             elif self._ack_at == math.inf:
                 self._ack_at = now + ACK_DELAY
         return handled
@@ -321,7 +389,7 @@ class Peer:
             case Welcome():
                 self.registered = True
             case Stands():
-                self._stands(word)
+                self._stands(word, now)
             case Obituary():
                 self._bury(word, now)
             case Refused(code="unregistered"):
@@ -336,80 +404,76 @@ class Peer:
             case _:
                 raise MessageError(f"the broker does not say {type(word).__name__}")
 
-    def _stands(self, word: Stands) -> None:
+    def _stands(self, word: Stands, now: float) -> None:
         link = self.links.get(word.name)
         if link is None:
             return
-        if word.incarnation < link.known and word.standing is Standing.UP:
+        up = word.standing is Standing.UP
+        if up and (word.incarnation < link.known or word.incarnation <= link.ended):
             return
-        link.standing = word.standing
-        link.reason = word.reason
-        link.host = word.host
-        if word.standing is Standing.UP:
+        link.standing, link.reason, link.held = word.standing, word.reason, False
+        if word.standing in (Standing.GONE, Standing.UNKNOWN):
+            self._close(link, now)
+            return
+        out = link.out
+        if up:
+            link.host = word.host
+            if out.incarnation not in (0, word.incarnation):
+                # The broker would have told how that life ended if it could.
+                self._end_of_life(link, out.incarnation, None, NO_RECORD, now, known=False)
+            link.known = word.incarnation
             self._bind(link, word.incarnation, word.mailbox)
-        elif word.standing in (Standing.GONE, Standing.UNKNOWN):
-            self._close(link)
+        # It was not there to receive what we have sent, or we would not be told this now.
+        if out.flying:
+            link.mark = -1
+        self._dirty[link] = None
 
     def _bind(self, link: Link, incarnation: int, credit: int) -> None:
-        out = link.out
-        if out.incarnation not in (0, incarnation):
-            # A life ended and nobody can say what it had begun.
-            self._settle(link, out.bury(None, known=False), "the record of its end is lost", math.inf)
-        link.known = incarnation
-        out.bind(incarnation, credit)
-        self._dirty.add(link)
+        if link.out.incarnation != incarnation:
+            route = Route(MAGIC, link.name, incarnation, self.name, self.incarnation, self.host)
+            link.route = encode_route(route)
+        link.out.bind(incarnation, credit)
+        self._dirty[link] = None
 
     def _bury(self, word: Obituary, now: float) -> None:
         link = self.links.get(word.name)
-        if link is None or link.known > word.incarnation:
-            return
-        link.known = word.incarnation
-        if link.out.incarnation == word.incarnation:
-            verdicts = link.out.bury(word.lane, known=word.known)
-            self._settle(link, verdicts, word.reason, now + ANSWER_GRACE)
-        link.inbound = None
-        link.prompt = False
-        self.departed.append((word.name, word.incarnation))
-        # Streams it was sending end with it; requests it had not begun wait for the next life.
-        waiting = set(link.out.waiting)
-        for call in self.calls.to(word.name):
-            if call.letter not in waiting and not call.lost:
-                self._fail(call, _unknown(call, word.reason))
+        if link is not None and word.incarnation > link.ended:
+            self._end_of_life(
+                link, word.incarnation, word.lane, word.reason, now, known=word.known
+            )
 
-    def _settle(self, link: Link, verdicts: Iterable[tuple[Letter, Verdict]], reason: str, lost_at: float) -> None:
-        for letter, verdict in verdicts:
-            self.settled.append(letter)
-            envelope = letter.envelope
-            call = self.calls.find(envelope.correlation) if envelope.correlation else None
-            if verdict is Verdict.VOID:
-                continue
-            if call is not None and call.letter is letter:
-                if verdict is Verdict.FINISHED and lost_at < math.inf and envelope.kind == Kind.ASK:
-                    call.lost = True
-                    self.calls.hurry(call, lost_at)
-                else:
-                    self._fail(call, _unknown(call, reason))
-            elif verdict is not Verdict.FINISHED and envelope.kind == Kind.TELL:
-                self.losses.append(Loss(link.name, envelope, reason))
+    def _end_of_life(
+        self, link: Link, incarnation: int, lane: LaneRecord | None, reason: str, now: float, *, known: bool
+    ) -> None:
+        link.ended = incarnation
+        link.known = max(link.known, incarnation)
+        bound, inbound = link.out.incarnation, link.inbound
+        if bound and bound <= incarnation:
+            if bound < incarnation:
+                lane, known, reason = None, False, NO_RECORD
+            self._fates.bury(link, lane, known=known, reason=reason, now=now)
+        if inbound is not None and inbound.incarnation > incarnation:
+            # The next life has written to us already, and waits for what we may send it now.
+            self._bind(link, inbound.incarnation, 0)
+        else:
+            self._retire(link)
+            link.prompt = False
+        self.departed.append((link.name, incarnation))
 
-    def _close(self, link: Link) -> None:
+    def _close(self, link: Link, now: float) -> None:
         """The name is gone: what was never handled comes back."""
-        reason = link.reason or "no actor has this name"
-        for letter in link.out.close():
-            self.settled.append(letter)
-            if letter.envelope.kind == Kind.TELL:
-                self.losses.append(Loss(link.name, letter.envelope, reason))
-        for call in self.calls.to(link.name):
-            if not call.lost:
-                self._fail(call, _gone(call, link))
-        self.departed.append((link.name, link.known))
+        last = max(link.known, link.out.incarnation)
+        if last > link.ended:
+            reason = link.reason or NO_RECORD
+            self._end_of_life(link, last, None, reason, now, known=False)
+        link.closed = True
+        self._fates.close(link)
         self.links.pop(link.name, None)
-        self._dirty.discard(link)
-        self._senders = {k: v for k, v in self._senders.items() if v[0] is not link}
-
-    def _fail(self, call: Call, error: ActorError) -> None:
-        if self.calls.close(call.correlation) is not None:
-            call.sink.fail(error)
+        self._dirty.pop(link, None)
+        if last:
+            self._gone[link.name] = last
+            if len(self._gone) > GONE_NAMES:
+                del self._gone[next(iter(self._gone))]
 
     # --- time ------------------------------------------------------------------------------------
 
@@ -420,52 +484,28 @@ class Peer:
     def tick(self, now: float) -> None:
         """Let deadlines, late acknowledgements and probes happen that are due."""
         for call in self.calls.expire(now):
-            self._expire(call)
+            sent = self._take_back(call) if not call.lost else True
+            self._fates.expire(call, sent=sent)
         if now >= self._ack_at:
             self._ack_at = math.inf
-            self._dirty.update(x for x in self.links.values() if x.inbound and x.inbound.owed)
+            for link in self.links.values():
+                if link.inbound is not None and link.inbound.owed:
+                    self._dirty[link] = None
         if now >= self._probe_at:
             self._probe_at = math.inf
             for link in self.links.values():
                 if link.out.flying:
                     self._probe_at = now + PROBE_DELAY
                     if link.mark == link.out.base:
-                        link.mark = -1
-                        self._dirty.add(link)
+                        self._probe(link)
                     else:
                         link.mark = link.out.base
 
-    def _expire(self, call: Call) -> None:
-        if call.lost:
-            call.sink.fail(AnswerLost(target=call.target, message=call.message))
-            return
-        link = self.links.get(call.target)
-        letter = call.letter
-        if link is not None and letter is not None:
-            if link.out.withdraw(letter):
-                self.settled.append(letter)
-                call.sink.fail(Expired(target=call.target, message=call.message))
-                return
-            self.post(link, Letter(Envelope(Kind.CANCEL, 0, call.correlation, "", b"")))
-        call.sink.fail(DeadlineExceeded(target=call.target, message=call.message))
-
     # --- what goes out ---------------------------------------------------------------------------
 
-    @property
-    def credit(self) -> int:
-        """Messages each sender may have unfinished here."""
-        return max(1, self.mailbox // max(1, len(self._senders)))
-
-    def demand(self, names: Iterable[str] | None = None) -> None:
-        """Ask the receivers of unfinished messages to acknowledge at once (before leaving)."""
-        for link in self.links.values() if names is None else map(self.link, names):
-            if not link.out.idle:
-                link.mark = -1
-                self._dirty.add(link)
-
-    def outgoing(self, now: float) -> list[list[bytes | memoryview]]:
+    def outgoing(self, now: float) -> list[Message]:
         """Return the wire messages to send now."""
-        messages: list[list[bytes | memoryview]] = []
+        messages: list[Message] = []
         if not self.online:
             return messages
         if self._words:
@@ -474,66 +514,12 @@ class Peer:
             messages += [[route, encode_word(word)] for word in words]
         if not self._dirty:
             return messages
-        dirty, self._dirty = self._dirty, set()
+        dirty, self._dirty = self._dirty, {}
+        flying = False
         for link in dirty:
-            if link.out.incarnation:
-                self._batches(link, now, messages)
-        if self._probe_at == math.inf and any(x.out.flying for x in dirty):
+            if link.out.incarnation and not link.held:
+                messages += batches(link, now, self.credit)
+                flying = flying or bool(link.out.flying)
+        if flying and self._probe_at == math.inf:
             self._probe_at = now + PROBE_DELAY
         return messages
-
-    def _batches(self, link: Link, now: float, messages: list[list[bytes | memoryview]]) -> None:
-        out, inbound = link.out, link.inbound
-        flags = 0
-        if link.mark < 0:
-            link.mark = out.base
-            flags = int(Flags.ACKNOWLEDGE)
-        received = handled = 0
-        finished: list[int] = []
-        if inbound is not None:
-            received, handled = inbound.expected - 1, inbound.handled
-            if inbound.gap:
-                flags |= Flags.RESEND
-                inbound.gap = False
-            due = inbound.owed > 0 or flags != 0
-            finished = inbound.news()
-            if link.prompt and not inbound.unfinished:
-                link.prompt = False
-                due = True
-        else:
-            due = flags != 0
-            link.prompt = False
-        letters = out.take()
-        while letters or due:
-            due = False
-            envelopes = [letter.envelope for letter in letters]
-            batch = Batch(
-                now, out.base, out.last, received, handled, finished, self.credit, flags, envelopes
-            )
-            message: list[bytes | memoryview] = [self._route(link), encode_batch(batch)]
-            for letter in letters:
-                if letter.frames:
-                    message += letter.frames
-            messages.append(message)
-            flags, finished = 0, []
-            letters = out.take()
-
-    def _route(self, link: Link) -> bytes:
-        incarnation, frame = link.routes
-        if incarnation != link.out.incarnation:
-            incarnation = link.out.incarnation
-            frame = encode_route(
-                Route(MAGIC, link.name, incarnation, self.name, self.incarnation, self.host)
-            )
-            link.routes = (incarnation, frame)
-        return frame
-
-
-def _unknown(call: Call, reason: str) -> OutcomeUnknown:
-    return OutcomeUnknown(target=call.target, message=call.message, reason=reason)
-
-
-def _gone(call: Call, link: Link) -> ActorError:
-    if link.standing is Standing.UNKNOWN:
-        return NoSuchActor(target=call.target, message=call.message)
-    return ActorStopped(target=call.target, message=call.message, reason=link.reason)

@@ -27,7 +27,7 @@ from actors.control import SUPERVISOR, Standing
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, ConnectionLost, MailboxFull, NoSuchActor
 from actors.handling import HANDLING
-from actors.link import Letter
+from actors.link import Link, Loss
 from actors.message import (
     MessageKind,
     Request,
@@ -39,7 +39,8 @@ from actors.message import (
     redelivers,
 )
 from actors.notices import DeadLetter
-from actors.peer import Link, Loss, Peer
+from actors.outbox import Letter
+from actors.peer import Peer
 from actors.ref import ActorRef
 from actors.reply import Pending, Reply, wait_in_loop
 from actors.stream import Stream

@@ -118,36 +118,36 @@ class Life:
         return code
 
     async def _begin(self, cls: type[Actor]) -> None:
-        boot, portal = self._boot, self._portal
         try:
-            fields = decode_fields(cls, boot.fields, lambda address: portal.ref(address.name))
-            actor = self._actor = cls(**fields)
-            self._runtime = Runtime(
-                actor, portal, recorder=self._recorder, owner=self
-            )
-            self._runtime.pump = self._pump
-            actor.context = Context(portal, self)
-            self._snapshots = type(actor).snapshot is not Actor.snapshot
-            await self._call(actor.on_start)
-            if boot.snapshot_tag:
-                await self._call(actor.restore, self._read_state(boot.snapshot_tag, boot.snapshot))
-            # Whoever hears that we are there may write to us at once: the broker must know us.
-            await wait_in_loop(Until(portal, lambda: portal.peer.registered))
-        except Exception as error:  # noqa: BLE001 - user code may raise anything
+            await self._prepare(cls)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything, or exit
+            if self._code.done():
+                raise  # it was stopped meanwhile
             text = f"{type(error).__name__}: {error}"
             self._lifeline.say(Failed(text, trace_of(error), starting=True))
             self._finish(1)
             return
-        except SystemExit as error:
-            self._lifeline.say(Failed(f"SystemExit({error.code}) in on_start", "", starting=True))
-            self._finish(1)
-            return
-        if self._stop is not None:
+        if self._stopping:
             return
         self._recorder.ready()
         self._lifeline.say(Started())
-        self._runtime.open = self._started = True
+        self._runtime.open = True
         self._pump.again()
+
+    async def _prepare(self, cls: type[Actor]) -> None:
+        boot, portal = self._boot, self._portal
+        fields = decode_fields(cls, boot.fields, lambda address: portal.ref(address.name))
+        actor = self._actor = cls(**fields)
+        self._runtime = Runtime(actor, portal, recorder=self._recorder, owner=self)
+        self._runtime.pump = self._pump
+        actor.context = Context(portal, self)
+        self._snapshots = type(actor).snapshot is not Actor.snapshot
+        await self._call(actor.on_start)
+        if boot.snapshot_tag:
+            await self._call(actor.restore, self._read_state(boot.snapshot_tag, boot.snapshot))
+        self._started = True
+        # Whoever hears that we are there may write to us at once: the broker must know us.
+        await wait_in_loop(Until(portal, lambda: portal.peer.registered))
 
     # --- while it lives --------------------------------------------------------------------------
 

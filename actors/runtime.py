@@ -25,12 +25,11 @@ from actors.errors import InvalidMessage, MessageError, UnknownMessage, pack_err
 from actors.failure import trace_of
 from actors.handler import FailurePolicy, Handler, HandlerKind, handlers_of
 from actors.handling import HANDLING, Handling
-from actors.link import Inbound
+from actors.link import Delivery, Inbound, Link, Signal
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
 from actors.message import class_of
 from actors.outcomes import Job, Outcomes
-from actors.peer import Delivery, Link, Signal
 from actors.writers import Writer
 
 if TYPE_CHECKING:
@@ -96,6 +95,8 @@ class Runtime:
         self._exclusive: Job | None = None
         self._jobs: dict[tuple[str, int, int], Job] = {}
         self._overlapping = 0
+        self._launched = False
+        """A handler was begun whose code has not run yet."""
         self._writers: dict[tuple[str, int, int], Writer] = {}
         self._slots: dict[str, tuple[int, int]] = {}
         self._seconds: dict[Handler, float] = {}
@@ -122,6 +123,11 @@ class Runtime:
                 self._tell_self(item)
             else:
                 self._handle(item)
+            if self._launched:
+                # What was sent before begins before: let the new task take its first step.
+                self._launched = False
+                self.pump.again()
+                break
         else:
             self.pump.again()
         self._recorder.mailbox(len(mailbox))
@@ -264,6 +270,7 @@ class Runtime:
         self._jobs[job.key] = job
         if handler.concurrent:
             self._overlapping += 1
+            self._launched = True
         else:
             self._exclusive = job
         job.task.add_done_callback(lambda _task: self._landed(job, handler))
@@ -300,6 +307,7 @@ class Runtime:
         self._writers[writer.key] = writer
         items = handler.function(self._actor, job.message)
         self._outcomes.finish(job)
+        self._launched = True
         if handler.kind is HandlerKind.STREAM:
             writer.run(items)
         else:

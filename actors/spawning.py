@@ -6,9 +6,12 @@ caller's process and never instantiate the actor there.
 
 from __future__ import annotations
 
+import inspect
+import sys
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, get_type_hints
+from types import SimpleNamespace
+from typing import Any, Final, get_type_hints
 
 import attrs
 import msgspec
@@ -20,6 +23,9 @@ from actors.errors import InvalidMessage, MessageError
 from actors.requests import SpawnActor
 from actors.schema import CannotTravel
 from actors.wire.carrier import FrameCarrier
+
+LARGEST: Final = 32 << 20
+"""Bytes of all spawn arguments together."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]]).decode
@@ -62,25 +68,40 @@ def encode_fields(cls: type[Actor], given: Mapping[str, Any]) -> dict[str, bytes
     unknown = sorted(set(given) - set(known))
     if unknown:
         raise TypeError(
-            f"{cls.__qualname__} has no field {unknown[0]!r}; its fields are: {', '.join(known) or 'none'}"
+            f"{cls.__qualname__} has no field {unknown[0]!r}; "
+            f"its fields are: {', '.join(known) or 'none'}"
         )
-    missing = [name for name, field in known.items() if field.default is attrs.NOTHING and name not in given]
+    missing = [
+        name
+        for name, field in known.items()
+        if field.default is attrs.NOTHING and name not in given
+    ]
     if missing:
         raise TypeError(f"{cls.__qualname__} needs {', '.join(missing)}")
-    hints = _hints(cls)
-    return {name: _encode(cls, name, hints[known[name].name], value) for name, value in given.items()}
+    encoded = {
+        name: _encode(cls, name, _hint(cls, known[name].name), value)
+        for name, value in given.items()
+    }
+    size = sum(map(len, encoded.values()))
+    if size > LARGEST:
+        raise InvalidMessage(
+            message=cls.__qualname__,
+            reason=f"its spawn arguments are {size >> 20} MiB, and {LARGEST >> 20} MiB is the most. "
+            "Spawn it first and send it the data in a message.",
+        )
+    return encoded
 
 
 def decode_fields(cls: type[Actor], encoded: Mapping[str, bytes], bind: Any) -> dict[str, Any]:
     """Return the spawn arguments as values."""
     known = {name: field.name for name, field in fields_of(cls).items()}
-    hints = _hints(cls)
     values: dict[str, Any] = {}
     for name, data in encoded.items():
         if name not in known:
             raise MessageError(f"{cls.__qualname__} has no field {name!r}")
         payload, frames = _unpack(data)
-        values[name] = value_codec(hints[known[name]]).decode(payload, FrameCarrier(frames, bind=bind))
+        codec = value_codec(_hint(cls, known[name]))
+        values[name] = codec.decode(payload, FrameCarrier(frames, bind=bind))
     return values
 
 
@@ -95,8 +116,31 @@ def _encode(cls: type[Actor], name: str, hint: Any, value: Any) -> bytes:
     return _pack((payload, carrier.frames))
 
 
-def _hints(cls: type[Actor]) -> dict[str, Any]:
-    return get_type_hints(cls, include_extras=True)
+def _hint(cls: type[Actor], name: str) -> Any:
+    """Return what the annotation of one field means; other fields' may mean nothing here."""
+    for base in cls.__mro__:
+        notes = inspect.get_annotations(base)
+        if name in notes:
+            scope = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
+            holder = SimpleNamespace(__annotations__={name: notes[name]})
+            try:
+                return get_type_hints(holder, scope, _names_around(base), include_extras=True)[name]
+            except NameError as error:
+                raise TypeError(
+                    f"{cls.__qualname__}.{name}: {error}. Define or import that name above the "
+                    "class, not under TYPE_CHECKING and not inside a function."
+                ) from None
+    return attrs.fields_dict(cls)[name].type  # made by `attrs.field(type=...)`
+
+
+def _names_around(cls: type) -> dict[str, Any]:
+    """Return the names that an annotation sees in its class and in the classes around it."""
+    names: dict[str, Any] = {}
+    outer: Any = sys.modules.get(cls.__module__)
+    for part in cls.__qualname__.split(".")[:-1]:
+        outer = getattr(outer, part, None)
+        names.update(vars(outer) if isinstance(outer, type) else {})
+    return {**names, **vars(cls), cls.__name__: cls}
 
 
 def pack_state(payload: bytes, frames: list[bytes | memoryview]) -> bytes:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, final
+from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, final
 
 from actors.credit import ReaderCredit
 from actors.envelope import Envelope, Kind
@@ -48,18 +48,21 @@ class Stream(Generic[T_co]):
         return self
 
     def __next__(self) -> T_co:
-        item = self.next()
-        if item is _END:
-            raise StopIteration
-        return item
+        return self.next()
 
-    def next(self, timeout: float | None = None) -> T_co | Any:
-        """Return the next item, waiting up to `timeout` seconds; then a built-in TimeoutError."""
+    def next(self, timeout: float | None = None) -> T_co:
+        """Return the next item; raises `StopIteration` at the end, as `next(stream)` does.
+
+        Waits up to `timeout` seconds; then a built-in `TimeoutError`, and the stream goes on.
+        """
         if not self.done():
             self._door.block(self, timeout)
         if not self.done():
             raise TimeoutError(f"no item within {timeout} s; the stream goes on")
-        return self._pop()
+        item = self._pop()
+        if item is _END:
+            raise StopIteration
+        return cast("T_co", item)
 
     def __aiter__(self) -> Self:
         return self
@@ -70,7 +73,7 @@ class Stream(Generic[T_co]):
         item = self._pop()
         if item is _END:
             raise StopAsyncIteration
-        return item
+        return cast("T_co", item)
 
     def close(self) -> None:
         """Stop the stream; its generator is closed.  Closing twice is fine."""

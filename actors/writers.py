@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, final
 from actors.credit import WriterCredit
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorStopped, MessageError, pack_error
-from actors.link import Letter
+from actors.outbox import Letter
 from actors.log import logger
 from actors.portal import answer_codec
 
 if TYPE_CHECKING:
-    from actors.peer import Delivery
+    from actors.link import Delivery
     from actors.portal import Portal
 
 ITEMS_PER_TURN: Final = 16
@@ -154,5 +154,5 @@ class Writer:
 
     def _post(self, letter: Letter) -> None:
         with self._portal.lock:
-            self._portal.peer.post(self._link, letter)
+            self._portal.peer.answer(self._link, self.key[1], letter)
         self._portal.driver.wake()

@@ -105,12 +105,17 @@ class Broker:
 
     def say(self, sends: Sequence[Send]) -> None:
         """Send words to parties; one that is not connected is told when it comes back."""
+        missing: list[bytes] = []
         for send in sends:
             try:
-                self.router.send_multipart([send.party, self._route, encode_word(send.word)], zmq.NOBLOCK)
+                message = [send.party, self._route, encode_word(send.word)]
+                self.router.send_multipart(message, zmq.NOBLOCK)
             except zmq.ZMQError:
                 self.dropped += 1
-
+                missing.append(send.party)
+        for party in missing:
+            # Ends, because each of them is forgotten or has nothing to be told.
+            self.say(self.routing.unreachable(party, time.monotonic()))
 
     def close(self, reason: str) -> None:
         """Tell every party that the system is over, then close."""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Final, TypeVar, final
 
-from actors.actor import Actor
-from actors.errors import SpawnError
+from actors.actor import Actor, FailurePolicy
 from actors.handler import receive
 from actors.notices import DeadLetter, Terminated
 from actors.requests import (
@@ -40,9 +39,12 @@ RECENT: Final = 1000
 class Desk(Actor):
     """Every request is handled while others wait: a slow start holds nobody up."""
 
-    def open(self, supervisor: Supervisor) -> Desk:
-        """Give the desk the supervisor it speaks for."""
+    failure_policy = FailurePolicy.RESUME
+
+    def open(self, supervisor: Supervisor, notify: Callable[[str, object], None]) -> Desk:
+        """Give the desk the supervisor it speaks for, and a way to tell without waiting."""
         self.supervisor = supervisor
+        self.notify = notify
         self.watchers: dict[str, set[str]] = {}
         self.readers: dict[str, set[asyncio.Queue[Terminated]]] = {}
         self.letter_readers: set[asyncio.Queue[DeadLetter]] = set()
@@ -109,7 +111,7 @@ class Desk(Actor):
         if sender.name not in watchers:
             watchers.add(sender.name)
             if not self.supervisor.knows(msg.name):
-                sender.tell(_nobody(msg.name))
+                self.notify(sender.name, _nobody(msg.name))
 
     @receive
     async def watch_stream(self, msg: WatchStream) -> AsyncIterator[Terminated]:
@@ -142,7 +144,7 @@ class Desk(Actor):
         """Tell everybody who watches that an incarnation has ended."""
         for watcher in sorted(self.watchers.get(notice.name, ())):
             if self.supervisor.knows(watcher):
-                self.context.actor(watcher).tell(notice)
+                self.notify(watcher, notice)
         for name in (notice.name, ""):
             _spread(self.readers.get(name, set()), notice)
 
@@ -173,8 +175,3 @@ def _spread(readers: set[asyncio.Queue[E]], notice: E) -> None:
 
 def _nobody(name: str) -> Terminated:
     return Terminated(name, 0, "no actor has this name")
-
-
-def refused(name: str, error: Exception) -> SpawnError:
-    """Return the error for a spawn that was refused."""
-    return SpawnError(actor=name, reason=str(error))

@@ -91,6 +91,10 @@ class ChildLife:
             # A thread cannot be killed; it is abandoned, and ends when it looks at its lifeline.
             self._launched.signal(9)
 
+    def abandon(self) -> None:
+        """It could not be launched: nobody need wait for its end."""
+        self.ended.cancel()
+
     def close(self) -> None:
         """Release what is left of it."""
         if self._launched is not None:

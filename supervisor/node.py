@@ -171,7 +171,7 @@ def is_ready(node: Leaf | Group) -> bool:
     """Tell whether those that depend on the node may start: it is up, or down for good."""
     if isinstance(node, Leaf) or node.state is not State.RUNNING:
         return node.state is State.RUNNING or node.state in ENDED
-    return not node.halting and all(is_ready(child) for child in node.nodes)
+    return all(is_ready(child) for child in node.nodes)
 
 
 def is_coming_up(node: Leaf | Group) -> bool:

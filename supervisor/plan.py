@@ -16,6 +16,7 @@ from actors.actor import Actor
 from actors.backoff import Backoff
 from actors.classes import name_of
 from actors.control import ClassName
+from actors.requests import SpawnActor
 from actors.spawning import encode_fields
 from supervisor.limits import Limits
 from supervisor.spec import (
@@ -77,11 +78,11 @@ class Launch:
 def plan_child(child: Child, definitions: Path | None) -> ChildPlan:
     """Return a child as data; raises what `encode_fields` and `name_of` raise."""
     cls = cast("type[Actor]", child.cls)
-    fields = encode_fields(cls, child.fields)
+    where = name_of(cls, definitions)
     return ChildPlan(
         child.name,
-        name_of(cls, definitions),
-        fields,
+        where,
+        encode_fields(cls, child.fields),
         child.restart,
         child.grace,
         attrs.astuple(child.backoff),
@@ -129,6 +130,17 @@ def child_of(plan: ChildPlan) -> Child:
         metadata=plan.metadata,
         threads=plan.threads,
         significant=plan.significant,
+    )
+
+
+def spec_of(msg: SpawnActor) -> Child:
+    """Return the spec of a child that is added at run time."""
+    limits = {k: v for k, v in (msg.limits or {}).items() if v is not None}
+    return Child(
+        object,
+        name=msg.name,
+        restart=Restart(msg.restart) if msg.restart else Restart.PERMANENT,
+        limits=Limits(**limits),  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     )
 
 

@@ -70,7 +70,7 @@ def serve(lifeline: socket.socket) -> int:
         launcher.fork_zygote()
     if boot.launcher != "thread":
         _configure_logging()
-    with asyncio.Runner() as runner:
+    with lifeline, asyncio.Runner() as runner:
         return runner.run(SupervisorProcess(boot, launcher, lifeline, forked=fork).live())
 
 
@@ -162,7 +162,7 @@ class SupervisorProcess:
         )
         connection = Connection(local, routing_id)
         recorder = Recorder(Recorder.blank())
-        desk = supervisor.desk = Desk().open(supervisor)
+        desk = supervisor.desk = Desk().open(supervisor, portal.notify)
         runtime = Runtime(
             desk, portal, recorder=recorder, owner=_Owner(), own_errors=True
         )

@@ -2,17 +2,20 @@
 
     hear(party, word)      Hello, Resolve, Declare, Ended, ...  ─► words to send to parties
     forward(party, route)  where a batch goes; remembered, so the next one costs one look-up
+    tick                   silent clients are looked for, questions are answered at last
+    unreachable(party)     a word could not be sent: a silent client is gone
 
 A *contact* of a name is a party that asked about it or wrote to it: it is told when that name's
 life ends (with what the flight recorder said about its own messages) and when the next one is up.
 The broker keeps nothing else: no message, no payload.  After its own restart everybody introduces
-themselves again, and questions wait until the supervisor has said which names there are.
+themselves again.  Until the supervisor has said which names there are, and clients have had time
+to come back, a question about an unknown name waits: UNKNOWN would end what is only on its way.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple, TypeVar, final
 
 from actors.control import (
     SUPERVISOR,
@@ -37,14 +40,33 @@ from actors.errors import MessageError
 CLIENT_PREFIX: Final = "client-"
 """Names that a program may take by itself."""
 
-CLIENT_SILENCE: Final = 15.0
-"""Seconds after which a silent client counts as gone."""
+CLIENT_SILENCE: Final = 5.0
+"""Seconds after which it is tried whether a silent client can be reached at all."""
+
+CLIENT_RETURN: Final = 15.0
+"""Seconds a client has to come back to a new broker, when somebody has heard of it before."""
+
+CLIENT_FIRST: Final = 2.0
+"""The same, when nobody has heard of it."""
 
 OBITUARIES: Final = 32
 """Ended lives remembered per name, for parties that were away."""
 
 GONE_NAMES: Final = 10_000
 """Names remembered after their end, so that no late party brings one back to life."""
+
+GONE_OBITUARIES: Final = 256
+"""Of so many of them the last lives are remembered too."""
+
+KNOCKING: Final = 1000
+"""Parties that wait for the supervisor's word on who they are."""
+
+QUESTIONS: Final = 100_000
+"""Questions that wait for an answer, over all parties."""
+
+_LONGEST_NAME: Final = 128
+
+_T = TypeVar("_T")
 
 
 class Send(NamedTuple):
@@ -57,15 +79,21 @@ class Send(NamedTuple):
 class _Name:
     """What is known of one name."""
 
-    __slots__ = ("contacts", "ended", "expected", "host", "incarnation", "mailbox", "party", "reason", "seen", "standing")
+    __slots__ = (
+        "client", "contacts", "ended", "expected", "host", "incarnation", "mailbox", "party",
+        "reason", "seen", "standing",
+    )  # fmt: skip
 
     def __init__(self) -> None:
         self.standing = Standing.DOWN
+        """As declared; `_stands` says how it really is."""
         self.incarnation = 0
         self.expected = b""
         """Routing id that the supervisor gave to the present incarnation."""
         self.party: bytes | None = None
         """Routing id of the connected holder."""
+        self.client = False
+        """It is a program that named itself; nobody but itself declares it."""
         self.host = b""
         self.mailbox = 0
         self.reason = ""
@@ -85,9 +113,15 @@ class Routing:
         self._supervisor = supervisor
         self._names: dict[str, _Name] = {}
         self._parties: dict[bytes, tuple[str, int]] = {}
+        self._knocking: dict[bytes, tuple[Hello, bytes]] = {}
+        """Parties that have said Hello before they were declared, with their host keys."""
         self._gone: dict[str, str] = {}
-        self._synced = False
-        self._questions: list[tuple[bytes, Resolve]] = []
+        self._last_words: dict[str, deque[Ended]] = {}
+        self._departed: list[set[bytes]] = [set(), set()]
+        """Dead parties whose last batches are still sent on: since this tick, since the last."""
+        self._synced_at: float | None = None
+        """When the supervisor had said which names there are; None: not yet."""
+        self._questions: dict[tuple[bytes, str], Resolve] = {}
 
     @property
     def parties(self) -> list[bytes]:
@@ -105,7 +139,7 @@ class Routing:
             return Refused("unsupported", str(error))
         name, incarnation = self._parties.get(party, ("", 0))
         if not name:
-            return Refused("unregistered", "say Hello first")
+            return _STRANGER
         if (route.sender, route.sender_incarnation) != (name, incarnation):
             self.refused += 1
             return Refused("impostor", f"you are {name}/{incarnation}")
@@ -124,32 +158,48 @@ class Routing:
         match word:
             case Hello():
                 return self._hello(party, word, route.host, now)
-            case Ping():
-                return self._ping(party, now)
             case Declare() | Ended() | Synced():
-                if party != self._supervisor:
-                    self.refused += 1
-                    return [Send(party, Refused("denied", "only the supervisor says that"))]
-                return self._told(word, now)
+                if party == self._supervisor:
+                    return self._told(word, now)
+                self.refused += 1
+                return [Send(party, Refused("denied", "only the supervisor says that"))]
             case _ if party not in self._parties:
-                return [Send(party, Refused("unregistered", "say Hello first"))]
+                return [] if party in self._knocking else [Send(party, _STRANGER)]
+            case Ping():
+                self._names[self._parties[party][0]].seen = now
+                return []
             case Resolve():
-                return self._resolve(party, word)
+                return self._resolve(party, word, now)
             case Goodbye():
                 name, _ = self._parties[party]
-                return self._remove(name, "it left") if name.startswith(CLIENT_PREFIX) else []
+                return self._remove(name, "it left") if self._names[name].client else []
             case _:
                 self.refused += 1
-                return [Send(party, Refused("unsupported", f"the broker does not take {type(word).__name__}"))]
+                text = f"the broker does not take {type(word).__name__}"
+                return [Send(party, Refused("unsupported", text))]
 
     def tick(self, now: float) -> list[Send]:
-        """Forget clients that have been silent for too long."""
-        silent = [
-            name
-            for name, entry in self._names.items()
-            if name.startswith(CLIENT_PREFIX) and now - entry.seen > CLIENT_SILENCE
+        """Do what is due about once a second."""
+        # A program that computes for long may be silent, so silence alone ends nobody: a word is
+        # sent to it, and when that cannot be done `unreachable` is called.
+        sends = [
+            Send(entry.party, _WELCOME)
+            for entry in self._names.values()
+            if entry.client and entry.party and now - entry.seen > CLIENT_SILENCE
         ]
-        return [send for name in silent for send in self._remove(name, "it fell silent")]
+        self._departed.insert(0, set())
+        self._drop_routes(self._departed.pop())
+        return sends + self._try_questions(now)
+
+    def unreachable(self, party: bytes, now: float) -> list[Send]:
+        """A word could not be sent to this party; a client that is silent too is gone."""
+        name, _ = self._parties.get(party, ("", 0))
+        entry = self._names.get(name)
+        if entry is None or not entry.client or now - entry.seen <= CLIENT_SILENCE:
+            return []
+        return self._remove(name, "its connection is gone")
+
+    # --- who is who ------------------------------------------------------------------------------
 
     def _hello(self, party: bytes, word: Hello, host: bytes, now: float) -> list[Send]:
         refusal = self._refusal(party, word)
@@ -157,111 +207,139 @@ class Routing:
             self.refused += 1
             return [Send(party, refusal)]
         entry = self._names.get(word.name)
-        if entry is None:
-            entry = self._names[word.name] = _Name()
+        if word.name == SUPERVISOR or (word.name.startswith(CLIENT_PREFIX) and entry is None):
+            entry = self._names.setdefault(word.name, _Name())
+            entry.client, entry.standing = word.name != SUPERVISOR, Standing.UP
+        elif entry is None or not (entry.client or entry.expected):
+            # The supervisor's word on it is on its way.
+            self._knocking.pop(party, None)
+            self._knocking[party] = (word, host)
+            if len(self._knocking) > KNOCKING:
+                del self._knocking[next(iter(self._knocking))]
+            return []
+        return self._register(party, word, host, now)
+
+    def _register(self, party: bytes, word: Hello, host: bytes, now: float) -> list[Send]:
+        entry = self._names[word.name]
+        if entry.party != party:
+            self._forget_party(entry)
         entry.party, entry.host, entry.seen = party, host, now
         entry.incarnation = word.incarnation
         self._parties[party] = (word.name, word.incarnation)
-        sends = [Send(party, Welcome(SUPERVISOR if self._synced else ""))]
-        if word.name.startswith(CLIENT_PREFIX) or word.name == SUPERVISOR:
-            entry.standing = Standing.UP
-            sends += self._announce(word.name)
-            sends += self._answer_waiting(word.name)
-        return sends
+        # Whoever wrote to it in vain meanwhile writes again when it hears that it is here.
+        return [Send(party, _WELCOME), *self._announce(word.name), *self._try_questions(now)]
 
     def _refusal(self, party: bytes, word: Hello) -> Refused | None:
-        if word.name in self._gone:
-            return Refused("expelled", f"{word.name} is gone: {self._gone[word.name]}")
-        if word.name == SUPERVISOR:
-            return None if party == self._supervisor else Refused("impostor", "you are not the supervisor")
-        entry = self._names.get(word.name)
-        if word.name.startswith(CLIENT_PREFIX):
-            if entry is not None and entry.party != party:
-                return Refused("name-taken", f"{word.name} is connected already")
+        name, life = word.name, (word.name, word.incarnation)
+        if self._parties.get(party, life) != life:
+            return Refused("impostor", f"you are {self._parties[party][0]}")
+        if name == SUPERVISOR or party == self._supervisor:
+            right = name == SUPERVISOR and party == self._supervisor
+            return None if right else Refused("impostor", "you are not the supervisor")
+        if name in self._gone:
+            return Refused("expelled", f"{name} is gone: {self._gone[name]}")
+        if not 0 < len(name) <= _LONGEST_NAME or word.incarnation < 1:
+            return Refused("impostor", "that is no name, or no life")
+        entry = self._names.get(name)
+        if entry is None:
             return None
-        if entry is None or not entry.expected:
-            # Before the supervisor has spoken, anybody may be right; its word decides later.
-            return None if not self._synced else Refused("impostor", f"nobody expects {word.name}")
-        if (entry.expected, entry.incarnation) != (party, word.incarnation):
-            return Refused("stale", f"{word.name}/{word.incarnation} is not the present incarnation")
+        if entry.client:
+            return None if entry.party == party else Refused("name-taken", f"{name} is here already")
+        if entry.expected and (entry.expected, entry.incarnation) != (party, word.incarnation):
+            return Refused("stale", f"{name}/{word.incarnation} is not the present incarnation")
         return None
 
-    def _ping(self, party: bytes, now: float) -> list[Send]:
-        known = self._parties.get(party)
-        if known is None:
-            return [Send(party, Refused("unregistered", "say Hello first"))]
-        self._names[known[0]].seen = now
-        return []
+    # --- questions -------------------------------------------------------------------------------
 
-    def _resolve(self, party: bytes, word: Resolve) -> list[Send]:
+    def _resolve(self, party: bytes, word: Resolve, now: float) -> list[Send]:
         asker, _ = self._parties[party]
         entry = self._names.get(word.name)
-        if entry is None or (not self._synced and not entry.standing == Standing.UP):
-            if not self._synced:
-                self._questions.append((party, word))
+        if entry is None:
+            if word.name not in self._gone and self._may_come(word, now):
+                if len(self._questions) < QUESTIONS:
+                    self._questions[party, word.name] = word
                 return []
             standing = Standing.GONE if word.name in self._gone else Standing.UNKNOWN
-            return [Send(party, Stands(word.name, standing, 0, reason=self._gone.get(word.name, "")))]
-        entry.contacts.add(asker)
-        self._names[asker].contacts.add(word.name)
-        missed = [e for e in entry.ended if word.known and e.incarnation >= word.known]
-        sends = [Send(party, self._obituary(ended, party)) for ended in missed]
-        if word.known and word.known < entry.incarnation and not any(e.incarnation == word.known for e in missed):
-            sends.insert(0, Send(party, Obituary(word.name, word.known, "long ago", None, known=False)))
-        return [*sends, Send(party, _stands(word.name, entry))]
+            stands = Stands(word.name, standing, 0, reason=self._gone.get(word.name, ""))
+            ended, incarnation = self._last_words.get(word.name, ()), 0
+        else:
+            entry.contacts.add(asker)
+            self._names[asker].contacts.add(word.name)
+            stands, ended, incarnation = _stands(word.name, entry), entry.ended, entry.incarnation
+        missed = [e for e in ended if word.known and e.incarnation >= word.known]
+        sends = [Send(party, self._obituary(one, party)) for one in missed]
+        if 0 < word.known < incarnation and not any(e.incarnation == word.known for e in missed):
+            lost = Obituary(word.name, word.known, "it ended long ago", None, known=False)
+            sends.insert(0, Send(party, lost))
+        return [*sends, Send(party, stands)]
 
-    def _answer_waiting(self, name: str | None = None) -> list[Send]:
+    def _may_come(self, word: Resolve, now: float) -> bool:
+        """Whether a name that is unknown now may be known in a moment."""
+        if self._synced_at is None:
+            return True
+        patience = CLIENT_RETURN if word.known else CLIENT_FIRST
+        return word.name.startswith(CLIENT_PREFIX) and now - self._synced_at < patience
+
+    def _try_questions(self, now: float) -> list[Send]:
         """Answer the questions that came before there was an answer."""
-        due = [q for q in self._questions if name in (None, q[1].name)]
-        self._questions = [q for q in self._questions if q not in due]
-        return [send for party, word in due if party in self._parties for send in self._resolve(party, word)]
+        if not self._questions:
+            return []
+        questions, self._questions = self._questions, {}
+        return [
+            send
+            for (party, _), word in questions.items()
+            if party in self._parties
+            for send in self._resolve(party, word, now)
+        ]
 
     # --- the supervisor's words ------------------------------------------------------------------
 
     def _told(self, word: Declare | Ended | Synced, now: float) -> list[Send]:
         match word:
             case Synced():
-                self._synced = True
-                for entry in self._names.values():
-                    entry.seen = now
-                return self._answer_waiting()
+                self._synced_at = now
+                return self._try_questions(now)
             case Ended():
                 return self._ended(word)
-            case Declare(standing=Standing.GONE):
-                return self._remove(word.name, word.reason)
+            case Declare(standing=Standing.GONE | Standing.UNKNOWN):
+                self._names.setdefault(word.name, _Name())
+                return self._remove(word.name, word.reason) + self._try_questions(now)
             case Declare():
-                return self._declare(word)
+                return self._declare(word, now)
 
-    def _declare(self, word: Declare) -> list[Send]:
+    def _declare(self, word: Declare, now: float) -> list[Send]:
         self._gone.pop(word.name, None)
-        entry = self._names.setdefault(word.name, _Name())
-        if word.routing_id and entry.party not in (None, word.routing_id):
-            # Somebody else said Hello by this name before the supervisor had spoken.
+        entry = self._names.get(word.name)
+        if entry is None:
+            entry = self._names[word.name] = _Name()
+            entry.ended.extend(self._last_words.pop(word.name, ()))
+        if word.routing_id != entry.party:
             self._forget_party(entry)
+        entry.client = False
         entry.standing, entry.incarnation = word.standing, word.incarnation
         entry.expected, entry.mailbox, entry.reason = word.routing_id, word.mailbox, word.reason
-        return self._announce(word.name)
+        hello, host = self._knocking.pop(word.routing_id, (None, b""))
+        if hello is not None and (hello.name, hello.incarnation) == (word.name, word.incarnation):
+            return self._register(word.routing_id, hello, host, now)
+        return self._announce(word.name) + self._try_questions(now)
 
     def _ended(self, word: Ended) -> list[Send]:
         entry = self._names.setdefault(word.name, _Name())
         entry.ended.append(word)
         if entry.incarnation <= word.incarnation:
-            self._forget_party(entry)
+            # What it sent last may still arrive, overtaken by this word on another connection.
+            self._forget_party(entry, late=True)
             entry.standing, entry.incarnation, entry.expected = Standing.DOWN, word.incarnation, b""
             entry.reason = word.reason
-        return [
-            Send(party, self._obituary(word, party)) for party in map(self._party_of, entry.contacts) if party
-        ]
+        return [Send(party, self._obituary(word, party)) for party in self._present(entry.contacts)]
 
     def _announce(self, name: str) -> list[Send]:
         entry = self._names[name]
         stands = _stands(name, entry)
-        return [Send(party, stands) for party in map(self._party_of, entry.contacts) if party]
+        return [Send(party, stands) for party in self._present(entry.contacts)]
 
     def _remove(self, name: str, reason: str) -> list[Send]:
-        entry = self._names.get(name)
-        if entry is None:
-            return []
+        entry = self._names[name]
         self._forget_party(entry)
         entry.standing, entry.reason = Standing.GONE, reason
         sends = self._announce(name)
@@ -269,26 +347,53 @@ class Routing:
         for other in entry.contacts:
             if other in self._names:
                 self._names[other].contacts.discard(name)
-        self._gone[name] = reason
-        while len(self._gone) > GONE_NAMES:
-            del self._gone[next(iter(self._gone))]
+        _remember(self._gone, name, reason, GONE_NAMES)
+        if entry.ended:
+            _remember(self._last_words, name, entry.ended, GONE_OBITUARIES)
         return sends
 
-    def _forget_party(self, entry: _Name) -> None:
+    # --- parties ---------------------------------------------------------------------------------
+
+    def _forget_party(self, entry: _Name, *, late: bool = False) -> None:
         party, entry.party = entry.party, None
         if party is None:
             return
         self._parties.pop(party, None)
-        self.routes = {k: v for k, v in self.routes.items() if v != party and not k.startswith(party)}
+        self.routes = {k: v for k, v in self.routes.items() if v != party}
+        if late:
+            self._departed[0].add(party)
+        else:
+            self._drop_routes({party})
+
+    def _drop_routes(self, parties: set[bytes]) -> None:
+        if parties:
+            self.routes = {
+                k: v for k, v in self.routes.items() if k[: len(self._supervisor)] not in parties
+            }
 
     def _obituary(self, ended: Ended, party: bytes) -> Obituary:
         lane = ended.lanes.get(lane_key(*self._parties[party]))
         return Obituary(ended.name, ended.incarnation, ended.reason, lane, ended.known)
 
-    def _party_of(self, name: str) -> bytes | None:
-        entry = self._names.get(name)
-        return entry.party if entry is not None else None
+    def _present(self, names: set[str]) -> list[bytes]:
+        """Return the parties among `names`, in an order that does not depend on hashes."""
+        entries = [self._names[name] for name in sorted(names) if name in self._names]
+        return [entry.party for entry in entries if entry.party is not None]
+
+
+_STRANGER: Final = Refused("unregistered", "say Hello first")
+_WELCOME: Final = Welcome(SUPERVISOR)
 
 
 def _stands(name: str, entry: _Name) -> Stands:
-    return Stands(name, entry.standing, entry.incarnation, entry.mailbox, entry.reason, entry.host)
+    """Say how a name stands: one that is up takes messages once it is connected here too."""
+    up = entry.standing is Standing.UP
+    standing = Standing.DOWN if up and entry.party is None else entry.standing
+    return Stands(name, standing, entry.incarnation, entry.mailbox, entry.reason, entry.host)
+
+
+def _remember(memory: dict[str, _T], name: str, value: _T, limit: int) -> None:
+    memory.pop(name, None)
+    memory[name] = value
+    if len(memory) > limit:
+        del memory[next(iter(memory))]

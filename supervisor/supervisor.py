@@ -14,24 +14,35 @@ import logging
 import os
 import random
 import time
-from collections import deque
 from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final, final
 
-from actors.blackbox import Record
-from actors.control import Boot, ClassName, Declare, Failed, Logged, Saved, Standing, Started, Stop, Stopped, Word
+from actors.control import (
+    Boot,
+    ClassName,
+    Declare,
+    Failed,
+    Logged,
+    Saved,
+    Standing,
+    Started,
+    Stop,
+    Stopped,
+    Word,
+)
 from actors.errors import NoSuchActor, SpawnError
 from actors.log import logger
 from actors.notices import Terminated
-from actors.roster import Member, Roster, Vital, Vitals
+from actors.roster import Roster, Vitals
 from supervisor import lifecycle as life
-from supervisor.launcher import Exit, Order
-from supervisor.limits import Limits
+from supervisor.launcher import Order
 from supervisor.lives import ChildLife
-from supervisor.plan import Launch
-from supervisor.spec import Child, Restart, Tree
-from supervisor.status import ActorStatus, SystemStatus
+from supervisor.overview import Overview, obituary, reason_of
+from supervisor.plan import Launch, spec_of
+from supervisor.spec import Child, Tree
+from supervisor.status import SystemStatus
 from supervisor.tree import TreeDecider
+from supervisor.waiters import Waiters
 
 if TYPE_CHECKING:
     from actors.requests import SpawnActor
@@ -39,10 +50,6 @@ if TYPE_CHECKING:
     from supervisor.desk import Desk
     from supervisor.exchange import Exchange
     from supervisor.launcher import Launcher
-
-FAILURES: Final = 20
-"""Unwanted ends kept for the status."""
-
 
 @final
 class Supervisor:
@@ -63,12 +70,10 @@ class Supervisor:
         self._launches = launches
         self._lives: dict[str, ChildLife] = {}
         self._snapshots: dict[str, Saved] = {}
-        self._last_exit: dict[str, str] = {}
+        self._overview = Overview(self._lives)
         self._failed: dict[str, Failed] = {}
-        self._starts: dict[str, asyncio.Future[int]] = {}
-        self._stops: dict[str, list[asyncio.Future[None]]] = {}
-        self._vitals: dict[tuple[str, int], Vital] = {}
-        self._failures: deque[str] = deque(maxlen=FAILURES)
+        """What the latest life that failed said, for whoever waits for its start."""
+        self._waiters = Waiters()
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._reason = ""
@@ -101,7 +106,7 @@ class Supervisor:
                 fired = life.TimerFired(command.token)
                 asyncio.get_running_loop().call_later(delay, self._handle, fired)
             case life.ChildStopped():
-                self._gone(command.name, str(command.reason))
+                self._gone(command.name, command.reason)
             case life.ChildGone():
                 self._child_gone(command)
             case life.Report():
@@ -137,11 +142,12 @@ class Supervisor:
         try:
             await child.launch(self.launcher, order, self._boot(child, spec, launch))
         except (OSError, ImportError) as error:
-            reason = life.ExitReason(life.ExitKind.START_FAILED, text=f"it could not be launched: {error}")
-            self._ended(child, reason, None)
+            text = f"it could not be launched: {error}"
+            child.abandon()
+            self._ended(child, life.ExitReason(life.ExitKind.START_FAILED, text=text))
             return
-        how = await child.ended
-        self._ended(child, self._reason_of(child, how), child.record())
+        await child.ended
+        self._ended(child, reason_of(child))
 
     def _boot(self, child: ChildLife, spec: Child, launch: Launch) -> Boot:
         saved = self._snapshots.get(child.name)
@@ -167,7 +173,8 @@ class Supervisor:
                 self._declare(child.name, Standing.UP, child.incarnation, child.routing_id)
                 if status is not None:
                     self._handle(life.Started(child.name, child.incarnation))
-                self._resolve_start(child.name, child.incarnation)
+                self._waiters.started(child.name, child.incarnation)
+                self._failed.pop(child.name, None)
             case Logged():
                 self._log(child, word)
             case Saved():
@@ -199,81 +206,55 @@ class Supervisor:
             child.killed = True
             child.kill()
 
-    def _reason_of(self, child: ChildLife, how: Exit) -> life.ExitReason:
-        failure = child.failure
-        if failure is not None and not child.killed:
-            kind = life.ExitKind.START_FAILED if failure.starting else life.ExitKind.RAISED
-            return life.ExitReason(kind, code=how.code, text=failure.text)
-        if how.signal is not None:
-            return life.ExitReason(life.ExitKind.SIGNALLED, signal=how.signal, text=str(how))
-        if child.expected:
-            return life.ExitReason(life.ExitKind.STOPPED)
-        if how.code == 0:
-            return life.ExitReason(life.ExitKind.NORMAL, code=0)
-        return life.ExitReason(life.ExitKind.EXITED, code=how.code, text=str(how))
-
-    def _ended(self, child: ChildLife, reason: life.ExitReason, record: Record | None) -> None:
+    def _ended(self, child: ChildLife, reason: life.ExitReason) -> None:
         """A life is over: tell the senders, the tree and the watchers, in this order."""
-        text = self._obituary(child, reason, record)
-        self._last_exit[child.name] = text
-        self.exchange.ended(child.name, child.incarnation, text, record)
-        self._vitals.pop((child.name, child.incarnation), None)
+        text = obituary(child, reason)
+        self._overview.note_end(child, text)
+        self.exchange.ended(child.name, child.incarnation, text, child.record())
         if self._lives.get(child.name) is child:
             del self._lives[child.name]
-        was_up, final = child.up, child.failure is not None and child.failure.final
-        if child.failure is not None:
-            self._failed[child.name] = child.failure
+        failure = child.failure
         child.close()
-        if not child.expected and not child.killed:
-            self._failures.append(f"{child.label} {text}")
-        if final:
-            # The actor's own policy: it shall stay down.
-            self._handle(life.StopAsked(child.name))
+        if failure is not None:
+            self._failed[child.name] = failure
+            if failure.final and self.knows(child.name):
+                # The actor's own policy: it shall stay down.
+                self._handle(life.StopAsked(child.name))
         counted = not child.killed
-        if was_up:
+        if child.up:
             self._handle(life.Exited(child.name, child.incarnation, reason, counted))
         else:
             self._handle(life.StartFailed(child.name, child.incarnation, reason, counted))
         status = self._tree.child(child.name)
         restarting = status is not None and status.state in _COMING
-        self.desk.terminated(
-            Terminated(
-                child.name,
-                child.incarnation,
-                text,
-                reason.code,
-                reason.signal,
-                child.peak_memory,
-                restarting,
-            )
+        notice = Terminated(
+            child.name,
+            child.incarnation,
+            text,
+            reason.code,
+            reason.signal,
+            child.peak_memory,
+            restarting,
         )
+        self.desk.terminated(notice)
         if not restarting:
-            self._resolve_stop(child.name)
-
-    def _obituary(self, child: ChildLife, reason: life.ExitReason, record: Record | None) -> str:
-        text = str(reason)
-        if record is not None and record.in_progress and reason.kind is not life.ExitKind.STOPPED:
-            item = record.in_progress[0]
-            seconds = max(0.0, time.monotonic() - item.since)
-            text += f", after {seconds:.1f} s in {item.tag}"
-        return text
+            self._waiters.down(child.name, self._spawn_error(child.name, reason))
 
     def _child_gone(self, command: life.ChildGone) -> None:
-        name, reason = command.name, command.reason
-        future = self._starts.pop(name, None)
-        if future is not None and not future.done():
-            future.set_exception(self._spawn_error(name, reason))
+        name = command.name
+        self._gone(name, command.reason)
         self._launches.pop(name, None)
         self._snapshots.pop(name, None)
+        self._overview.forget(name)
         self.desk.forget(name)
-        self._gone(name, str(reason))
 
-    def _gone(self, name: str, reason: str) -> None:
-        self.exchange.declare(Declare(name, Standing.GONE, 0, reason=reason))
-        self._resolve_stop(name)
+    def _gone(self, name: str, reason: life.ExitReason) -> None:
+        self.exchange.declare(Declare(name, Standing.GONE, 0, reason=str(reason)))
+        self._waiters.down(name, self._spawn_error(name, reason))
+        self._failed.pop(name, None)
 
     def _spawn_error(self, name: str, reason: life.ExitReason) -> SpawnError:
-        failure = self._failed.pop(name, None)
+        failure = self._failed.get(name)
         trace = failure.traceback if failure is not None else ""
         return SpawnError(actor=name, reason=reason.text or str(reason), remote_traceback=trace)
 
@@ -281,45 +262,37 @@ class Supervisor:
 
     async def spawn(self, msg: SpawnActor) -> int:
         """Add a child and start it; returns its incarnation."""
-        limits = {k: v for k, v in (msg.limits or {}).items() if v is not None}
+        name = msg.name
+        known = self._launches.get(name)
+        actor = ClassName(msg.module, msg.qualname, msg.script, msg.definition)
+        self._launches[name] = Launch(actor, msg.fields)
         try:
-            spec = Child(
-                object,
-                name=msg.name,
-                restart=Restart(msg.restart) if msg.restart else Restart.PERMANENT,
-                limits=Limits(**limits),
-            )
-            known = self._launches.get(msg.name)
-            actor = ClassName(msg.module, msg.qualname, msg.script, msg.definition)
-            self._launches[msg.name] = Launch(actor, msg.fields)
-            self._handle(life.Spawn(spec))
-        except life.Refused as error:
+            self._handle(life.Spawn(spec_of(msg)))
+        except (life.Refused, ValueError, TypeError) as error:
             if known is not None:
-                self._launches[msg.name] = known
-            raise SpawnError(actor=msg.name, reason=str(error)) from None
-        except (ValueError, TypeError) as error:
-            raise SpawnError(actor=msg.name, reason=str(error)) from None
-        if not msg.wait:
-            return 0
-        future = self._starts[msg.name] = asyncio.get_running_loop().create_future()
-        return await future
+                self._launches[name] = known
+            else:
+                del self._launches[name]
+            raise SpawnError(actor=name, reason=str(error)) from None
+        return await self._waiters.start(name) if msg.wait else 0
 
     async def stop_child(self, name: str) -> None:
         """Stop a child for good; returns when it is down."""
         self._must_know(name)
-        future = asyncio.get_running_loop().create_future()
-        self._stops.setdefault(name, []).append(future)
+        future = self._waiters.stop(name)
         self._handle(life.StopAsked(name))
-        if name not in self._lives:
-            self._resolve_stop(name)
+        if name not in self._lives and not future.done():
+            future.set_result(None)
         await future
 
     async def restart_child(self, name: str) -> int:
         """Stop a child in good order and start it again; returns the new incarnation."""
         self._must_know(name)
-        future = self._starts[name] = asyncio.get_running_loop().create_future()
-        self._handle(life.RestartAsked(name))
-        return await future
+        try:
+            self._handle(life.RestartAsked(name))
+        except life.Refused as error:
+            raise SpawnError(actor=name, reason=str(error)) from None
+        return await self._waiters.start(name)
 
     async def kill_child(self, name: str) -> int | None:
         """SIGKILL; returns the incarnation once it is reaped, None when none was alive."""
@@ -329,7 +302,7 @@ class Supervisor:
             return None
         child.killed = True
         child.kill()
-        await asyncio.shield(child.ended)
+        await asyncio.wait([child.ended])
         return child.incarnation
 
     async def shut_down(self, *, drain: bool) -> int:
@@ -371,28 +344,17 @@ class Supervisor:
 
     def roster(self) -> Roster:
         """Say which processes live."""
-        members = [
-            Member(child.name, child.incarnation, child.pid, child.page_fd)
-            for child in self._lives.values()
-            if child.pid is not None
-        ]
         broker, _ = self.broker()
-        if broker is not None and broker > 0:
-            members.append(Member("@broker", 0, broker, -1))
-        return Roster(os.getpid(), members)
+        return self._overview.roster(broker)
 
     def note_vitals(self, vitals: Vitals) -> None:
         """Keep what the monitor has measured."""
-        for vital in vitals.vitals:
-            self._vitals[vital.name, vital.incarnation] = vital
-            child = self._lives.get(vital.name)
-            if child is not None and child.incarnation == vital.incarnation:
-                child.peak_memory = max(child.peak_memory or 0, vital.memory)
+        self._overview.note_vitals(vitals)
 
     def status(self, dead_letters: int) -> SystemStatus:
         """Say how everything stands."""
         pid, restarts = self.broker()
-        return SystemStatus(
+        base = SystemStatus(
             name=self.boot.name,
             pid=os.getpid(),
             uptime=time.monotonic() - self._began,
@@ -400,36 +362,11 @@ class Supervisor:
             listening=self.listening,
             broker_pid=pid,
             broker_restarts=restarts,
-            actors=[self._actor_status(child) for child in self._tree.status()],
-            failures=list(self._failures),
+            actors=[],
+            failures=[],
             dead_letters=dead_letters,
         )
-
-    def _actor_status(self, child: life.ChildStatus) -> ActorStatus:
-        alive = self._lives.get(child.name)
-        record = alive.record() if alive is not None else None
-        vital = self._vitals.get((child.name, child.incarnation))
-        now = time.monotonic()
-        busy = record is not None and bool(record.in_progress) and child.state is life.State.RUNNING
-        return ActorStatus(
-            name=child.name,
-            state="busy" if busy else child.state.value,
-            pid=alive.pid if alive is not None else None,
-            incarnation=child.incarnation,
-            restarts=child.restarts,
-            uptime=now - alive.began if alive is not None else 0.0,
-            mailbox=record.mailbox if record else 0,
-            handled=record.handled if record else 0,
-            failed=record.failed if record else 0,
-            current=record.in_progress[0].tag if record and record.in_progress else "",
-            memory=vital.memory if vital else None,
-            cpu=vital.cpu if vital else None,
-            heartbeat=max(0.0, now - record.alive_at) if record and record.alive_at else None,
-            restart=child.restart.value,
-            last_exit=self._last_exit.get(child.name, ""),
-            next_start=max(0.0, child.next_start - now) if child.next_start else None,
-            metadata=dict(child.spec.metadata),
-        )
+        return self._overview.system(base, self._tree.status())
 
     # --- inside ----------------------------------------------------------------------------------
 
@@ -437,16 +374,6 @@ class Supervisor:
         status = self._tree.child(name)
         mailbox = status.spec.limits.mailbox if status is not None else 0
         self.exchange.declare(Declare(name, standing, incarnation, party, mailbox))
-
-    def _resolve_start(self, name: str, incarnation: int) -> None:
-        future = self._starts.pop(name, None)
-        if future is not None and not future.done():
-            future.set_result(incarnation)
-
-    def _resolve_stop(self, name: str) -> None:
-        for future in self._stops.pop(name, []):
-            if not future.done():
-                future.set_result(None)
 
     def _report(self, report: life.Report) -> None:
         logger.warning("%s", report)

@@ -73,7 +73,7 @@ class System:
         self._pid = 0
         name = f"client-{os.getpid()}-{os.urandom(4).hex()}"
         near = not endpoint.startswith("tcp:")
-        self._peer = Peer(name, 1, host=host_key() if near else b"")
+        self._peer = Peer(name, 1, host=host_key() if near else b"", mailbox=0)
         self._memory = Memory()
         self._portal = Portal(self._peer, self._memory, ask_timeout=ask_timeout)
         self._connection = Connection(endpoint, os.urandom(16))

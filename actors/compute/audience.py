@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from typing import Final
+from typing import Annotated, Final
 
-import attrs
 import numpy as np
+from numpy.typing import NDArray
 
 from actors.actor import Actor
-from actors.arrays.spec import Array
+from actors.arrays.spec import Shape
 from actors.compute.live import Frame, Newest, Press, Steer
 from actors.handler import receive
 from actors.message import Request, message
@@ -55,7 +55,7 @@ class SeenRequest(Request[Seen]):
 class Picture:
     """The frame a viewer has before it now."""
 
-    density: Array["float64", (None, None)]
+    density: Annotated[NDArray[np.float64], Shape(None, None)]
 
 
 @message
@@ -110,7 +110,7 @@ class Viewer(Actor):
     @receive
     def report(self, _msg: SeenRequest) -> Seen:
         """Say what was seen."""
-        return attrs.evolve(self.seen)
+        return self.seen
 
     @receive
     def picture(self, _msg: PictureRequest) -> Picture | None:

@@ -1,7 +1,7 @@
 """A superfluid that runs live: the compute server, and one handler for each of its clients.
 
-    controller ── Steer ──► ComputeServer ── Frames (a stream) ──► ClientHandler 1 ◄── Newest ── viewer 1
-                                          └─────────────────────► ClientHandler 2 ◄── Newest ── viewer 2
+    controller ── Steer ──► ComputeServer ── Frames, ──► ClientHandler 1 ◄── Newest ── viewer 1
+                                          a stream   ──► ClientHandler 2 ◄── Newest ── viewer 2
 
 The server steps; a handler keeps the newest frame for its client, so a slow client costs the
 server nothing.  The server's state is kept as a snapshot: when it is killed, its next incarnation
@@ -13,10 +13,13 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Annotated, Final
+
+import numpy as np
+from numpy.typing import NDArray
 
 from actors.actor import Actor
-from actors.arrays.spec import Array
+from actors.arrays.spec import Shape
 from actors.compute.medium import Grid, Medium
 from actors.compute.state import State
 from actors.compute.stirrer import Finger
@@ -41,7 +44,7 @@ class Frame:
     """Of the simulation."""
     taken: float
     """Seconds, `time.monotonic` of the server's host."""
-    density: Array["float64", (None, None)]
+    density: Annotated[NDArray[np.float64], Shape(None, None)]
 
 
 @message

@@ -5,13 +5,12 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-import attrs
 import msgspec
 from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
-from supervisor.cli.text import ExitCode, duration, safe, size
+from supervisor.cli.text import CommandError, ExitCode, duration, safe, size
 from supervisor.entrance import connect
 from supervisor.status import ActorStatus, SystemStatus
 
@@ -40,22 +39,25 @@ def status(
     """
     with connect(name or None) as system:
         seen = system.status()
-    if actor:
-        seen = attrs.evolve(seen, actors=[each for each in seen.actors if each.name == actor])
+    shown = [each for each in seen.actors if actor in ("", each.name)]
+    if not shown and actor:
+        raise CommandError(f"no actor is called {actor!r}", hint="understudy status")
     if json:
-        data = {"schema": SCHEMA, "degraded": seen.degraded, **attrs.asdict(seen)}
+        data = msgspec.to_builtins(seen) | {"schema": SCHEMA, "degraded": seen.degraded}
+        data["actors"] = msgspec.to_builtins(shown)
         sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
     else:
-        show(seen, Console())
+        show(seen, shown, Console())
     return ExitCode.FAILED if seen.degraded else ExitCode.OK
 
 
-def show(seen: SystemStatus, console: Console) -> None:
+def show(seen: SystemStatus, shown: list[ActorStatus], console: Console) -> None:
     """Print the table."""
     well = sum(each.state in ("running", "busy") for each in seen.actors)
     mark = "!" if seen.degraded else "*"
     console.print(
-        f"{mark} {seen.name}   running {duration(seen.uptime)}   {well} of {len(seen.actors)} actors up"
+        f"{mark} {seen.name}   running {duration(seen.uptime)}   "
+        f"{well} of {len(seen.actors)} actors up"
         f"   pid {seen.pid}   broker pid {seen.broker_pid or '-'}",
         highlight=False,
         markup=False,
@@ -63,10 +65,12 @@ def show(seen: SystemStatus, console: Console) -> None:
     table = Table(box=None, pad_edge=False, header_style="bold")
     for column, justify in _COLUMNS.items():
         table.add_column(column, justify="right" if justify else "left", no_wrap=column != "NOTE")
-    for each in seen.actors:
+    for each in shown:
         table.add_row(*_row(each))
     console.print(table)
-    console.print("Recent failures" if seen.failures else "Recent failures  (none)", highlight=False)
+    console.print(
+        "Recent failures" if seen.failures else "Recent failures  (none)", highlight=False
+    )
     for failure in seen.failures[-5:]:
         console.print(f"  {safe(failure)}", highlight=False, markup=False)
     if seen.dead_letters:

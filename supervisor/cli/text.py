@@ -32,21 +32,28 @@ def safe(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
+_STEP = 1000
+_SHORT = 10  # below it one decimal is shown
+_MINUTE = 60
+
+
 def size(count: float | None) -> str:
     """Return bytes for people: "42 MB"; "-" for None."""
     if count is None:
         return "-"
     for unit in ("B", "kB", "MB", "GB", "TB"):
-        if count < 1000 or unit == "TB":
-            return f"{count:.0f} {unit}" if count >= 10 or unit == "B" else f"{count:.1f} {unit}"
-        count /= 1000
+        if count < _STEP or unit == "TB":
+            return (
+                f"{count:.0f} {unit}" if count >= _SHORT or unit == "B" else f"{count:.1f} {unit}"
+            )
+        count /= _STEP
     raise AssertionError("unreachable")
 
 
 def duration(seconds: float) -> str:
     """Return a time span for people: "2 h 14 m", "3.2 s"."""
-    if seconds < 60:
-        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s" if seconds < _SHORT else f"{seconds:.0f} s"
     minutes, _ = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib
-import os
 import sys
 import time
+from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -64,10 +64,11 @@ def load_tree(text: str) -> Tree:
         raise CommandError(
             f"{text!r} does not name a tree", code=ExitCode.USAGE, hint="write package.module:name"
         )
-    if os.getcwd() not in sys.path:
-        sys.path.insert(0, os.getcwd())
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
     try:
-        found = importlib.import_module(module)
+        found: object = importlib.import_module(module)
     except ImportError as error:
         raise CommandError(
             f"{module} cannot be imported: {error}",
@@ -77,7 +78,9 @@ def load_tree(text: str) -> Tree:
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, Tree):
-        what = "is not there" if found is None else f"is {type(found).__name__}, not a supervisor.Tree"
+        what = (
+            "is not there" if found is None else f"is {type(found).__name__}, not a supervisor.Tree"
+        )
         raise CommandError(f"{attribute} of {module} {what}", code=ExitCode.CONFIG)
     return found
 

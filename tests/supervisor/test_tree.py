@@ -271,6 +271,18 @@ def test_reports_of_lives_that_are_over_change_nothing():
     assert world.state("a") is State.STARTING
 
 
+def test_an_end_that_is_reported_twice_counts_once():
+    world = World("a", "b", intensity=Intensity(2, 5.0))
+    world.settle(world.exited("a"))
+    world.send(world.exited("a"))
+    assert world.state("a") is State.BACKOFF
+
+    assert world.send(world.exited("a")) == []
+    world.settle(StopAsked("b"))
+    assert world.send(world.exited("b")) == []
+    assert world.send(world.started("b")) == []
+
+
 def test_an_end_before_the_start_was_reported_is_a_failed_start():
     world = World("a", up=False)
     world.send(StartupAsked())
@@ -415,6 +427,14 @@ def test_a_sibling_that_dies_while_it_is_to_be_stopped_is_not_counted():
     assert to_processes(world.settle(world.exited("c", STOPPED))) == ["+a/2", "+b/2", "+c/2"]
 
 
+def test_a_death_that_does_not_count_takes_its_siblings_along_all_the_same():
+    world = World("a", "b", strategy=Strategy.ONE_FOR_ALL, intensity=Intensity(0, 5.0))
+
+    log = world.settle(world.exited("a", counted=False))
+
+    assert to_processes(log) == ["-b/1", "+a/2", "+b/2"]
+
+
 def test_an_earlier_sibling_that_dies_meanwhile_widens_a_rest_for_one_restart():
     world = World("a", "b", "c", strategy=Strategy.REST_FOR_ONE)
     world.send(world.exited("b"))
@@ -506,6 +526,63 @@ def test_a_tree_that_gives_up_again_and_again_is_held_back_by_its_own_backoff():
     assert to_processes(world.send(TimerFired(max(world.timers)))) == ["+b/3"]
 
 
+def test_five_seconds_of_health_let_a_tree_that_gave_up_restart_at_once_again():
+    world = World(tree("b", name="t", intensity=Intensity(0, 5.0)), intensity=Intensity(9, 5.0))
+    world.settle(world.exited("b"))
+    world.now += 5.0
+
+    assert to_processes(world.settle(world.exited("b"))) == ["+b/3"]
+
+
+def test_a_child_restarted_by_hand_while_its_tree_is_held_back_waits_for_the_tree():
+    world = World(tree("b", name="t", intensity=Intensity(0, 5.0)), intensity=Intensity(9, 5.0))
+    world.settle(world.exited("b"))
+    world.settle(world.exited("b"))
+
+    assert world.send(RestartAsked("b")) == []
+    assert to_processes(world.settle(RestartAsked("t"))) == ["+b/3"]
+
+
+def test_a_tree_that_is_held_back_while_it_comes_up_does_not_hold_up_the_others():
+    inner = tree("a", "b", strategy=Strategy.ONE_FOR_ALL)
+    world = World(inner, "z", up=False)
+    world.send(StartupAsked())
+    world.send(world.start_failed("a"))
+
+    assert to_processes(world.send(world.start_failed("a"))) == ["+z/1"]
+
+
+def test_a_tree_that_gave_up_while_it_came_up_does_not_hold_up_the_others():
+    inner = tree("a", "b", intensity=Intensity(0, 5.0))
+    world = World(inner, "z", up=False)
+    world.send(StartupAsked())
+    world.send(world.start_failed("a"))
+
+    assert to_processes(world.send(world.start_failed("a"))) == ["+z/1"]
+    assert [each.state for each in world.decider.trees(world.now)] == [State.RUNNING, State.BACKOFF]
+
+
+def test_a_tree_that_is_giving_up_can_be_stopped():
+    world = World(tree("a", "b", name="t", intensity=Intensity(0, 5.0)))
+    world.send(world.exited("a"))
+
+    world.send(StopAsked("t"))
+
+    assert to_processes(world.settle(world.exited("b", STOPPED))) == []
+    assert world.decider.trees(world.now)[1].state is State.STOPPED
+
+
+def test_a_tree_that_is_giving_up_can_be_restarted_and_that_is_not_counted():
+    world = World(
+        tree("a", "b", name="t", intensity=Intensity(0, 5.0)), intensity=Intensity(0, 5.0)
+    )
+    world.send(world.exited("a"))
+
+    world.send(RestartAsked("t"))
+
+    assert to_processes(world.settle(world.exited("b", STOPPED))) == ["+a/2", "+b/2"]
+
+
 @pytest.mark.parametrize("restart", [Restart.TRANSIENT, Restart.TEMPORARY])
 def test_a_tree_that_is_not_permanent_stays_down_when_it_gives_up(restart):
     inner = tree("b", "c", name="t", intensity=Intensity(0, 5.0), restart=restart)
@@ -592,6 +669,13 @@ def test_a_significant_child_that_restarts_ends_nothing():
     world = World(transient("s", significant=True), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
 
     assert to_processes(world.settle(world.exited("s"))) == ["+s/2"]
+
+
+def test_the_end_of_another_child_ends_nothing():
+    world = World(transient("a"), "b", auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+
+    assert only(world.settle(world.exited("a", NORMAL)), GiveUp) == []
+    assert world.state("b") is State.RUNNING
 
 
 def test_a_significant_child_that_is_stopped_by_hand_ends_nothing():
@@ -736,6 +820,15 @@ def test_what_cannot_be_spawned_under_is_refused():
         assert world.decider.child("x") is None
 
 
+def test_spawning_under_a_tree_that_is_about_to_be_taken_down_is_refused():
+    world = World("a", tree("b", name="t"), "c", strategy=Strategy.ONE_FOR_ALL)
+    world.send(world.exited("a"))
+
+    with pytest.raises(Refused) as refused:
+        world.send(Spawn(child("x"), under="t"))
+    assert refused.value.refusal is Refusal.TREE_DOWN
+
+
 def test_a_significant_child_is_refused_where_it_would_mean_nothing():
     world = World()
 
@@ -751,6 +844,19 @@ def test_incarnations_of_a_name_grow_for_ever():
     world.settle(StopAsked("x"))
 
     assert to_processes(world.settle(Spawn(child("x")))) == ["+x/3"]
+
+
+def test_names_that_are_free_again_leave_little_behind():
+    world = World()
+    numbers = world.decider._keeper._incarnations
+    numbers.remembered = 3
+    for turn in range(20):
+        world.settle(Spawn(child(f"x{turn}")))
+        world.settle(StopAsked(f"x{turn}"))
+
+    assert len(numbers._taken) + len(numbers._free) == 3
+    assert len(world.decider._nodes) == 0
+    assert len(world.decider._keeper._timers) == 0
 
 
 def test_incarnations_never_repeat_though_few_names_are_remembered():
@@ -821,6 +927,17 @@ def test_the_timer_of_a_grace_that_was_kept_kills_nobody():
 
     assert world.send(TimerFired(token)) == []
     assert world.send(TimerFired(12345)) == []
+
+
+def test_the_timer_of_a_grace_that_was_kept_does_not_shorten_the_next_one():
+    world = World("a")
+    early = one(world.send(RestartAsked("a")), SetTimer).token
+    world.settle(world.exited("a", STOPPED))
+    world.now += 4.0
+    late = one(world.send(RestartAsked("a")), SetTimer).token
+
+    assert world.send(TimerFired(early)) == []
+    assert world.send(TimerFired(late)) == [KillChild("a", 2)]
 
 
 def test_stop_of_a_spawned_child_frees_its_name():
@@ -991,6 +1108,16 @@ def test_nothing_restarts_while_the_system_ends():
 
     assert to_processes(world.send(world.exited("b"))) == []
     assert to_processes(world.settle(world.exited("c", STOPPED))) == ["-a/1"]
+
+
+def test_a_next_start_that_comes_due_while_the_system_ends_does_not_happen():
+    world = World(tree("a", "b"), "z")
+    world.settle(world.exited("a"))
+    world.settle(world.exited("a"))
+    world.send(ShutdownAsked())
+
+    assert to_processes(world.wait_for_next_start("a")) == []
+    assert world.settle(world.exited("z", STOPPED))[-1] == ShutDownComplete()
 
 
 def test_shutdown_before_startup_is_complete_at_once():

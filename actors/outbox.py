@@ -1,0 +1,303 @@
+"""The sender's half of a link: what is on its way to one name, across the lives of its holder.
+
+    offer ─► waiting ── take: number it ─► flying ── acknowledge ─► settled
+                ▲                             │
+                └──── never begun ◄── bury ───┴── begun or finished ─► a verdict
+
+    waiting   not yet sent to the present life, no number
+    flying    sent, not yet known to be handled, numbered without gaps
+
+A letter stays here until the receiver says it is *handled*.  When the receiving life ends, its
+flight recorder says for each letter whether it was finished, in progress or never begun (`bury`);
+what was never begun goes to the next life, renumbered from 1.  Answers belong to one life of the
+asker and are never given to another.
+
+Sequence numbers and cumulative acknowledgement as in TCP (RFC 9293); per-life numbering and
+fencing follow Erlang's distribution (a new node life starts a new connection).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from enum import Enum
+from typing import Final, final
+
+from actors.control import LaneRecord
+from actors.envelope import LAST_MAILBOX_KIND, Envelope
+
+OUTBOX_MESSAGES: Final = 10_000
+OUTBOX_BYTES: Final = 64 << 20
+ENVELOPE_OVERHEAD: Final = 64
+"""Bytes counted for a letter besides its payload, so that empty messages are bounded too."""
+
+REDELIVERY_LIMIT: Final = 3
+"""A `redeliver=True` message is given to so many lives; then it is a dead letter."""
+
+BATCH_ENVELOPES: Final = 256
+BATCH_BYTES: Final = 4 << 20
+
+_WITHDRAWN: Final = -1
+"""In place of a number: the sender has taken the letter back, or its name is gone."""
+
+
+class Verdict(Enum):
+    """What became of a letter whose receiver died."""
+
+    FINISHED = "finished"
+    """Handled; if it was an ask, its answer may be lost."""
+    IN_PROGRESS = "in progress"
+    """It was being handled: nobody knows how far it came."""
+    POISON = "poison"
+    """Redeliverable, but it has been in progress at too many deaths."""
+    VOID = "void"
+    """An answer, or a word about a stream, to a life that is gone: nobody waits for it."""
+
+
+@final
+class Letter:
+    """An envelope in the outbox, with what the sender needs to know about it."""
+
+    __slots__ = ("blocks", "envelope", "frames", "life", "redeliver", "size")
+
+    def __init__(
+        self,
+        envelope: Envelope,
+        frames: tuple[bytes | memoryview, ...] = (),
+        *,
+        blocks: tuple[int, ...] = (),
+        redeliver: bool = False,
+    ) -> None:
+        self.envelope = envelope
+        self.frames = frames
+        self.blocks = blocks
+        """Shared-memory blocks that live until this letter is settled."""
+        self.redeliver = redeliver
+        self.life = 0
+        """The only incarnation an answer is meant for; 0 for a message, which any may handle."""
+        size = ENVELOPE_OVERHEAD + len(envelope.payload)
+        for frame in frames:
+            size += len(frame) if isinstance(frame, bytes) else frame.nbytes
+        self.size = size
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has not been given to the present life, and still may be."""
+        return self.envelope.seq == 0
+
+
+@final
+class Outbound:
+    """An outbox towards one name."""
+
+    __slots__ = (
+        "_again", "_bytes", "_count", "_withdrawn", "base", "credit", "flying", "incarnation",
+        "last", "waiting",
+    )  # fmt: skip
+
+    def __init__(self, credit: int = OUTBOX_MESSAGES) -> None:
+        self.incarnation = 0
+        """The life letters are sent to; 0 while none takes messages."""
+        self.credit = min(credit, OUTBOX_MESSAGES)
+        """Unfinished messages we may have; what the receiver will hold, or less."""
+        self.waiting: deque[Letter] = deque()
+        self.flying: dict[int, Letter] = {}
+        self.last = 0
+        """Highest number given out in the present life."""
+        self.base = 1
+        """The lowest number that is not settled."""
+        self._again: deque[Letter] = deque()
+        self._count = 0
+        self._bytes = 0
+        self._withdrawn = 0
+        """Letters in `waiting` that were taken back; removed when they are met, or are many."""
+
+    @property
+    def full(self) -> bool:
+        """Whether another message has to wait for room."""
+        return self._count >= self.credit or self._bytes >= OUTBOX_BYTES
+
+    @property
+    def heavy(self) -> bool:
+        """Whether large messages fill the outbox: each acknowledgement makes much room."""
+        return self._bytes >= OUTBOX_BYTES // 2
+
+    @property
+    def unfinished(self) -> int:
+        """Messages (not answers) that are not known to be handled."""
+        return self._count
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits and nothing is in flight."""
+        return not self.flying and len(self.waiting) == self._withdrawn
+
+    def offer(self, letter: Letter) -> None:
+        """Accept a letter.  The caller has looked at `full` first; answers are never refused."""
+        if letter.envelope.kind <= LAST_MAILBOX_KIND:
+            self._count += 1
+            self._bytes += letter.size
+        self.waiting.append(letter)
+
+    def withdraw(self, letter: Letter) -> bool:
+        """Take back a letter that has not left; False when it is too late."""
+        if not letter.waiting:
+            return False
+        letter.envelope.seq = _WITHDRAWN
+        self._forget(letter)
+        # Searching the queue for each of many expired asks would take quadratic time.
+        self._withdrawn += 1
+        if self._withdrawn * 2 > len(self.waiting):
+            self.waiting = deque(x for x in self.waiting if x.waiting)
+            self._withdrawn = 0
+        return True
+
+    def take(self) -> list[Letter]:
+        """Return what should go out now, at most one batch; call again until it is empty."""
+        batch: list[Letter] = []
+        if not self.incarnation:
+            return batch
+        if self._again:
+            self._repeat(batch)
+            return batch
+        room = BATCH_BYTES
+        waiting, flying = self.waiting, self.flying
+        last = self.last
+        while waiting and len(batch) < BATCH_ENVELOPES and room > 0:
+            letter = waiting.popleft()
+            if letter.envelope.seq < 0:
+                self._withdrawn -= 1
+                continue
+            last += 1
+            letter.envelope.seq = last
+            room -= letter.size
+            flying[last] = letter
+            batch.append(letter)
+        self.last = last
+        return batch
+
+    def _repeat(self, batch: list[Letter]) -> None:
+        """Fill a batch with what the receiver has missed."""
+        room = BATCH_BYTES
+        again, flying = self._again, self.flying
+        while again and len(batch) < BATCH_ENVELOPES and room > 0:
+            letter = again.popleft()
+            if letter.envelope.seq in flying:
+                room -= letter.size
+                batch.append(letter)
+
+    @property
+    def ready(self) -> bool:
+        """Whether `take` would return something."""
+        return bool(self.incarnation and (self.waiting or self._again))
+
+    def acknowledge(self, handled: int, finished: list[int], credit: int) -> list[Letter]:
+        """Note what the receiver has finished; return the letters that are settled by it."""
+        if credit > 0:
+            self.credit = min(credit, OUTBOX_MESSAGES)
+        settled: list[Letter] = []
+        flying, base = self.flying, self.base
+        end = min(handled, self.last)
+        # Counting, not looking for the dictionary's first key: CPython walks over every key that
+        # was ever deleted at its front.
+        while base <= end:
+            letter = flying.pop(base, None)
+            base += 1
+            if letter is not None:
+                settled.append(letter)
+        for seq in finished:
+            letter = flying.pop(seq, None)
+            if letter is not None:
+                settled.append(letter)
+        while base <= self.last and base not in flying:
+            base += 1
+        self.base = base
+        for letter in settled:
+            self._forget(letter)
+        return settled
+
+    def rewind(self, received: int) -> None:
+        """Send again everything after number `received`: the receiver has a gap."""
+        flying = self.flying
+        first = max(received + 1, self.base)
+        self._again = deque(flying[seq] for seq in range(first, self.last + 1) if seq in flying)
+
+    def bind(self, incarnation: int, credit: int) -> None:
+        """A life takes messages: send to it from now on.  The former one is buried."""
+        if credit > 0:
+            self.credit = min(credit, OUTBOX_MESSAGES)
+        self.incarnation = incarnation
+
+    def bury(
+        self, record: LaneRecord | None, *, known: bool, heir: int = 0
+    ) -> list[tuple[Letter, Verdict]]:
+        """The life letters went to is over: settle what it had begun, keep what it had not.
+
+        `record` is what its flight recorder says of this link, None when nothing had reached it;
+        with `known` False the record is lost and everything sent counts as in progress.  Answers
+        that wait are void, but not those to `heir`, a later life that has asked already.
+        """
+        done = record or LaneRecord()
+        finished, in_progress = frozenset(done.finished), frozenset(done.in_progress)
+        verdicts: list[tuple[Letter, Verdict]] = []
+        kept: list[Letter] = []
+        for seq, letter in self.flying.items():
+            if letter.envelope.kind > LAST_MAILBOX_KIND:
+                verdict: Verdict | None = Verdict.VOID
+            elif known and (seq <= done.handled or seq in finished):
+                verdict = Verdict.FINISHED
+            elif known and seq not in in_progress:
+                verdict = None
+            else:
+                verdict = _interrupted(letter)
+            if verdict is None:
+                kept.append(letter)
+            else:
+                verdicts.append((letter, verdict))
+        rest: deque[Letter] = deque()
+        for letter in self.waiting:
+            if letter.envelope.seq < 0:
+                continue
+            if letter.life and letter.life != heir:
+                verdicts.append((letter, Verdict.VOID))
+            else:
+                rest.append(letter)
+        for letter, _ in verdicts:
+            self._forget(letter)
+        self._start_again(kept, rest)
+        return verdicts
+
+    def close(self) -> list[Letter]:
+        """The name is gone for good: return everything that was never handled."""
+        letters = [*self.flying.values(), *(x for x in self.waiting if x.waiting)]
+        for letter in letters:
+            self._forget(letter)
+            letter.envelope.seq = _WITHDRAWN
+        self._start_again([], deque())
+        return letters
+
+    def _start_again(self, first: list[Letter], rest: deque[Letter]) -> None:
+        """Nothing is in flight any more; number from 1 what goes to the next life."""
+        for letter in first:
+            letter.envelope.seq = 0
+        rest.extendleft(reversed(first))
+        self.waiting = rest
+        self.flying = {}
+        self._again.clear()
+        self._withdrawn = 0
+        self.last, self.base = 0, 1
+        self.incarnation = 0
+
+    def _forget(self, letter: Letter) -> None:
+        if letter.envelope.kind <= LAST_MAILBOX_KIND:
+            self._count -= 1
+            self._bytes -= letter.size
+
+
+def _interrupted(letter: Letter) -> Verdict | None:
+    """Return what becomes of a message in whose handling its receiver died; None: try again."""
+    if not letter.redeliver:
+        return Verdict.IN_PROGRESS
+    if letter.envelope.attempt >= REDELIVERY_LIMIT:
+        return Verdict.POISON
+    letter.envelope.attempt += 1
+    return None

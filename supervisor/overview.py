@@ -1,0 +1,128 @@
+"""How things stand, put together from three sources: the tree, the flight recorders, the monitor.
+
+    tree              state, incarnation, restarts, next start
+    flight recorder   mailbox, handled, failed, current message, heartbeat
+    monitor           memory and processor time, once a second
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import deque
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Final, final
+
+import attrs
+
+from actors.roster import Member, Roster, Vital, Vitals
+from supervisor import lifecycle as life
+from supervisor.status import ActorStatus, SystemStatus
+
+if TYPE_CHECKING:
+    from supervisor.lives import ChildLife
+
+FAILURES: Final = 20
+"""Unwanted ends kept for the status."""
+
+
+@final
+class Overview:
+    """What is known of every child besides the tree's own view."""
+
+    def __init__(self, lives: Mapping[str, ChildLife]) -> None:
+        self.last_exit: dict[str, str] = {}
+        """Why the former incarnation of a name ended."""
+        self._lives = lives
+        self._vitals: dict[tuple[str, int], Vital] = {}
+        self._failures: deque[str] = deque(maxlen=FAILURES)
+
+    def note_vitals(self, vitals: Vitals) -> None:
+        """Keep what the monitor has measured."""
+        for vital in vitals.vitals:
+            child = self._lives.get(vital.name)
+            if child is not None and child.incarnation == vital.incarnation:
+                self._vitals[vital.name, vital.incarnation] = vital
+                child.peak_memory = max(child.peak_memory or 0, vital.memory)
+
+    def note_end(self, child: ChildLife, text: str) -> None:
+        """Keep how a life ended."""
+        self.last_exit[child.name] = text
+        self._vitals.pop((child.name, child.incarnation), None)
+        if not child.expected and not child.killed:
+            self._failures.append(f"{child.label} {text}")
+
+    def forget(self, name: str) -> None:
+        """A child is gone for good."""
+        self.last_exit.pop(name, None)
+
+    def roster(self, broker: int | None) -> Roster:
+        """Say which processes live."""
+        members = [
+            Member(child.name, child.incarnation, child.pid, child.page_fd)
+            for child in self._lives.values()
+            if child.pid is not None
+        ]
+        if broker is not None and broker > 0:
+            members.append(Member("@broker", 0, broker, -1))
+        return Roster(os.getpid(), members)
+
+    def system(self, base: SystemStatus, children: tuple[life.ChildStatus, ...]) -> SystemStatus:
+        """Put the actors and the failures into the status of the system."""
+        actors = [self.actor(child) for child in children]
+        return attrs.evolve(base, actors=actors, failures=list(self._failures))
+
+    def actor(self, child: life.ChildStatus) -> ActorStatus:
+        """Say how one actor stands."""
+        alive = self._lives.get(child.name)
+        record = alive.record() if alive is not None else None
+        vital = self._vitals.get((child.name, child.incarnation))
+        now = time.monotonic()
+        busy = record is not None and bool(record.in_progress) and child.state is life.State.RUNNING
+        return ActorStatus(
+            name=child.name,
+            state="busy" if busy else child.state.value,
+            pid=alive.pid if alive is not None else None,
+            incarnation=child.incarnation,
+            restarts=child.restarts,
+            uptime=now - alive.began if alive is not None else 0.0,
+            mailbox=record.mailbox if record else 0,
+            handled=record.handled if record else 0,
+            failed=record.failed if record else 0,
+            current=record.in_progress[0].tag if record and record.in_progress else "",
+            memory=vital.memory if vital else None,
+            cpu=vital.cpu if vital else None,
+            heartbeat=max(0.0, now - record.alive_at) if record and record.alive_at else None,
+            restart=child.restart.value,
+            last_exit=self.last_exit.get(child.name, ""),
+            next_start=max(0.0, child.next_start - now) if child.next_start else None,
+            metadata=dict(child.spec.metadata),
+        )
+
+
+def reason_of(child: ChildLife) -> life.ExitReason:
+    """Return why a life ended: what it said itself, and what the operating system said."""
+    how, failure = child.exit, child.failure
+    if how is None:
+        return life.ExitReason(life.ExitKind.START_FAILED, text="it could not be launched")
+    if failure is not None and not child.killed:
+        kind = life.ExitKind.START_FAILED if failure.starting else life.ExitKind.RAISED
+        return life.ExitReason(kind, code=how.code, text=failure.text)
+    if how.signal is not None:
+        return life.ExitReason(life.ExitKind.SIGNALLED, signal=how.signal, text=str(how))
+    if child.expected:
+        return life.ExitReason(life.ExitKind.STOPPED)
+    if how.code == 0:
+        return life.ExitReason(life.ExitKind.NORMAL, code=0)
+    return life.ExitReason(life.ExitKind.EXITED, code=how.code, text=str(how))
+
+
+def obituary(child: ChildLife, reason: life.ExitReason) -> str:
+    """Return how a life ended, in words, and in the middle of what."""
+    text = str(reason)
+    record = child.record()
+    if record.in_progress and reason.kind is not life.ExitKind.STOPPED:
+        item = record.in_progress[0]
+        seconds = max(0.0, time.monotonic() - item.since)
+        text += f", after {seconds:.1f} s in {item.tag or 'a timer'}"
+    return text

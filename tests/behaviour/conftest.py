@@ -1,0 +1,88 @@
+"""One behaviour suite over every transport: what runs here runs over ipc, tcp and inproc alike.
+
+    system         a running system, shared by the tests of one module and transport
+    spawn          starts an actor there under a name of its own and stops it after the test
+    start_system   starts a system that belongs to one test alone
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import sys
+from pathlib import Path
+
+import pytest
+
+import supervisor
+
+# Actor processes import the troupe by its name, so its directory goes with `sys.path`.
+sys.path.insert(0, str(Path(__file__).parent))
+
+TRANSPORTS = ("ipc", "tcp", "inproc")
+_serial = itertools.count(1)
+
+
+@contextlib.contextmanager
+def running(transport, tree=None, **options):
+    """A system that is used over one transport."""
+    if transport == "inproc":
+        with supervisor.start(tree, inproc=True, **options) as system:
+            yield system
+    elif transport == "ipc":
+        with supervisor.start(tree, **options) as system:
+            yield system
+    else:
+        with supervisor.start(tree, listen="tcp://127.0.0.1:*", **options) as host:
+            with supervisor.connect(host.status().listening[0]) as system:
+                yield system
+
+
+@pytest.fixture(scope="module", params=TRANSPORTS)
+def transport(request):
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def system(transport):
+    with running(transport) as system:
+        yield system
+
+
+@pytest.fixture
+def name():
+    """A name that no other test uses."""
+    return f"actor-{next(_serial)}"
+
+
+@pytest.fixture
+def spawn(system):
+    names = []
+
+    def start(cls, /, *, name=None, **fields):
+        name = name or f"{cls.__name__.lower()}-{next(_serial)}"
+        ref = system.spawn(cls, name=name, **fields)
+        names.append(name)
+        return ref
+
+    yield start
+
+    for each in reversed(names):
+        with contextlib.suppress(supervisor_errors()):
+            system.stop(each)
+
+
+def supervisor_errors():
+    from actors.errors import ActorError  # noqa: PLC0415 - after sys.path is complete
+
+    return ActorError
+
+
+@pytest.fixture
+def start_system(transport):
+    with contextlib.ExitStack() as stack:
+
+        def start(tree=None, **options):
+            return stack.enter_context(running(transport, tree, **options))
+
+        yield start

@@ -1,0 +1,111 @@
+"""Arrays in messages, answers, streams and spawn arguments; small as frames, large shared."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from troupe import Gallery, Image, Images, Mirror, Strict, Writeable
+
+from actors.errors import InvalidMessage
+
+ARRAYS = {
+    "float64": np.linspace(0, 1, 12).reshape(3, 4),
+    "int8": np.arange(-4, 4, dtype=np.int8),
+    "bool": np.array([[True, False], [False, True]]),
+    "complex": np.array([1 + 2j, 3 - 4j]),
+    "big endian": np.arange(5, dtype=">i4"),
+    "scalar": np.array(7.5),
+    "empty": np.zeros((0, 3)),
+    "strided": np.arange(40)[::3],
+    "backwards": np.arange(40)[::-1],
+    "fortran": np.asfortranarray(np.arange(12.0).reshape(3, 4)),
+    "five axes": np.arange(32.0).reshape(2, 2, 2, 2, 2),
+    "just below": np.arange((64 << 10) - 1, dtype=np.uint8),
+    "just shared": np.arange(64 << 10, dtype=np.uint8),
+    "large": np.arange(300_000, dtype=np.float64),
+    "large strided": np.arange(300_000, dtype=np.float32).reshape(3, 100_000)[:, ::2],
+    "large fortran": np.asfortranarray(np.arange(90_000.0).reshape(300, 300)),
+}
+EVERY = pytest.mark.parametrize("array", ARRAYS.values(), ids=ARRAYS.keys())
+
+
+@pytest.fixture(scope="module")
+def gallery(system):
+    ref = system.spawn(Gallery, name="gallery", first=np.arange(3.0))
+    yield ref
+    system.stop("gallery")
+
+
+@EVERY
+def test_an_array_comes_back_as_it_went(gallery, array):
+    mirrored = gallery.ask(Mirror(array)).result()
+
+    np.testing.assert_array_equal(mirrored, array)
+    assert (mirrored.dtype, mirrored.shape) == (array.dtype, array.shape)
+    assert not mirrored.flags.writeable
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_what_arrives_is_read_only(gallery, size):
+    assert gallery.ask(Writeable(np.zeros(size))).result() is False
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_a_sender_may_change_its_own_array_afterwards(spawn, size):
+    ref = spawn(Gallery)
+    array = np.zeros(size)
+
+    for n in range(5):
+        array[:] = n
+        ref.tell(Image(array))
+    array[:] = -1
+
+    _, *images = ref.ask(Images()).result()
+    assert [set(image) for image in images] == [{float(n)} for n in range(5)]
+
+
+def test_several_arrays_in_one_message_keep_their_places(gallery):
+    points = np.ones((5, 3), np.float32)
+    square = np.full((200, 200), 2.0)
+
+    assert gallery.ask(Strict(points, square)).result() == 15.0 + 80_000.0
+
+
+def test_an_array_of_the_wrong_form_is_refused_where_it_is_sent(gallery):
+    good = np.ones((5, 3), np.float32)
+
+    with pytest.raises(InvalidMessage, match=r"Strict\.points"):
+        gallery.ask(Strict(np.ones((5, 3)), np.eye(2)))
+    with pytest.raises(InvalidMessage, match=r"Strict\.square"):
+        gallery.ask(Strict(good, np.ones((2, 3))))
+
+
+def test_arrays_are_spawn_arguments(spawn):
+    first = np.arange(50_000.0)
+
+    images = spawn(Gallery, first=first).ask(Images()).result()
+
+    np.testing.assert_array_equal(images[0], first)
+
+
+def test_spawn_arguments_that_are_too_large_are_refused(system, name):
+    with pytest.raises(InvalidMessage, match="message"):
+        system.spawn(Gallery, name=name, first=np.zeros(5_000_000))
+
+
+def test_many_large_arrays_do_not_use_up_the_shared_memory(gallery):
+    array = np.zeros(1 << 18)
+
+    for n in range(60):
+        array[0] = n
+        assert gallery.ask(Mirror(array)).result()[0] == n
+
+
+def test_arrays_outlive_their_actor(system, spawn):
+    ref = spawn(Gallery)
+    mirrored = ref.ask(Mirror(np.arange(100_000.0))).result()
+
+    system.kill(ref.name)
+
+    assert mirrored[99_999] == 99_999.0
+    assert ref.ask(Mirror(np.arange(100_000.0))).result()[-1] == 99_999.0

@@ -1,0 +1,140 @@
+"""A system as a whole: beginning and end, status, logging, trees."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+
+import pytest
+from conftest import running
+from troupe import Add, Calculator, Collector, Get, Note, Put, Say, Texts, Who
+
+import supervisor
+from actors.errors import ActorStopped, ConnectionLost
+from supervisor import Child, Tree
+
+pytestmark = pytest.mark.process
+
+
+def test_an_asyncio_program_runs_a_system(transport):
+    async def main():
+        listen = "tcp://127.0.0.1:*" if transport == "tcp" else None
+        async with supervisor.start(inproc=transport == "inproc", listen=listen) as system:
+            calc = system.spawn(Calculator, name="calc")
+            first = await calc.ask(Add(1, 2))
+            many = await asyncio.gather(*(calc.ask(Add(n)) for n in range(1000)))
+            return first, many
+
+    assert asyncio.run(main()) == (3.0, [float(n) for n in range(1000)])
+
+
+def test_leaving_the_block_lets_every_actor_finish_what_it_was_told(transport, tmp_path):
+    path = tmp_path / "lines"
+
+    with running(transport) as system:
+        ref = system.spawn(Writer, name="writer", path=str(path))
+        for n in range(2000):
+            ref.tell(Put(n))
+
+    assert path.read_text().split() == [str(n) for n in range(2000)]
+
+
+def test_everything_raises_connection_lost_after_the_end(transport):
+    with running(transport) as system:
+        ref = system.spawn(Calculator, name="calc")
+        assert ref.ask(Add(1, 1)).result() == 2.0
+
+    for call in (lambda: ref.ask(Add(1, 1)), system.status, lambda: ref.tell(Add(1, 1))):
+        with pytest.raises(ConnectionLost):
+            call()
+    system.close()
+
+
+def test_a_tree_is_up_and_its_children_have_their_arguments(transport):
+    tree = Tree(
+        children=[
+            Child(Calculator, name="one", scale=2.0, metadata={"kind": "test"}),
+            Child(Collector, name="two"),
+        ]
+    )
+    with running(transport, tree) as system:
+        system.wait_ready(timeout=20)
+
+        assert system.ref("one").ask(Add(1, 2)).result() == 6.0
+        assert system.ref("two").ask(Who()).result() == ("two", 1)
+        assert [actor.name for actor in system.status().actors] == ["one", "two"]
+        assert system.status().actor("one").metadata == {"kind": "test"}
+
+
+def test_a_declared_child_that_is_down_is_waited_for(transport):
+    with running(transport, Tree(children=[Child(Collector, name="slow")])) as system:
+        # It may or may not be up yet: using it must work either way.
+        assert system.ref("slow").ask(Who()).result() == ("slow", 1)
+
+
+def test_the_status_says_how_everything_stands(transport):
+    with running(transport) as system:
+        ref = system.spawn(Collector, name="collector")
+        ref.tell(Put(1))
+        assert ref.ask(Get()).result() == [1]
+        with system.watch(ref) as ends:
+            system.kill("collector")
+            next(ends)
+        assert ref.ask(Who()).result() == ("collector", 2)
+
+        status = system.status()
+        actor = status.actor("collector")
+
+        assert (actor.state, actor.incarnation, actor.restarts) == ("running", 2, 1)
+        assert actor.handled == 1
+        assert actor.failed == 0
+        assert actor.mailbox == 0
+        assert actor.restart == "permanent"
+        assert "9" in actor.last_exit or "KILL" in actor.last_exit
+        assert status.pid == system.pid
+        assert status.uptime > 0
+        assert status.dead_letters == 0
+        assert not status.degraded
+        if transport != "inproc":
+            assert actor.pid is not None
+            assert status.broker_pid is not None
+
+
+def test_log_records_reach_the_supervisors_stderr_with_name_and_incarnation(transport, capfd, caplog):
+    with running(transport) as system:
+        ref = system.spawn(Collector, name="speaker")
+        ref.ask(Say("hear, hear")).result()
+        system.restart("speaker")
+        ref.ask(Say("again")).result()
+
+    if transport == "inproc":  # threads of this process: its own logging has them
+        assert "hear, hear" in caplog.text
+    else:
+        err = capfd.readouterr().err
+        assert re.search(r"INFO +speaker/1: hear, hear", err)
+        assert re.search(r"INFO +speaker/2: again", err)
+
+
+def test_two_systems_do_not_meet(transport):
+    with running(transport) as one, running(transport) as two:
+        first, second = one.spawn(Collector, name="same"), two.spawn(Collector, name="same")
+        first.tell(Note("one"))
+        second.tell(Note("two"))
+
+        assert first.ask(Texts()).result() == ["one"]
+        assert second.ask(Texts()).result() == ["two"]
+
+
+def test_asks_that_are_open_at_the_end_are_ended(transport):
+    with running(transport) as system:
+        ref = system.spawn(Collector, name="collector")
+        from troupe import WaitTogether  # noqa: PLC0415
+
+        reply = ref.ask(WaitTogether("x"))
+        reply.cancel()
+        last = ref.ask(Get())
+
+    assert last.exception() is None or isinstance(last.exception(), ActorStopped | ConnectionLost)
+
+
+from troupe import Writer  # noqa: E402

@@ -1,0 +1,93 @@
+"""The messages and actors that the benchmarks play with; as a program, the shortest script."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+
+import numpy as np
+
+import supervisor
+from actors import Actor, Array, Request, StreamRequest, message, receive
+
+
+@message
+class Add(Request[float]):
+    x: float
+    y: float
+
+
+@message
+class Note:
+    x: float
+    y: float
+
+
+@message
+class Noted(Request[int]):
+    """How many notes have been handled since the last question?"""
+
+
+@message
+class Pid(Request[int]):
+    pass
+
+
+@message
+class First(Request[float]):
+    """The first number: nothing is computed, so only the way is measured."""
+
+    array: Array["float64", (None,)]
+
+
+@message
+class Arrays(StreamRequest[Array["float64", (None,)]]):
+    count: int
+    size: int
+
+
+class Player(Actor):
+    notes = 0
+
+    @receive
+    def add(self, msg: Add) -> float:
+        return msg.x + msg.y
+
+    @receive
+    def note(self, msg: Note) -> None:
+        self.notes += 1
+
+    @receive
+    def noted(self, msg: Noted) -> int:
+        notes, self.notes = self.notes, 0
+        return notes
+
+    @receive
+    def pid(self, msg: Pid) -> int:
+        return os.getpid()
+
+    @receive
+    def first(self, msg: First) -> float:
+        return float(msg.array[0])
+
+    @receive
+    def arrays(self, msg: Arrays) -> Iterator[Array["float64", (None,)]]:
+        array = np.ones(msg.size)
+        for _ in range(msg.count):
+            yield array
+
+
+class AsyncPlayer(Actor):
+    """The same as `Player.add` in an actor whose handler is a coroutine."""
+
+    @receive
+    async def add(self, msg: Add) -> float:
+        return msg.x + msg.y
+
+
+if __name__ == "__main__":
+    begun = time.perf_counter()
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        print(player.ask(Add(1, 2)).result(), time.perf_counter() - begun, flush=True)

@@ -1,0 +1,186 @@
+"""Raw pyzmq doing the same work with as little code as possible: what our figures stand beside.
+
+    client DEALER ──► ROUTER broker (Python, a dictionary of routes) ──► DEALER server    relayed
+    client DEALER ─────────────────────────────────────────────────────► ROUTER server    direct
+
+Three processes (two for direct), the same number and size of frames as an ask of `cast.Add` and
+its answer.  The server drains its socket from an asyncio reader, as an actor does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import subprocess
+import sys
+import tempfile
+from collections import deque
+from pathlib import Path
+
+import zmq
+
+TO_SERVER = b"s" * 46
+TO_CLIENT = b"c" * 46
+ASK = b"a" * 83
+ANSWER = b"r" * 48
+TELL = b"t" * 63
+HELLO = b"hello"
+
+CAP = 100  # messages taken in one turn
+
+
+class Stage:
+    """The processes of one rival, and the client's socket."""
+
+    def __init__(self, *, relayed: bool) -> None:
+        self._directory = tempfile.TemporaryDirectory(prefix="us-")
+        endpoint = f"ipc://{Path(self._directory.name) / 'socket'}"
+        parts = [("broker",), ("server", "relayed")] if relayed else [("server", "direct")]
+        self._processes = [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.benchmarks.rivals", part[0], endpoint, *part[1:]],
+                stdin=subprocess.PIPE,
+            )
+            for part in parts
+        ]
+        self._context = zmq.Context()
+        self.socket = self._context.socket(zmq.DEALER)
+        _unlimited(self.socket)
+        self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
+        self.socket.connect(endpoint)
+        if relayed:
+            self.socket.send_multipart([HELLO, TO_CLIENT])
+            self.socket.recv_multipart()  # the server has said hello as well
+        self.ask()
+
+    def ask(self) -> None:
+        """One round trip."""
+        self.socket.send_multipart([TO_SERVER, ASK])
+        self.socket.recv_multipart()
+
+    def ask_many(self, count: int) -> None:
+        """Many asks in flight at once."""
+        for _ in range(count):
+            self.socket.send_multipart([TO_SERVER, ASK])
+        for _ in range(count):
+            self.socket.recv_multipart()
+
+    def tell_many(self, count: int) -> None:
+        """One way, and one ask at the end to know that all have arrived."""
+        for _ in range(count):
+            self.socket.send_multipart([TO_SERVER, TELL])
+        self.ask()
+
+    def close(self) -> None:
+        """End the processes."""
+        self._context.destroy(0)
+        for process in self._processes:
+            process.communicate()  # it ends when its standard input does
+        self._directory.cleanup()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class LoopClient:
+    """The same client in asyncio: a future for every answer, the raw descriptor, no zmq.asyncio."""
+
+    def __init__(self, socket: zmq.Socket[bytes], loop: asyncio.AbstractEventLoop) -> None:
+        self._socket = socket
+        self._loop = loop
+        self._waiting: deque[asyncio.Future[list[bytes]]] = deque()
+        self._descriptor = socket.get(zmq.FD)
+        loop.add_reader(self._descriptor, self._drain)
+
+    def ask(self) -> asyncio.Future[list[bytes]]:
+        """Send; the future is its answer."""
+        future = self._loop.create_future()
+        self._waiting.append(future)
+        self._socket.send_multipart([TO_SERVER, ASK], zmq.NOBLOCK)
+        if self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+            self._loop.call_soon(self._drain)
+        return future
+
+    def _drain(self) -> None:
+        for _ in range(CAP):
+            try:
+                frames = self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            self._waiting.popleft().set_result(frames)
+        if self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+            self._loop.call_soon(self._drain)
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._loop.remove_reader(self._descriptor)
+
+
+def _unlimited(socket: zmq.Socket[bytes]) -> None:
+    socket.setsockopt(zmq.SNDHWM, 0)
+    socket.setsockopt(zmq.RCVHWM, 0)
+    socket.setsockopt(zmq.LINGER, 0)
+
+
+def broker(endpoint: str) -> None:
+    """Route frames until standard input ends."""
+    router = zmq.Context().socket(zmq.ROUTER)
+    _unlimited(router)
+    router.bind(endpoint)
+    routes: dict[bytes, bytes] = {}
+    poller = zmq.Poller()
+    poller.register(router, zmq.POLLIN)
+    poller.register(sys.stdin, zmq.POLLIN)
+    while sys.stdin.fileno() not in dict(poller.poll()):
+        with contextlib.suppress(zmq.Again):
+            while True:
+                frames = router.recv_multipart(zmq.NOBLOCK)
+                if frames[1] == HELLO:
+                    routes[frames[2]] = frames[0]
+                    if len(routes) == 2:
+                        router.send_multipart([routes[TO_CLIENT], HELLO])
+                    continue
+                frames[0] = routes[frames[1]]
+                router.send_multipart(frames, zmq.NOBLOCK)
+
+
+async def server(endpoint: str, mode: str) -> None:
+    """Answer asks, swallow tells, until standard input ends."""
+    loop = asyncio.get_running_loop()
+    socket = zmq.Context().socket(zmq.DEALER if mode == "relayed" else zmq.ROUTER)
+    _unlimited(socket)
+    over = loop.create_future()
+
+    def drain() -> None:
+        for _ in range(CAP):
+            try:
+                frames = socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if frames[-1] == ASK:
+                frames[-2:] = [TO_CLIENT, ANSWER]
+                socket.send_multipart(frames, zmq.NOBLOCK)
+        # The descriptor does not speak again of what it has announced once.
+        if socket.get(zmq.EVENTS) & zmq.POLLIN:
+            loop.call_soon(drain)
+
+    if mode == "relayed":
+        socket.connect(endpoint)
+        socket.send_multipart([HELLO, TO_SERVER])
+    else:
+        socket.bind(endpoint)
+    loop.add_reader(sys.stdin, over.set_result, None)
+    loop.add_reader(socket.get(zmq.FD), drain)
+    drain()
+    await over
+    socket.close()
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "broker":
+        broker(sys.argv[2])
+    else:
+        asyncio.run(server(sys.argv[2], sys.argv[3]))

@@ -1,0 +1,220 @@
+"""Asks and tells, from plain code and from asyncio, beside raw pyzmq."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterator
+
+import supervisor
+from actors import ActorRef, link
+from actors.peer import Peer
+from tests.benchmarks.cast import Add, AsyncPlayer, Note, Noted, Player
+from tests.benchmarks.figures import Figure, compared, rounds
+from tests.benchmarks.rivals import LoopClient, Stage
+
+ROUND_TRIPS = 200
+MANY = 2000
+TELLS = 5000
+
+RELAYED = "raw pyzmq, Python broker"
+DIRECT = "raw pyzmq, no broker"
+
+
+@contextlib.contextmanager
+def stages() -> Iterator[tuple[ActorRef, ActorRef, Stage, Stage]]:
+    """Open our system with its two actors, and both rivals."""
+    with (
+        supervisor.start() as system,
+        Stage(relayed=True) as relayed,
+        Stage(relayed=False) as direct,
+    ):
+        ours = system.spawn(Player, name="player")
+        coroutine = system.spawn(AsyncPlayer, name="async-player")
+        yield ours, coroutine, relayed, direct
+
+
+def timed(count: int, act: Callable[[], object]) -> Callable[[], float]:
+    """Seconds per act, over `count` of them."""
+
+    def run() -> float:
+        begun = time.perf_counter()
+        for _ in range(count):
+            act()
+        return (time.perf_counter() - begun) / count
+
+    return run
+
+
+def rate(count: int, act: Callable[[int], object]) -> Callable[[], float]:
+    """Messages per second of one act with `count` of them."""
+
+    def run() -> float:
+        begun = time.perf_counter()
+        act(count)
+        return count / (time.perf_counter() - begun)
+
+    return run
+
+
+def ask_many(ref: ActorRef, count: int) -> None:
+    replies = [ref.ask(Add(1.5, 2.5)) for _ in range(count)]
+    for reply in replies:
+        reply.result()
+
+
+def tell_many(ref: ActorRef, count: int) -> None:
+    for _ in range(count):
+        ref.tell(Note(1.5, 2.5))
+    handled = ref.ask(Noted()).result()
+    assert handled == count, f"{handled} of {count} tells were handled"
+
+
+def ask_plain(repeats: int) -> list[Figure]:
+    """Round trips and pipelined asks from plain code."""
+    with stages() as (ours, coroutine, relayed, direct):
+        trips = rounds(
+            repeats,
+            {
+                "ours": timed(ROUND_TRIPS, lambda: ours.ask(Add(1.5, 2.5)).result()),
+                "async": timed(ROUND_TRIPS, lambda: coroutine.ask(Add(1.5, 2.5)).result()),
+                RELAYED: timed(ROUND_TRIPS, relayed.ask),
+                DIRECT: timed(ROUND_TRIPS, direct.ask),
+            },
+        )
+        rates = rounds(
+            repeats,
+            {
+                "ours": rate(MANY, lambda count: ask_many(ours, count)),
+                RELAYED: rate(MANY, relayed.ask_many),
+                DIRECT: rate(MANY, direct.ask_many),
+            },
+        )
+    return [
+        *_trips("ask round trip, plain code", trips),
+        *_rates(f"pipelined asks, plain code, {MANY} in flight", rates),
+    ]
+
+
+def ask_asyncio(repeats: int) -> list[Figure]:
+    """Round trips and pipelined asks from an asyncio program."""
+    loop = asyncio.new_event_loop()
+
+    def on_loop(measure: Callable[[], Awaitable[float]]) -> Callable[[], float]:
+        return lambda: loop.run_until_complete(measure())
+
+    with stages() as (ours, coroutine, relayed, direct):
+        clients = [LoopClient(stage.socket, loop) for stage in (relayed, direct)]
+        asks: dict[str, Callable[[], Awaitable[object]]] = {
+            "ours": lambda: ours.ask(Add(1.5, 2.5)),
+            RELAYED: clients[0].ask,
+            DIRECT: clients[1].ask,
+        }
+        also = {"async": lambda: coroutine.ask(Add(1.5, 2.5))}
+        trips = rounds(repeats, {k: on_loop(_trip(v)) for k, v in (asks | also).items()})
+        rates = rounds(repeats, {k: on_loop(_flood(v)) for k, v in asks.items()})
+        for client in clients:
+            client.close()
+    loop.close()
+    return [
+        *_trips("ask round trip, asyncio", trips),
+        *_rates(f"pipelined asks, asyncio, {MANY} in flight", rates),
+    ]
+
+
+def tell(repeats: int) -> list[Figure]:
+    """One-way messages, in batches and one by one, and what they cost in acknowledgements."""
+    with stages() as (ours, _, relayed, direct):
+        rates = rounds(
+            repeats,
+            {
+                "ours": rate(TELLS, lambda count: tell_many(ours, count)),
+                "single": rate(TELLS, _without_batches(lambda count: tell_many(ours, count))),
+                RELAYED: rate(TELLS, relayed.tell_many),
+                DIRECT: rate(TELLS, direct.tell_many),
+            },
+        )
+        flood, trickle = _acknowledgements(ours, pause=0.0), _acknowledgements(ours, pause=0.001)
+    return [
+        *_rates("tells one way, batches", rates),
+        compared("tells one way, no batches", "/s", rates["single"], rates[RELAYED], beside=RELAYED),
+        Figure("acknowledgements per 1,000 tells, flood", flood, "messages"),
+        Figure("acknowledgements per 1,000 tells, 1 ms apart", trickle, "messages"),
+    ]
+
+
+def _trips(name: str, trips: dict[str, list[float]]) -> list[Figure]:
+    micro = {key: [value * 1e6 for value in values] for key, values in trips.items()}
+    return [
+        compared(name, "us", micro["ours"], micro[RELAYED], beside=RELAYED),
+        compared(name, "us", micro["ours"], micro[DIRECT], beside=DIRECT),
+        compared(f"{name}, async handler", "us", micro["async"], micro[RELAYED], beside=RELAYED),
+    ]
+
+
+def _rates(name: str, rates: dict[str, list[float]]) -> list[Figure]:
+    return [
+        compared(name, "/s", rates["ours"], rates[RELAYED], beside=RELAYED),
+        compared(name, "/s", rates["ours"], rates[DIRECT], beside=DIRECT),
+    ]
+
+
+def _trip(ask: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float]]:
+    async def run() -> float:
+        begun = time.perf_counter()
+        for _ in range(ROUND_TRIPS):
+            await ask()
+        return (time.perf_counter() - begun) / ROUND_TRIPS
+
+    return run
+
+
+def _flood(ask: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float]]:
+    async def run() -> float:
+        begun = time.perf_counter()
+        # Awaited one by one: `gather` would wrap each in a task and measure asyncio.
+        for answer in [ask() for _ in range(MANY)]:
+            await answer
+        return MANY / (time.perf_counter() - begun)
+
+    return run
+
+
+def _without_batches(act: Callable[[int], None]) -> Callable[[int], None]:
+    """The same with one envelope in a wire message, as if nothing ever waited for a peer."""
+
+    def run(count: int) -> None:
+        usual = link.BATCH_ENVELOPES
+        link.BATCH_ENVELOPES = 1
+        try:
+            act(count)
+        finally:
+            link.BATCH_ENVELOPES = usual
+
+    return run
+
+
+def _acknowledgements(ref: ActorRef, *, pause: float) -> float:
+    """Wire messages that come back for 1,000 tells; the answer to the last ask is not counted."""
+    count = 1000
+    arrived = 0
+    receive = Peer.receive
+
+    def counting(*args: object) -> None:
+        nonlocal arrived
+        arrived += 1
+        receive(*args)  # type: ignore[arg-type]
+
+    ref.ask(Noted()).result()
+    time.sleep(0.2)  # what is owed for former messages arrives
+    Peer.receive = counting  # type: ignore[method-assign,assignment]
+    try:
+        for _ in range(count):
+            ref.tell(Note(1.5, 2.5))
+            if pause:
+                time.sleep(pause)
+        ref.ask(Noted()).result()
+    finally:
+        Peer.receive = receive  # type: ignore[method-assign]
+    return float(arrived - 1)

@@ -1,0 +1,195 @@
+"""The command line, run as users run it: as processes, in a directory of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.process
+
+COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; sys.exit(main())"]
+
+PLAY = """
+    from actors import Actor, Request, message, receive
+    from supervisor import Child, Tree
+
+    @message
+    class Add(Request[float]):
+        x: float
+        y: float
+
+    class Calculator(Actor):
+        @receive
+        def add(self, msg: Add) -> float:
+            return msg.x + msg.y
+
+        def on_stop(self, reason: str) -> None:
+            print("good bye:", reason)
+
+    class Broken(Actor):
+        def on_start(self) -> None:
+            raise RuntimeError("no such device")
+
+    tree = Tree(children=[Child(Calculator, name="first"), Child(Calculator, name="second")])
+    broken = Tree(children=[Child(Broken, name="camera")])
+    number = 3
+"""
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Path:
+    """A directory with a module of actors."""
+    (tmp_path / "play.py").write_text(textwrap.dedent(PLAY))
+    return tmp_path
+
+
+def run(stage: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [*COMMAND, *arguments], cwd=stage, capture_output=True, text=True, timeout=50, check=False
+    )
+
+
+class Up:
+    """A running `understudy up`."""
+
+    def __init__(self, stage: Path, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [*COMMAND, "up", *arguments],
+            cwd=stage,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout is not None
+        self.lines: list[str] = []
+        for line in self.process.stdout:
+            self.lines.append(line)
+            if line.startswith("ready"):
+                break
+
+    def finish(self) -> tuple[int, str]:
+        rest, _ = self.process.communicate(timeout=50)
+        return self.process.returncode, "".join(self.lines) + rest
+
+
+@pytest.fixture
+def up(stage: Path) -> Iterator[Up]:
+    system = Up(stage, "play:tree")
+    yield system
+    if system.process.poll() is None:
+        os.killpg(system.process.pid, signal.SIGINT)
+        system.finish()
+
+
+def test_up_status_connect_and_down_work_together(stage: Path, up: Up) -> None:
+    seen = run(stage, "status")
+    data = json.loads(run(stage, "status", "--json").stdout)
+    program = (
+        "import supervisor, play\n"
+        "with supervisor.connect() as system:\n"
+        "    print(system.ref('first').ask(play.Add(1, 2)).result())"
+    )
+    joined = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=stage,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+    down = run(stage, "down")
+    code, said = up.finish()
+
+    assert seen.returncode == 0
+    assert "2 of 2 actors up" in seen.stdout
+    assert [actor["name"] for actor in data["actors"]] == ["first", "second"]
+    assert data["schema"] == 1
+    assert joined.stdout == "3.0\n"
+    assert (down.returncode, down.stdout) == (0, "default is down\n")
+    assert code == 0
+    assert "good bye: the system is shut down" in said
+
+
+def test_a_second_system_of_the_same_name_is_refused(stage: Path, up: Up) -> None:
+    second = run(stage, "up", "play:tree")
+
+    assert second.returncode == 1
+    assert "already running, pid" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert run(stage, "status").returncode == 0
+
+
+def test_ctrl_c_ends_the_system_in_good_order(stage: Path, up: Up) -> None:
+    os.killpg(up.process.pid, signal.SIGINT)
+    code, said = up.finish()
+
+    assert code == 130
+    assert said.count("good bye: the system is shut down") == 2
+    assert "Traceback" not in said
+
+
+def test_status_and_down_say_that_nothing_runs(stage: Path) -> None:
+    status, down = run(stage, "status"), run(stage, "down")
+
+    assert (status.returncode, down.returncode) == (3, 3)
+    assert status.stderr.startswith("error: ")
+    assert "no system called 'default' runs" in down.stderr
+
+
+@pytest.mark.parametrize(
+    ("tree", "code", "text"),
+    [
+        ("play", 2, "does not name a tree"),
+        ("nowhere:tree", 78, "nowhere cannot be imported"),
+        ("play:nothing", 78, "is not there"),
+        ("play:number", 78, "is int, not a supervisor.Tree"),
+    ],
+)
+def test_a_tree_that_is_none_is_refused_with_the_reason(
+    stage: Path, tree: str, code: int, text: str
+) -> None:
+    refused = run(stage, "up", tree)
+
+    assert refused.returncode == code
+    assert text in refused.stderr
+
+
+def test_an_actor_that_never_starts_ends_the_command_with_the_reason(stage: Path) -> None:
+    ended = run(stage, "up", "play:broken", "--ready-timeout", "20")
+
+    assert ended.returncode == 1
+    assert "no such device" in ended.stdout + ended.stderr
+
+
+def test_an_unknown_command_is_a_usage_error(stage: Path) -> None:
+    wrong = run(stage, "staus")
+
+    assert wrong.returncode == 2
+    assert "status" in wrong.stderr
+
+
+def test_every_command_explains_itself(stage: Path) -> None:
+    for command in ("up", "down", "status", "demo"):
+        page = run(stage, command, "--help")
+
+        assert page.returncode == 0
+        assert "Usage:" in page.stdout
+
+
+@pytest.mark.timeout(100)
+def test_the_demo_checks_itself_and_leaves_a_picture(stage: Path) -> None:
+    done = run(stage, "demo", "--seconds", "6", "--size", "96", "--json")
+    summary = json.loads(done.stdout)
+
+    assert [check["what"] for check in summary["checks"] if not check["good"]] == []
+    assert done.returncode == 0
+    assert (stage / "superfluid.png").stat().st_size > 1000

@@ -1,0 +1,314 @@
+"""The user's programs in these tests: `python scenes.py NAME [ARGUMENT]`, a JSON line per event."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import supervisor
+from actors import Actor, Request, message, receive
+from actors.errors import ActorError
+
+
+@message
+class Add(Request[float]):
+    x: float
+    y: float
+
+
+@message
+class Who(Request[int]):
+    """The actor's process id."""
+
+
+@message
+class Leave(Request[int]):
+    """Start a program that would run for long; its process id."""
+
+
+@message
+class Surroundings(Request[list[str]]):
+    variable: str
+
+
+@message
+class Write:
+    text: str
+
+
+@message
+class Count(Request[int]):
+    """How often `Write` was handled."""
+
+
+@message
+class Say:
+    text: str
+    to: str = "stdout"
+
+
+@message
+class Flood:
+    size: int
+
+
+@message
+class Bomb:
+    """Stay in C for ever, holding the interpreter's lock."""
+
+
+@message
+class Spin:
+    """Stay in Python for ever."""
+
+
+@message
+class Slow(Request[float]):
+    seconds: float
+
+
+class Player(Actor):
+    path: str = ""
+    slow_stop: float = 0.0
+
+    def on_start(self) -> None:
+        self.written = 0
+
+    def on_stop(self, _reason: str) -> None:
+        time.sleep(self.slow_stop)
+        self.note("stopped")
+
+    def note(self, text: str) -> None:
+        if self.path:
+            with Path(self.path).open("a", encoding="utf-8") as file:
+                file.write(f"{text}\n")
+
+    @receive
+    def add(self, msg: Add) -> float:
+        return msg.x + msg.y
+
+    @receive
+    def who(self, _msg: Who) -> int:
+        return os.getpid()
+
+    @receive
+    def leave(self, _msg: Leave) -> int:
+        return subprocess.Popen(["sleep", "1000"]).pid
+
+    @receive
+    def surroundings(self, msg: Surroundings) -> list[str]:
+        return [str(Path.cwd()), os.environ.get(msg.variable, ""), *sys.path]
+
+    @receive
+    def write(self, msg: Write) -> None:
+        self.written += 1
+        self.note(msg.text)
+
+    @receive
+    def count(self, _msg: Count) -> int:
+        return self.written
+
+    @receive
+    def say(self, msg: Say) -> None:
+        stream = getattr(sys, msg.to)
+        stream.write(msg.text)
+        stream.flush()
+
+    @receive
+    def flood(self, msg: Flood) -> None:
+        sys.stdout.write(("x" * 99 + "\n") * (msg.size // 100))
+        sys.stdout.flush()
+
+    @receive
+    def bomb(self, _msg: Bomb) -> None:
+        re.match(r"(a+)+$", "a" * 60 + "b")
+
+    @receive
+    def spin(self, _msg: Spin) -> None:
+        while True:
+            pass
+
+    @receive
+    def slow(self, msg: Slow) -> float:
+        self.note("begun")
+        time.sleep(msg.seconds)
+        self.note("done")
+        return msg.seconds
+
+
+def tell(**facts: Any) -> None:
+    """Say what happened to the test that runs this program."""
+    sys.stdout.write(json.dumps(facts) + "\n")
+    sys.stdout.flush()
+
+
+def attempt(call: Any) -> str:
+    """Return the error that a call ends with, as a line of text."""
+    try:
+        call()
+    except (ActorError, OSError, RuntimeError) as error:
+        return f"{type(error).__name__}: {error}"
+    return "no error"
+
+
+# --- programs --------------------------------------------------------------------------------------
+
+
+def hello() -> None:
+    """The first minute."""
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        first = player.ask(Add(1, 2)).result()
+        killed = system.kill("player")
+        tell(first=first, killed=killed, second=player.ask(Add(3, 4)).result())
+
+
+def hello_async() -> None:
+    """The same from an asyncio program."""
+
+    async def main() -> None:
+        async with supervisor.start() as system:
+            player = system.spawn(Player, name="player")
+            first = await player.ask(Add(1, 2))
+            killed = await asyncio.to_thread(system.kill, "player")
+            tell(first=first, killed=killed, second=await player.ask(Add(3, 4)))
+
+    asyncio.run(main())
+
+
+def from_thread() -> None:
+    """The system outlives the thread that has started it."""
+    found: list[supervisor.System] = []
+    thread = threading.Thread(target=lambda: found.append(supervisor.start()))
+    thread.start()
+    thread.join()
+    with found[0] as system:
+        player = system.spawn(Player, name="player")
+        first = player.ask(Add(1, 2)).result()
+        killed = system.kill("player")
+        tell(first=first, killed=killed, second=player.ask(Add(3, 4)).result())
+
+
+def surroundings() -> None:
+    """What an actor finds around itself."""
+    os.environ["SCENE"] = "changed by the program"
+    sys.path.append("/nowhere/in/particular")
+    with supervisor.start() as system:
+        tell(found=system.spawn(Player).ask(Surroundings("SCENE")).result())
+
+
+def hold() -> None:
+    """A busy system that somebody is about to kill."""
+    system = supervisor.start()
+    names = ("idle", "bombed", "spinning")
+    idle, bombed, spinning = (system.spawn(Player, name=name) for name in names)
+    pids = [player.ask(Who()).result() for player in (idle, bombed, spinning)]
+    grandchildren = [player.ask(Leave()).result() for player in (idle, bombed, spinning)]
+    bombed.tell(Bomb())
+    spinning.tell(Spin())
+    until(lambda: [actor.current for actor in system.status().actors].count("") == 1)
+    directory = str(system._directory)  # noqa: SLF001
+    tell(supervisor=system.pid, actors=pids, grandchildren=grandchildren, directory=directory)
+    signal.pause()
+
+
+def until(condition: Any, seconds: float = 20.0) -> None:
+    """Wait for a condition of the running system."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            raise TimeoutError("the system never came to that")
+        time.sleep(0.01)
+
+
+def work(path: str) -> None:
+    """Wait in the `with` block while an actor has a message in progress and more to come."""
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player", path=path)
+        player.ask(Slow(0.5))
+        for number in range(100):
+            player.tell(Write(str(number)))
+        until(lambda: Path(path).exists())
+        tell(pid=system.pid, actor=system.status().actors[0].pid)
+        try:
+            signal.pause()
+        finally:
+            tell(unwound=True)
+
+
+def work_async(path: str) -> None:
+    """The same in asyncio."""
+
+    async def main() -> None:
+        async with supervisor.start() as system:
+            player = system.spawn(Player, name="player", path=path)
+            reply = player.ask(Slow(0.5))
+            for number in range(100):
+                player.tell(Write(str(number)))
+            await asyncio.to_thread(until, lambda: Path(path).exists())
+            tell(pid=system.pid)
+            try:
+                await asyncio.Event().wait()
+            finally:
+                tell(unwound=True)
+                del reply
+
+    asyncio.run(main())
+
+
+def stop_slowly(path: str) -> None:
+    """An actor whose `on_stop` takes longer than anybody wants to wait."""
+    with supervisor.start() as system:
+        system.spawn(Player, name="player", path=path, slow_stop=60.0)
+        tell(pid=system.pid)
+        try:
+            signal.pause()
+        finally:
+            tell(unwound=True)
+
+
+def tell_and_exit(path: str) -> None:
+    """Many tells, and no word of waiting."""
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player", path=path)
+        for number in range(10_000):
+            player.tell(Write(str(number)))
+
+
+def output() -> None:
+    """Everything an actor can print."""
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        player.tell(Say("a whole line\n"))
+        player.tell(Say("half a line, "))
+        player.tell(Say("and its other half\n"))
+        player.tell(Say("an error\n", to="stderr"))
+        player.tell(Say("ünï¢ødé ☃\n"))
+        player.tell(Say("an escape \x1b[2J in it\n"))
+        player.tell(Flood(1_000_000))
+        player.ask(Add(1, 2)).result()
+        player.tell(Say("no end of line"))
+
+
+def flood() -> None:
+    """An actor prints while nobody reads."""
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        player.tell(Flood(20_000_000))
+        other = system.spawn(Player, name="other")
+        sys.stderr.write(f"answered {other.ask(Add(1, 2)).result()}\n")
+        sys.stderr.flush()
+        sys.stdin.readline()
+
+
+if __name__ == "__main__":
+    globals()[sys.argv[1]](*sys.argv[2:])

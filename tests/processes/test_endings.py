@@ -1,0 +1,65 @@
+"""How a program ends: in order, interrupted, told to, told twice."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+from programs import gone, scene
+
+pytestmark = pytest.mark.process
+
+EVERYTHING = ["begun", "done", *map(str, range(100)), "stopped"]
+
+
+@pytest.fixture
+def notes(tmp_path):
+    return tmp_path / "notes"
+
+
+def read(notes):
+    return notes.read_text(encoding="utf-8").splitlines()
+
+
+def test_tell_and_exit_loses_nothing(notes):
+    program = scene("tell_and_exit", notes)
+
+    assert program.end() == 0, program.errors
+    assert read(notes) == [*map(str, range(10_000)), "stopped"]
+
+
+@pytest.mark.parametrize("program", ["work", "work_async"])
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
+def test_one_signal_ends_in_good_order(program, how, notes):
+    running = scene(program, notes)
+    running.fact("pid")
+
+    if how == "Ctrl-C":
+        running.interrupt()
+    else:
+        running.process.send_signal(signal.SIGTERM)
+
+    assert running.fact("unwound")
+    code = running.end()
+    assert code in ((1, 130, -signal.SIGINT) if how == "Ctrl-C" else (143,)), running.errors
+    assert read(notes) == EVERYTHING
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
+def test_a_second_signal_ends_at_once(how, notes):
+    program = scene("stop_slowly", notes)
+    pid = program.fact("pid")
+    number = signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM
+
+    program.process.send_signal(number)
+    assert program.fact("unwound")
+    program.process.send_signal(number)
+
+    assert program.end(5.0) != 0
+    assert gone([pid])
+    assert not notes.exists()

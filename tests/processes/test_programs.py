@@ -1,0 +1,86 @@
+"""Every way a program can be run: script, module, standard input, prompt, asyncio, thread."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.append(str(Path(__file__).parent))
+
+from programs import SCENES, Program, scene
+
+pytestmark = pytest.mark.process
+
+FIRST_MINUTE = {"first": 3.0, "killed": 1, "second": 7.0}
+
+SNIPPET = """\
+from actors import Actor, Request, message, receive
+import supervisor
+
+@message
+class Add(Request[float]):
+    x: float
+    y: float
+
+class Calculator(Actor):
+    @receive
+    def add(self, msg: Add) -> float:
+        return msg.x + msg.y
+
+with supervisor.start() as system:
+    calc = system.spawn(Calculator, name="calc")
+    print(calc.ask(Add(1, 2)).result())
+    killed = system.kill("calc")
+    print(calc.ask(Add(3, 4)).result())
+
+"""
+
+
+@pytest.mark.parametrize("way", ["script", "module", "asyncio", "thread"])
+def test_the_first_minute_works(way):
+    match way:
+        case "script":
+            program = scene("hello")
+        case "module":
+            program = Program("-m", "scenes", "hello", cwd=SCENES.parent)
+        case "asyncio":
+            program = scene("hello_async")
+        case _:
+            program = scene("from_thread")
+
+    assert program.end() == 0, program.errors
+    assert program.fact("first") == FIRST_MINUTE
+
+
+@pytest.mark.parametrize("way", ["standard input", "prompt"])
+def test_classes_that_exist_in_no_file_work(way):
+    command = ["-"] if way == "standard input" else ["-i", "-q"]
+    program = Program(*command, stdin=SNIPPET)
+
+    assert program.end() == 0, program.errors
+    assert program.output == ["3.0", "7.0"]
+
+
+def test_a_script_without_its_guard_is_told_so(tmp_path):
+    path = tmp_path / "unguarded.py"
+    path.write_text(SNIPPET, encoding="utf-8")
+    program = Program(path)
+
+    assert program.end() == 1
+    assert "supervisor.start() was reached while an actor process imported" in program.errors
+    assert '`if __name__ == "__main__":`' in program.errors
+    assert program.output == []
+
+
+def test_actors_find_the_surroundings_of_their_program(tmp_path):
+    program = scene("surroundings", cwd=tmp_path)
+
+    assert program.end() == 0, program.errors
+    cwd, variable, *path = program.fact("found")
+    assert cwd == os.path.realpath(tmp_path)
+    assert variable == "changed by the program"
+    assert str(SCENES.parent) in path
+    assert path[-1] == "/nowhere/in/particular"
