@@ -15,7 +15,7 @@ import time
 from typing import TYPE_CHECKING, Any, Final, final
 
 from actors.envelope import Envelope, Kind
-from actors.errors import HandlerError, MessageError, pack_error
+from actors.errors import MessageError, pack_error
 from actors.log import logger
 from actors.message import is_message
 from actors.notices import DeadLetter
@@ -83,11 +83,11 @@ class Outcomes:
         self.finish(job)
 
     def _wrong_answer(self, job: Job, error: MessageError) -> None:
-        where = job.handler.name if job.handler is not None else "a handler"
+        where = job.handler.function.__qualname__ if job.handler is not None else "a handler"
         text = f"{where} returned what {type(job.message).__name__} does not promise: {error}"
         logger.error("%s", text)
         self._recorder.failed()
-        self.fail(job, pack_error(HandlerError(text, type_name="TypeError"), escaped=False))
+        self.fail(job, pack_error(TypeError(text)))
 
     def fail(self, job: Job, payload: bytes) -> None:
         """Send whoever asked a packed error."""

@@ -46,6 +46,7 @@ def order_for(
     Raises `TypeError` for a wrong argument name, `InvalidMessage` for a wrong value, `SpawnError`
     for a class that another process cannot find.
     """
+    _check_class(cls)
     where = name_of(cls, definitions)
     return SpawnActor(
         name=name,
@@ -62,8 +63,7 @@ def order_for(
 
 def encode_fields(cls: type[Actor], given: Mapping[str, Any]) -> dict[str, bytes]:
     """Return the spawn arguments in `given`, each as bytes."""
-    if not (isinstance(cls, type) and issubclass(cls, Actor)):
-        raise TypeError(f"spawn takes an Actor class, not {cls!r:.80}")
+    _check_class(cls)
     known = fields_of(cls)
     unknown = sorted(set(given) - set(known))
     if unknown:
@@ -90,6 +90,11 @@ def encode_fields(cls: type[Actor], given: Mapping[str, Any]) -> dict[str, bytes
             "Spawn it first and send it the data in a message.",
         )
     return encoded
+
+
+def _check_class(cls: object) -> None:
+    if not (isinstance(cls, type) and issubclass(cls, Actor)):
+        raise TypeError(f"spawn takes an Actor class, not {cls!r:.80}")
 
 
 def decode_fields(cls: type[Actor], encoded: Mapping[str, bytes], bind: Any) -> dict[str, Any]:

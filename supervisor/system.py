@@ -24,7 +24,7 @@ from actors.attachments import Memory
 from actors.client import ClientThread
 from actors.connection import Connection
 from actors.control import SUPERVISOR, Goodbye
-from actors.errors import ConnectionLost, HandlerError, NoSuchActor, SpawnError
+from actors.errors import ConnectionLost
 from actors.log import logger
 from actors.notices import DeadLetter, Terminated
 from actors.peer import Peer
@@ -94,6 +94,7 @@ class System:
     def spawn(
         self,
         cls: type[Actor],
+        /,
         *,
         name: str | None = None,
         restart: Restart = Restart.PERMANENT,
@@ -108,7 +109,8 @@ class System:
         """
         if name is None:
             self._serial += 1
-            name = f"{cls.__name__.lower()}-{self._peer.name[7:]}.{self._serial}"
+            prefix = getattr(cls, "__name__", "actor").lower()
+            name = f"{prefix}.{self._peer.name[7:]}.{self._serial}"
         order = order_for(
             cls,
             name=check_name(name),
@@ -117,12 +119,7 @@ class System:
             restart=restart.value,
             limits=None if limits is None else _limits(limits),
         )
-        try:
-            self._supervisor.ask(order, timeout=START_TIMEOUT).result()
-        except SpawnError as error:
-            raise SpawnError(
-                actor=error.actor, reason=error.reason, remote_traceback=error.remote_traceback
-            ) from None
+        self._supervisor.ask(order, timeout=START_TIMEOUT).result()
         return self._portal.ref(name)
 
     def ref(self, name: str) -> ActorRef:
@@ -145,12 +142,7 @@ class System:
         return self._ask(KillActor(name), STOP_TIMEOUT)
 
     def _ask(self, request: Any, timeout: float) -> Any:
-        try:
-            return self._supervisor.ask(request, timeout=timeout).result()
-        except HandlerError as error:
-            if isinstance(error, NoSuchActor):
-                raise NoSuchActor(target=error.target, message=type(request).__name__) from None
-            raise
+        return self._supervisor.ask(request, timeout=timeout).result()
 
     # --- the system
 

@@ -152,7 +152,7 @@ async def server(endpoint: str, mode: str) -> None:
     loop = asyncio.get_running_loop()
     socket = zmq.Context().socket(zmq.DEALER if mode == "relayed" else zmq.ROUTER)
     _unlimited(socket)
-    over = loop.create_future()
+    over = asyncio.Event()
 
     def drain() -> None:
         for _ in range(CAP):
@@ -172,10 +172,10 @@ async def server(endpoint: str, mode: str) -> None:
         socket.send_multipart([HELLO, TO_SERVER])
     else:
         socket.bind(endpoint)
-    loop.add_reader(sys.stdin, over.set_result, None)
+    loop.add_reader(sys.stdin, over.set)
     loop.add_reader(socket.get(zmq.FD), drain)
     drain()
-    await over
+    await over.wait()
     socket.close()
 
 
