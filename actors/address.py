@@ -14,6 +14,9 @@ import attrs
 LONGEST_NAME = 128
 """Characters an actor's name may have at most."""
 
+CLIENT_PREFIX = "client-"
+"""Programs that join a system are called so."""
+
 LAST_INCARNATION = 2**63 - 1
 """Incarnations travel as signed 64-bit integers; nobody restarts that often."""
 
@@ -61,7 +64,7 @@ def check_name(name: str) -> str:
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"an actor's name is a str, not {type(name).__name__}: {_shown(name)}")
-    if _NAME.fullmatch(name) is None:
+    if _NAME.fullmatch(name) is None or name.startswith(CLIENT_PREFIX):
         raise ValueError(f"{_shown(name)} cannot name an actor: {_broken_rule(name)}")
     return name
 
@@ -80,6 +83,8 @@ def _broken_rule(name: str) -> str:
         return 'names beginning with "@" belong to the system. Choose another first character.'
     if name[0] == "-":
         return 'a name beginning with "-" would read as an option. Choose another first character.'
+    if name.startswith(CLIENT_PREFIX):
+        return f'names beginning with "{CLIENT_PREFIX}" belong to programs. Choose another.'
     odd = next(char for char in name if _NAME.fullmatch("x" + char) is None)
     return f"{odd!a} is not allowed. Use ASCII letters, digits and any of _ . : # - only."
 

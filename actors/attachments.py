@@ -1,8 +1,8 @@
 """The out-of-band side of a message: its arrays and refs, on the way out and on the way in.
 
-    out   an array of 64 KiB and more, to a party on this host   copied into the arena
-          any other array                                        copied into a frame
-    in    shared memory is copied out, a frame is viewed; both are read-only
+out   an array of 64 KiB and more, to a party on this host   copied into the arena
+      any other array                                        copied into a frame
+in    shared memory is copied out, a frame is viewed; both are read-only
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import numpy as np
 
 from actors.arrays.arena import Arena
 from actors.arrays.mapper import Mapper
-from actors.wire.carrier import Part
 from actors.errors import MessageError
+from actors.wire.carrier import Part
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -115,7 +115,9 @@ class Incoming:
         try:
             return np.frombuffer(self.frames[part.where], np.dtype(part.dtype)).reshape(part.shape)
         except ValueError as error:
-            raise MessageError(f"array frame {part.where} does not hold {part.shape}: {error}") from None
+            raise MessageError(
+                f"array frame {part.where} does not hold {part.shape}: {error}"
+            ) from None
 
     def bind(self, address: Address) -> ActorRef:
         """Return a ref that works in this process."""

@@ -120,6 +120,7 @@ class Calls:
         heap = self._deadlines
         # Answered in microseconds with 30 s left, calls would leave millions of deadlines behind.
         if len(heap) > STALE_DEADLINES and len(heap) > 4 * len(self._open):
-            heap[:] = [(one.deadline, n) for n, one in self._open.items() if one.deadline < math.inf]
+            timed = (one for one in self._open.values() if one.deadline < math.inf)
+            heap[:] = [(one.deadline, one.correlation) for one in timed]
             heapq.heapify(heap)
         heapq.heappush(heap, (call.deadline, call.correlation))

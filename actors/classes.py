@@ -45,10 +45,10 @@ def name_of(cls: type[Actor], definitions: Path | None = None) -> ClassName:
         if spec is not None and spec.name not in ("__main__", MAIN_ALIAS):
             return ClassName(spec.name, qualname)
         path = getattr(main, "__file__", None)
-        if path is None or not os.path.exists(path):
+        if path is None or not Path(path).exists():
             return _define(cls, definitions)
         if "<locals>" not in qualname:
-            return ClassName(MAIN_ALIAS, qualname, script=os.path.abspath(path))
+            return ClassName(MAIN_ALIAS, qualname, script=str(Path(path).absolute()))
     if "<locals>" in qualname:
         raise SpawnError(
             actor=qualname,
@@ -60,7 +60,7 @@ def name_of(cls: type[Actor], definitions: Path | None = None) -> ClassName:
 
 def _define(cls: type[Actor], definitions: Path | None) -> ClassName:
     try:
-        import cloudpickle
+        import cloudpickle  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
     except ImportError:
         raise SpawnError(
             actor=cls.__qualname__,
@@ -70,11 +70,12 @@ def _define(cls: type[Actor], definitions: Path | None) -> ClassName:
     if definitions is None:
         raise SpawnError(
             actor=cls.__qualname__,
-            reason="the class exists in no file and the system runs on another host; put it into a module",
+            reason="the class exists in no file and the system runs on another host; "
+            "put it into a module",
         )
     # The child knows none of the messages either that were written beside the class.
     messages = [(info.cls, info.tag, info.redeliver) for info in defined_in(cls.__module__)]
-    data = cloudpickle.dumps((messages, cls))
+    data: bytes = cloudpickle.dumps((messages, cls))  # pyright: ignore[reportUnknownMemberType]
     path = definitions / f"{cls.__name__}-{os.urandom(8).hex()}"
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
     with os.fdopen(handle, "wb") as file:
@@ -123,13 +124,13 @@ def _script(path: str) -> ModuleType:
 
 
 def _read_definition(path: Path) -> Any:
-    import cloudpickle
+    import cloudpickle  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
 
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
     with os.fdopen(handle, "rb") as file:
         status = os.fstat(file.fileno())
         if status.st_uid != os.getuid() or status.st_mode & 0o077:
-            raise PermissionError(f"{path} may have been written by somebody else; it is not loaded")
+            raise PermissionError(f"{path} may be somebody else's; it is not loaded")
         messages, cls = cloudpickle.loads(file.read())
     for each, tag, redeliver in messages:
         message(tag=tag, redeliver=redeliver)(each)

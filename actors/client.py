@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
 from actors.control import Ping
@@ -26,6 +27,8 @@ class ClientThread:
         self._portal = portal
         self._connection = connection
         self._woken = False
+        self._released: list[threading.Lock] = []
+        """What sleeping threads wait for, once their answers are there."""
         self._stopping = False
         self._linger = 0.0
         self._thread = threading.Thread(target=self._run, name="understudy-io", daemon=True)
@@ -61,11 +64,15 @@ class ClientThread:
                 portal.after_pump()
             if peer.ended and portal.lost is None:
                 portal.lose(peer.ended)
+            # Only now, because whoever is woken wants the interpreter, which this thread gives
+            # back next while it waits; woken earlier, the two would take it from each other.
+            while self._released:
+                self._released.pop().release()
         with portal.lock:
             connection.flush(peer, time.monotonic())
             connection.close(self._linger)
 
-    # --- `portal.Driver`
+    # --- `driver.Driver`
 
     def wake(self) -> None:
         """Make the thread send what is in the outboxes."""
@@ -80,12 +87,18 @@ class ClientThread:
         while not pending.done():
             gate = threading.Lock()
             gate.acquire()
-            pending.on_change(gate.release)
+            pending.on_change(partial(self._release, gate))
             left = -1.0 if end is None else end - time.monotonic()
             if end is not None and left <= 0:
                 return
             if not gate.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
                 return
+
+    def _release(self, gate: threading.Lock) -> None:
+        if threading.current_thread() is self._thread:
+            self._released.append(gate)
+        else:
+            gate.release()
 
     def block_briefly(self, pending: Pending, timeout: float) -> None:
         """Sleep; the broker answers in less time than a loop's turn takes."""

@@ -7,12 +7,13 @@ import logging
 import math
 from typing import TYPE_CHECKING, Any, Protocol, final
 
-from actors import log as plain_log
 from actors.address import check_name
 from actors.errors import SpawnError
 from actors.handling import HANDLING
+from actors.log import logger
+from actors.message import is_message
 from actors.portal import Until
-from actors.requests import SpawnActor, WatchActor
+from actors.requests import WatchActor
 from actors.spawning import order_for
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Keeper(Protocol):
         """Put a message into the actor's own mailbox."""
         ...
 
-    def save(self, state: Any) -> None:
+    def save(self, state: object) -> None:
         """Give state to the supervisor for the next incarnation."""
         ...
 
@@ -126,13 +127,14 @@ class Context:
 
     def tell_after(self, seconds: float, msg: Any) -> asyncio.TimerHandle:
         """Put `msg` into the own mailbox after `seconds`; the handle can be cancelled."""
-        return self._loop.call_later(seconds, self._keeper.tell_self, msg)
+        return self._loop.call_later(seconds, self._keeper.tell_self, _checked(msg))
 
     def tell_every(self, seconds: float, msg: Any) -> Every:
         """Put `msg` into the own mailbox every `seconds`, first after one period.
 
         Ticks that the actor was too busy to take are left out, not made up for.
         """
+        _checked(msg)
         return Every(self._loop, seconds, lambda: self._keeper.tell_self(msg))
 
     # --- state and words
@@ -144,7 +146,13 @@ class Context:
     @property
     def log(self) -> logging.Logger:
         """The standard library's logger; records reach the supervisor's log with this name."""
-        return plain_log.logger
+        return logger
+
+
+def _checked(msg: object) -> object:
+    if not is_message(type(msg)):
+        raise TypeError(f"a timer sends a message, not {msg!r:.80}: make its class with @message")
+    return msg
 
 
 @final

@@ -67,7 +67,7 @@ class ClassName(msgspec.Struct, array_like=True, frozen=True):
     """Path of a 0600 file with a class that exists in no file (a notebook cell)."""
 
 
-class Boot(_Word):
+class Boot(_Word, frozen=True):
     """All an actor process needs to begin."""
 
     name: str
@@ -82,7 +82,7 @@ class Boot(_Word):
     snapshot_tag: str = ""
 
 
-class BrokerBoot(_Word):
+class BrokerBoot(_Word, frozen=True):
     """All the broker needs to begin."""
 
     endpoints: list[str]
@@ -92,28 +92,28 @@ class BrokerBoot(_Word):
     max_message: int
 
 
-class Stop(_Word):
+class Stop(_Word, frozen=True):
     """End in good order: after the message in progress, or (`drain`) after all that is queued."""
 
     reason: str
     drain: bool
 
 
-class Die(_Word):
+class Die(_Word, frozen=True):
     """End at once without cleaning up: the kill of an actor that is a thread."""
 
 
 # --- child's lifeline: child to supervisor -------------------------------------------------------
 
 
-class Started(_Word):
+class Started(_Word, frozen=True):
     """`on_start` succeeded (or the broker is bound): messages are taken from now on."""
 
     endpoints: list[str] = []
     """What a broker has bound, ports filled in."""
 
 
-class Failed(_Word):
+class Failed(_Word, frozen=True):
     """The incarnation ends because of an exception."""
 
     text: str
@@ -123,13 +123,13 @@ class Failed(_Word):
     """The actor's failure policy says that it shall not be restarted."""
 
 
-class Stopped(_Word):
+class Stopped(_Word, frozen=True):
     """A good end is complete; so many messages were left unhandled."""
 
     unhandled: int = 0
 
 
-class Logged(_Word):
+class Logged(_Word, frozen=True):
     """A record of the standard library's logging."""
 
     logger: str
@@ -138,7 +138,7 @@ class Logged(_Word):
     created: float
 
 
-class Saved(_Word):
+class Saved(_Word, frozen=True):
     """State for the next incarnation, opaque to the supervisor."""
 
     tag: str
@@ -148,7 +148,7 @@ class Saved(_Word):
 # --- party to broker -----------------------------------------------------------------------------
 
 
-class Hello(_Word):
+class Hello(_Word, frozen=True):
     """I am this life."""
 
     name: str
@@ -156,25 +156,25 @@ class Hello(_Word):
     token: str = ""
 
 
-class Resolve(_Word):
+class Resolve(_Word, frozen=True):
     """How does this name stand, and what ended after `known`?  I want to hear of changes."""
 
     name: str
     known: int = 0
 
 
-class Goodbye(_Word):
+class Goodbye(_Word, frozen=True):
     """I leave in good order."""
 
 
-class Ping(_Word):
+class Ping(_Word, frozen=True):
     """I am still here."""
 
 
 # --- supervisor to broker ------------------------------------------------------------------------
 
 
-class Declare(_Word):
+class Declare(_Word, frozen=True):
     """This name exists (or, `GONE`, no longer does)."""
 
     name: str
@@ -185,7 +185,7 @@ class Declare(_Word):
     reason: str = ""
 
 
-class Ended(_Word):
+class Ended(_Word, frozen=True):
     """An incarnation is over; the broker gives each sender its own record."""
 
     name: str
@@ -197,20 +197,20 @@ class Ended(_Word):
     """False when its flight recorder could not be read."""
 
 
-class Synced(_Word):
+class Synced(_Word, frozen=True):
     """The broker now knows every name there is."""
 
 
 # --- broker to party -----------------------------------------------------------------------------
 
 
-class Welcome(_Word):
+class Welcome(_Word, frozen=True):
     """You are registered."""
 
     broker: str
 
 
-class Stands(_Word):
+class Stands(_Word, frozen=True):
     """Answer to `Resolve`, and news afterwards."""
 
     name: str
@@ -222,7 +222,7 @@ class Stands(_Word):
     """Host key of the living incarnation: equal keys can share memory."""
 
 
-class Obituary(_Word):
+class Obituary(_Word, frozen=True):
     """An incarnation you had to do with is over."""
 
     name: str
@@ -233,13 +233,13 @@ class Obituary(_Word):
     known: bool = True
 
 
-class Closing(_Word):
+class Closing(_Word, frozen=True):
     """The system is over, for this reason."""
 
     reason: str
 
 
-class Refused(_Word):
+class Refused(_Word, frozen=True):
     """The broker did not do what you asked."""
 
     code: str
@@ -270,9 +270,10 @@ def encode_word(word: Word) -> bytes:
 def decode_word(data: bytes | memoryview) -> Word:
     """Return the word in `data`; raises `MessageError` for anything else."""
     try:
-        return _decode(data)
+        word: Word = _decode(data)
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
         raise MessageError(f"not a word of the system: {error}") from None
+    return word
 
 
 def frame(word: Word) -> bytes:

@@ -2,7 +2,8 @@
 
 A wire message is a list of frames; the broker reads the first and never the others:
 
-    frame 0   route    msgpack array  [magic, target, target incarnation, sender, sender incarnation, host]
+    frame 0   route    msgpack array  [magic, target, target incarnation,
+                             sender, sender incarnation, host]
     frame 1   batch    msgpack array  [now, base, last, received, handled, finished, credit, flags,
                              [envelope, ...]]
                        or, when target or sender is "" (the broker itself), one word of `control.py`

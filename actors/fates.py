@@ -14,7 +14,7 @@ from collections import deque
 from typing import Final, final
 
 from actors.calls import Call, Calls
-from actors.control import LaneRecord, Standing
+from actors.control import Obituary, Standing
 from actors.envelope import Kind
 from actors.errors import (
     ActorError,
@@ -45,21 +45,19 @@ class Fates:
         self.settled: deque[Letter] = deque()
         """Letters whose shared memory may be freed."""
 
-    def bury(
-        self, link: Link, record: LaneRecord | None, *, known: bool, reason: str, now: float
-    ) -> None:
-        """The life that letters went to is over; `record` is what it had done with them."""
+    def bury(self, link: Link, word: Obituary, now: float) -> None:
+        """The life that letters went to is over; the word says what it had done with them."""
         inbound = link.inbound
         heir = inbound.incarnation if inbound and inbound.incarnation > link.ended else 0
-        for letter, verdict in link.out.bury(record, known=known, heir=heir):
+        for letter, verdict in link.out.bury(word.lane, known=word.known, heir=heir):
             self.settled.append(letter)
             if verdict is Verdict.IN_PROGRESS or verdict is Verdict.POISON:
-                self._interrupted(link, letter, reason)
+                self._interrupted(link, letter, word.reason)
         # What it had finished, before its end or at it, may have been answered; what it had not
         # begun waits for the next life.
         for call in self.calls.to(link.name):
             if call.letter is not None and not call.letter.waiting and not call.lost:
-                call.lost, call.reason = True, reason
+                call.lost, call.reason = True, word.reason
                 self.calls.hurry(call, now + ANSWER_GRACE)
 
     def close(self, link: Link) -> None:

@@ -54,6 +54,11 @@ class Lifeline:
         except MessageError:
             return None
 
+    @property
+    def waiting(self) -> bool:
+        """Whether `hear` has words that came with the first: the descriptor does not say so."""
+        return bool(self._early)
+
     def fileno(self) -> int:
         """Return the descriptor, for an event loop."""
         return self._socket.fileno()

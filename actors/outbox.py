@@ -236,34 +236,21 @@ class Outbound:
         with `known` False the record is lost and everything sent counts as in progress.  Answers
         that wait are void, but not those to `heir`, a later life that has asked already.
         """
-        done = record or LaneRecord()
-        finished, in_progress = frozenset(done.finished), frozenset(done.in_progress)
+        done = (record or LaneRecord()) if known else None
         verdicts: list[tuple[Letter, Verdict]] = []
         kept: list[Letter] = []
-        for seq, letter in self.flying.items():
-            if letter.envelope.kind > LAST_MAILBOX_KIND:
-                verdict: Verdict | None = Verdict.VOID
-            elif known and (seq <= done.handled or seq in finished):
-                verdict = Verdict.FINISHED
-            elif known and seq not in in_progress:
-                verdict = None
-            else:
-                verdict = _interrupted(letter)
+        for letter in self.flying.values():
+            verdict = _judge(letter, done)
             if verdict is None:
                 kept.append(letter)
             else:
                 verdicts.append((letter, verdict))
-        rest: deque[Letter] = deque()
-        for letter in self.waiting:
-            if letter.envelope.seq < 0:
-                continue
-            if letter.life and letter.life != heir:
-                verdicts.append((letter, Verdict.VOID))
-            else:
-                rest.append(letter)
+        waiting = [letter for letter in self.waiting if letter.waiting]
+        void = [letter for letter in waiting if letter.life not in (0, heir)]
+        verdicts += [(letter, Verdict.VOID) for letter in void]
         for letter, _ in verdicts:
             self._forget(letter)
-        self._start_again(kept, rest)
+        self._start_again(kept, deque(one for one in waiting if one.life in (0, heir)))
         return verdicts
 
     def close(self) -> list[Letter]:
@@ -293,11 +280,19 @@ class Outbound:
             self._bytes -= letter.size
 
 
-def _interrupted(letter: Letter) -> Verdict | None:
-    """Return what becomes of a message in whose handling its receiver died; None: try again."""
+def _judge(letter: Letter, done: LaneRecord | None) -> Verdict | None:
+    """Return what became of a sent letter; None when the next life shall have it."""
+    envelope = letter.envelope
+    if envelope.kind > LAST_MAILBOX_KIND:
+        return Verdict.VOID
+    if done is not None:
+        if envelope.seq <= done.handled or envelope.seq in done.finished:
+            return Verdict.FINISHED
+        if envelope.seq not in done.in_progress:
+            return None
     if not letter.redeliver:
         return Verdict.IN_PROGRESS
-    if letter.envelope.attempt >= REDELIVERY_LIMIT:
+    if envelope.attempt >= REDELIVERY_LIMIT:
         return Verdict.POISON
-    letter.envelope.attempt += 1
+    envelope.attempt += 1
     return None

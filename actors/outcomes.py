@@ -45,7 +45,7 @@ class Job:
         self.index = index
         """Place of this message among those in progress."""
         self.handler: Handler | None = None
-        self.message: Any = None
+        self.message: object = None
         self.task: asyncio.Task[None] | None = None
         self.cancelled = False
         """Its asker has given up."""

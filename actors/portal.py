@@ -15,8 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from functools import lru_cache
-from typing import Any, Final, Protocol, TypeVar, final
+from typing import Any, Final, TypeVar, final
 
 import msgspec
 
@@ -24,6 +23,7 @@ from actors.attachments import Incoming, Memory, Outgoing
 from actors.calls import Call
 from actors.codec import Codec, ValueCodec, codec_for, value_codec
 from actors.control import SUPERVISOR, Standing
+from actors.driver import Driver
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, ConnectionLost, MailboxFull, NoSuchActor
 from actors.handling import HANDLING
@@ -55,27 +55,6 @@ RESOLVE_TIMEOUT: Final = 5.0
 """Seconds the broker has to say how a name stands."""
 
 _TEXT_LIMIT: Final = 200
-
-
-class Driver(Protocol):
-    """How this process waits and sends."""
-
-    def wake(self) -> None:
-        """Send soon what is in the outboxes.  For any thread."""
-        ...
-
-    def block(self, pending: Pending, timeout: float | None) -> None:
-        """Wait in plain code until `pending` is done; raises in an async handler."""
-        ...
-
-    def block_briefly(self, pending: Pending, timeout: float) -> None:
-        """Wait for the broker's word, also in asyncio code: it takes well under a millisecond."""
-        ...
-
-    @property
-    def may_block(self) -> bool:
-        """Whether the calling code is plain code, which may wait for room."""
-        ...
 
 
 @final
@@ -135,7 +114,9 @@ class Portal:
         codec = codec_for(type(msg))
         payload = codec.encode(msg, Outgoing(None))
         with self.lock:
-            self.peer.post(self.peer.link(name), Letter(Envelope(Kind.TELL, 0, 0, codec.tag, payload)))
+            self.peer.post(
+                self.peer.link(name), Letter(Envelope(Kind.TELL, 0, 0, codec.tag, payload))
+            )
         self.driver.wake()
 
     def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:
@@ -144,7 +125,9 @@ class Portal:
         _expect(msg, MessageKind.ASK)
         answer = answer_codec(type(msg))
         reply: Reply[R] = Reply(self, lambda payload, frames: self.decode(answer, payload, frames))
-        call = Call(reply, target=name, message=type(msg).__name__, deadline=self._deadline(timeout))
+        call = Call(
+            reply, target=name, message=type(msg).__name__, deadline=self._deadline(timeout)
+        )
         reply.attach(call)
         self._call(Kind.ASK, codec, msg, call)
         return reply
@@ -154,7 +137,9 @@ class Portal:
         codec = _codec_of(msg, "stream")
         _expect(msg, MessageKind.STREAM)
         answer = answer_codec(type(msg))
-        stream: Stream[T] = Stream(self, lambda payload, frames: self.decode(answer, payload, frames))
+        stream: Stream[T] = Stream(
+            self, lambda payload, frames: self.decode(answer, payload, frames)
+        )
         call = Call(stream, target=name, message=type(msg).__name__, deadline=math.inf)
         stream.attach(call)
         self._call(Kind.STREAM, codec, msg, call)
@@ -165,9 +150,11 @@ class Portal:
         link = self._resolve(name, "wait_ready")
         up = Until(self, lambda: link.standing is not Standing.DOWN or self.lost is not None)
         self.driver.block(up, timeout)
-        self._check()
+        self.check()
         if link.standing is Standing.DOWN:
-            raise TimeoutError(f"{name} is not ready after {timeout} s: {link.reason or 'it is starting'}")
+            raise TimeoutError(
+                f"{name} is not ready after {timeout} s: {link.reason or 'it is starting'}"
+            )
         if link.standing is not Standing.UP:
             raise NoSuchActor(target=name, message="wait_ready")
 
@@ -177,7 +164,7 @@ class Portal:
         free = Until(self, lambda: not link.out.full or self.lost is not None)
         while not free.done():
             await wait_in_loop(free)
-        self._check()
+        self.check()
 
     # --- what replies and streams use (`reply.Door`)
 
@@ -262,7 +249,7 @@ class Portal:
         if self.lost is None and self.peer.links.get(link.name) is link:
             return
         self.memory.free(letter.blocks)
-        self._check()
+        self.check()
         raise NoSuchActor(target=link.name, message=cls.__name__)
 
     def _letter(
@@ -308,16 +295,18 @@ class Portal:
         return link
 
     def _resolve(self, name: str, message: str) -> Link:
-        self._check()
+        self.check()
         with self.lock:
             link = self.peer.link(name)
         if link.standing is None:
             self.driver.wake()
             said = Until(self, lambda: link.standing is not None or self.lost is not None)
             self.driver.block_briefly(said, RESOLVE_TIMEOUT)
-            self._check()
+            self.check()
             if link.standing is None:
-                raise ConnectionLost(reason=f"the broker has not answered for {RESOLVE_TIMEOUT:g} s")
+                raise ConnectionLost(
+                    reason=f"the broker has not answered for {RESOLVE_TIMEOUT:g} s"
+                )
         if link.standing in (Standing.UNKNOWN, Standing.GONE):
             raise NoSuchActor(target=name, message=message)
         return link
@@ -327,11 +316,12 @@ class Portal:
             self.driver.block(
                 Until(self, lambda: not link.out.full or self.lost is not None), ROOM_TIMEOUT
             )
-            self._check()
+            self.check()
         if link.out.full:
             raise MailboxFull(target=link.name, message=message, limit=link.out.credit)
 
-    def _check(self) -> None:
+    def check(self) -> None:
+        """Raise `ConnectionLost` when the connection is over."""
         if self.lost is not None:
             raise ConnectionLost(reason=self.lost.reason)
 
@@ -366,10 +356,15 @@ class Portal:
 _DEAD_LETTER: Final = codec_for(DeadLetter)
 
 
-@lru_cache(maxsize=None)
+_answers: Final[dict[type, ValueCodec]] = {}
+
+
 def answer_codec(cls: type) -> ValueCodec:
     """Return the codec of the answers, or items, that a request class expects."""
-    return value_codec(answer_type(cls))
+    codec = _answers.get(cls)
+    if codec is None:
+        codec = _answers[cls] = value_codec(answer_type(cls))
+    return codec
 
 
 def _codec_of(msg: object, verb: str) -> Codec:
@@ -385,7 +380,9 @@ def _codec_of(msg: object, verb: str) -> Codec:
 def _expect(msg: object, kind: MessageKind) -> None:
     found = message_kind(type(msg))
     if found is not kind:
-        verb = {MessageKind.TELL: "tell", MessageKind.ASK: "ask", MessageKind.STREAM: "stream"}[found]
+        verb = {MessageKind.TELL: "tell", MessageKind.ASK: "ask", MessageKind.STREAM: "stream"}[
+            found
+        ]
         raise TypeError(
             f"{type(msg).__name__} cannot be used with {kind.value}: use ref.{verb}(...). "
             "Request[R] is for ask, StreamRequest[T] for stream, a plain message for tell."

@@ -107,6 +107,8 @@ class Life:
         connection = Connection(boot.endpoint, boot.routing_id)
         self._pump = LoopPump(portal, connection, handle=self._turn, alive=self._recorder.alive)
         loop.add_reader(self._lifeline.fileno(), self._hear)
+        if self._lifeline.waiting:  # a Stop that came together with the Boot
+            loop.call_soon(self._hear)
         beginning = loop.create_task(self._begin(cls))
         try:
             code = await self._code
@@ -120,14 +122,14 @@ class Life:
     async def _begin(self, cls: type[Actor]) -> None:
         try:
             await self._prepare(cls)
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything, or exit
+        except BaseException as error:
             if self._code.done():
                 raise  # it was stopped meanwhile
             text = f"{type(error).__name__}: {error}"
             self._lifeline.say(Failed(text, trace_of(error), starting=True))
             self._finish(1)
             return
-        if self._stopping:
+        if self._stop is not None:
             return
         self._recorder.ready()
         self._lifeline.say(Started())
@@ -169,6 +171,8 @@ class Life:
         for word in words:
             if isinstance(word, Stop):
                 self._stop = word
+                if self._started and not word.drain:
+                    self._runtime.open = False
                 self._pump.again()
             elif isinstance(word, Die):
                 self._finish(-signal.SIGKILL)
@@ -188,7 +192,12 @@ class Life:
             return
         runtime = self._runtime
         waiting = len(runtime.mailbox) + len(self._portal.peer.deliveries)
-        if self._stopping or runtime.busy or runtime.held or (stop.drain and waiting and runtime.open):
+        if (
+            self._stopping
+            or runtime.busy
+            or runtime.held
+            or (stop.drain and waiting and runtime.open)
+        ):
             return
         self._stopping = True
         runtime.stop()
@@ -238,7 +247,7 @@ class Life:
         """Put a message into the actor's own mailbox."""
         self._runtime.tell_self(msg)
 
-    def save(self, state: Any) -> None:
+    def save(self, state: object) -> None:
         """Give state to the supervisor for the next incarnation."""
         codec = codec_for(type(state))
         if not codec.tag:
@@ -289,7 +298,7 @@ class Life:
             state = await self._call(self._actor.snapshot)
             if state is not None:
                 self.save(state)
-        except Exception:
+        except Exception:  # noqa: BLE001 - user code may raise anything
             logger.exception("snapshot of %s raised; the previous one is kept", self._boot.name)
 
     def _read_state(self, tag: str, data: bytes) -> Any:
@@ -298,7 +307,9 @@ class Life:
         try:
             return codec_for(class_of(tag)).decode(payload, carrier)
         except MessageError as error:
-            raise RuntimeError(f"the state of the former incarnation cannot be read: {error}") from error
+            raise RuntimeError(
+                f"the state of the former incarnation cannot be read: {error}"
+            ) from error
 
     async def _call(self, hook: Callable[..., Any], *args: Any) -> Any:
         """Call a hook: `def` ones as plain code, so that `.result()` works in them."""
@@ -326,7 +337,5 @@ def script_guard() -> None:
     if path:
         raise RuntimeError(
             f"supervisor.start() was reached while an actor process imported {path}. "
-            'Put it under `if __name__ == "__main__":`, so that importing the script starts nothing.'
+            'Put it under `if __name__ == "__main__":`, so that importing it starts nothing.'
         )
-
-

@@ -52,8 +52,10 @@ class LoopPump:
         self._closed = False
         portal.driver = self
         self._descriptors = connection.descriptors
-        for descriptor in self._descriptors:
+        *network, woken = self._descriptors
+        for descriptor in network:
             self._loop.add_reader(descriptor, self._pump)
+        self._loop.add_reader(woken, self._pump_woken)
         self._beat()
         self.again()
 
@@ -73,11 +75,14 @@ class LoopPump:
 
     # --- pumping
 
+    def _pump_woken(self) -> None:
+        self._connection.clear_wake()
+        self._pump()
+
     def _pump(self) -> None:
         self._soon = False
         if self._closed:
             return
-        self._connection.clear_wake()
         self._exchange()
         self._handle()
         self.flush()
@@ -125,7 +130,7 @@ class LoopPump:
         self._alive(time.monotonic())
         self._heart = self._loop.call_later(HEARTBEAT, self._beat)
 
-    # --- `portal.Driver`
+    # --- `driver.Driver`
 
     def wake(self) -> None:
         """Send soon what is in the outboxes."""

@@ -10,13 +10,13 @@ compare and hash by name and travel as fields of messages.
 
 from __future__ import annotations
 
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, ClassVar, Protocol, TypeVar, final
 
 from actors.address import Address
-from actors.schema import register_reference
 from actors.errors import ConnectionLost
 from actors.message import Request, StreamRequest
 from actors.reply import Reply
+from actors.schema import register_reference
 from actors.stream import Stream
 
 R = TypeVar("R")
@@ -26,17 +26,47 @@ T = TypeVar("T")
 class Outlet(Protocol):
     """What a ref needs of the process it lives in."""
 
-    def ref(self, name: str) -> ActorRef: ...
-    def tell(self, name: str, msg: object) -> None: ...
-    def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]: ...
-    def stream(self, name: str, msg: StreamRequest[T]) -> Stream[T]: ...
-    def wait_ready(self, name: str, timeout: float | None) -> None: ...
-    async def room(self, name: str) -> None: ...
+    def ref(self, name: str) -> ActorRef:
+        """Return a handle to a name."""
+        ...
+
+    def tell(self, name: str, msg: object) -> None:
+        """See `ActorRef.tell`."""
+        ...
+
+    def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:
+        """See `ActorRef.ask`."""
+        ...
+
+    def stream(self, name: str, msg: StreamRequest[T]) -> Stream[T]:
+        """See `ActorRef.stream`."""
+        ...
+
+    def wait_ready(self, name: str, timeout: float | None) -> None:
+        """See `ActorRef.wait_ready`."""
+        ...
+
+    async def room(self, name: str) -> None:
+        """See `ActorRef.room`."""
+        ...
+
+
+class Message(Protocol):
+    """An instance of a class made with `@message`, as type checkers see it.
+
+    They take such a class for a dataclass, which is what this attribute says; at run time it is
+    an attrs class, and `tell` looks for itself.
+    """
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
 
 
 @final
 class ActorRef:
-    """A handle to an actor, by name.  Never made by hand: `spawn`, `ref(name)` and messages give it."""
+    """A handle to an actor, by name.
+
+    Never made by hand: `spawn`, `ref(name)` and messages give it.
+    """
 
     __slots__ = ("_name", "_outlet")
 
@@ -49,7 +79,7 @@ class ActorRef:
         """The actor's name."""
         return self._name
 
-    def tell(self, msg: object) -> None:
+    def tell(self, msg: Message) -> None:
         """Send a message and do not wait for its handling.  A request's answer is discarded.
 
         Once this has returned, the message is handled or becomes a `DeadLetter`, as long as this
@@ -71,7 +101,10 @@ class ActorRef:
         return self._out.stream(self._name, msg)
 
     def wait_ready(self, timeout: float | None = None) -> None:
-        """Wait until the actor takes messages; a built-in `TimeoutError` after `timeout` seconds."""
+        """Wait until the actor takes messages.
+
+        Raises a built-in `TimeoutError` after `timeout` seconds.
+        """
         self._out.wait_ready(self._name, timeout)
 
     async def room(self) -> None:

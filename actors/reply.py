@@ -1,8 +1,8 @@
 """The answer to an ask, now or later: for plain code, for asyncio code, for any thread.
 
-    reply = ref.ask(Add(1, 2))
-    reply.result()        plain code and `def` handlers
-    await reply           asyncio code and `async def` handlers
+reply = ref.ask(Add(1, 2))
+reply.result()        plain code and `def` handlers
+await reply           asyncio code and `async def` handlers
 """
 
 from __future__ import annotations

@@ -63,6 +63,11 @@ class DeadLetters(StreamRequest[DeadLetter]):
     """Every dead letter from now on."""
 
 
+@message(tag="understudy:Settle")
+class Settle(Request[None]):
+    """Answered when everything sent before has been begun."""
+
+
 @message(tag="understudy:Shutdown")
 class Shutdown(Request[int]):
     """End the whole system in good order; answers how many messages stayed unhandled."""

@@ -28,7 +28,7 @@ from actors.handling import HANDLING, Handling
 from actors.link import Delivery, Inbound, Link, Signal
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
-from actors.message import class_of
+from actors.message import class_of, tag_of
 from actors.outcomes import Job, Outcomes
 from actors.writers import Writer
 
@@ -95,8 +95,8 @@ class Runtime:
         self._exclusive: Job | None = None
         self._jobs: dict[tuple[str, int, int], Job] = {}
         self._overlapping = 0
-        self._launched = False
-        """A handler was begun whose code has not run yet."""
+        self._begun: asyncio.Handle | None = None
+        """A handler was begun whose code has not run yet: what was sent before begins before."""
         self._writers: dict[tuple[str, int, int], Writer] = {}
         self._slots: dict[str, tuple[int, int]] = {}
         self._seconds: dict[Handler, float] = {}
@@ -123,11 +123,6 @@ class Runtime:
                 self._tell_self(item)
             else:
                 self._handle(item)
-            if self._launched:
-                # What was sent before begins before: let the new task take its first step.
-                self._launched = False
-                self.pump.again()
-                break
         else:
             self.pump.again()
         self._recorder.mailbox(len(mailbox))
@@ -135,7 +130,7 @@ class Runtime:
     @property
     def _free(self) -> bool:
         """Whether another message may be begun."""
-        if not self.open or self.held or self._exclusive is not None:
+        if not self.open or self.held or self._begun is not None or self._exclusive is not None:
             return False
         return self._overlapping < CONCURRENT
 
@@ -270,7 +265,7 @@ class Runtime:
         self._jobs[job.key] = job
         if handler.concurrent:
             self._overlapping += 1
-            self._launched = True
+            self._let_it_begin()
         else:
             self._exclusive = job
         job.task.add_done_callback(lambda _task: self._landed(job, handler))
@@ -307,11 +302,19 @@ class Runtime:
         self._writers[writer.key] = writer
         items = handler.function(self._actor, job.message)
         self._outcomes.finish(job)
-        self._launched = True
         if handler.kind is HandlerKind.STREAM:
             writer.run(items)
         else:
             writer.run_async(items)
+        self._let_it_begin()
+
+    def _let_it_begin(self) -> None:
+        """Handle the next message after the new task, or stream, has taken its first step."""
+        self._begun = asyncio.get_running_loop().call_soon(self._has_begun)
+
+    def _has_begun(self) -> None:
+        self._begun = None
+        self.pump.again()
 
     def _forget_writer(self, key: tuple[str, int, int]) -> None:
         self._writers.pop(key, None)
@@ -325,14 +328,15 @@ class Runtime:
             return
         handler = job.handler
         policy = handler.failure_policy if handler is not None else None
-        self._give_up(error, policy or self._actor.failure_policy)
-        if self.open:
-            self._outcomes.drop(job, f"{type(error).__name__}: {error}")
-
-    def _give_up(self, error: BaseException, policy: FailurePolicy) -> None:
+        policy = policy or self._actor.failure_policy
         logger.error("a handler of %s raised", self._peer.name, exc_info=error)
         if policy is FailurePolicy.RESUME:
-            return
+            self._outcomes.drop(job, f"{type(error).__name__}: {error}")
+        else:
+            self._give_up(error, policy)
+
+    def _give_up(self, error: BaseException, policy: FailurePolicy) -> None:
+        """End this incarnation; the message stays in progress, which tells its sender."""
         self.open = False
         text = f"{type(error).__name__}: {error}"
         final = policy is FailurePolicy.STOP
@@ -353,14 +357,16 @@ class Runtime:
     # --- timers ----------------------------------------------------------------------------------
 
     def _tell_self(self, timer: Timer) -> None:
-        handler = self._handlers.get(type(timer.message))
+        message: object = timer.message
+        cls = type(message)
+        handler = self._handlers.get(cls)
         if handler is None:
-            logger.error("%s has no handler for its own %s", self._peer.name, type(timer.message).__name__)
+            logger.error("%s has no handler for its own %s", self._peer.name, cls.__name__)
             return
-        envelope = Envelope(Kind.TELL, self._timers.expected, 0, "", b"")
+        envelope = Envelope(Kind.TELL, self._timers.expected, 0, tag_of(cls), b"")
         self._timers.accept(envelope.seq)
         job = self._begin(Delivery(_TIMERS, 0, self._timers, envelope, [], math.inf))
-        job.message, job.handler = timer.message, handler
+        job.message, job.handler = message, handler
         token = HANDLING.set(None)
         try:
             self._start(job, handler)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, get_type_hints
@@ -17,9 +17,11 @@ import attrs
 import msgspec
 
 from actors.actor import Actor, fields_of
+from actors.address import Address
 from actors.classes import name_of
 from actors.codec import value_codec
 from actors.errors import InvalidMessage, MessageError
+from actors.ref import ActorRef
 from actors.requests import SpawnActor
 from actors.schema import CannotTravel
 from actors.wire.carrier import FrameCarrier
@@ -31,7 +33,7 @@ _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]]).decode
 
 
-def order_for(
+def order_for(  # noqa: PLR0913 - what System.spawn and Context.spawn offer
     cls: type[Actor],
     *,
     name: str,
@@ -86,7 +88,7 @@ def encode_fields(cls: type[Actor], given: Mapping[str, Any]) -> dict[str, bytes
     if size > LARGEST:
         raise InvalidMessage(
             message=cls.__qualname__,
-            reason=f"its spawn arguments are {size >> 20} MiB, and {LARGEST >> 20} MiB is the most. "
+            reason=f"its spawn arguments are {size >> 20} MiB; {LARGEST >> 20} MiB is the most. "
             "Spawn it first and send it the data in a message.",
         )
     return encoded
@@ -97,7 +99,9 @@ def _check_class(cls: object) -> None:
         raise TypeError(f"spawn takes an Actor class, not {cls!r:.80}")
 
 
-def decode_fields(cls: type[Actor], encoded: Mapping[str, bytes], bind: Any) -> dict[str, Any]:
+def decode_fields(
+    cls: type[Actor], encoded: Mapping[str, bytes], bind: Callable[[Address], ActorRef]
+) -> dict[str, Any]:
     """Return the spawn arguments as values."""
     known = {name: field.name for name, field in fields_of(cls).items()}
     values: dict[str, Any] = {}
@@ -135,7 +139,8 @@ def _hint(cls: type[Actor], name: str) -> Any:
                     f"{cls.__qualname__}.{name}: {error}. Define or import that name above the "
                     "class, not under TYPE_CHECKING and not inside a function."
                 ) from None
-    return attrs.fields_dict(cls)[name].type  # made by `attrs.field(type=...)`
+    # Made by `attrs.field(type=...)`.
+    return next(field.type for field in fields_of(cls).values() if field.name == name)
 
 
 def _names_around(cls: type) -> dict[str, Any]:

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, Final, final
 from actors.credit import WriterCredit
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorStopped, MessageError, pack_error
-from actors.outbox import Letter
 from actors.log import logger
+from actors.outbox import Letter
 from actors.portal import answer_codec
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Writer:
     async def _aclose(self, items: AsyncGenerator[Any, None]) -> None:
         try:
             await items.aclose()
-        except Exception:
+        except Exception:  # noqa: BLE001 - user code; the stream is over either way
             logger.exception("a stream's generator raised while it was closed")
 
     # --- both
@@ -137,7 +137,7 @@ class Writer:
         if items is not None:
             try:
                 self._context.run(items.close)
-            except Exception:
+            except Exception:  # noqa: BLE001 - user code; the stream is over either way
                 logger.exception("a stream's generator raised while it was closed")
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()

@@ -1,4 +1,9 @@
-"""A calculator in a process of its own, killed and back before the second question."""
+"""A calculator in a process of its own, killed and back before the second question.
+
+Prints:
+    3.0
+    7.0
+"""
 
 import supervisor
 from actors import Actor, Request, message, receive
@@ -22,7 +27,3 @@ if __name__ == "__main__":
         print(calc.ask(Add(1, 2)).result())
         system.kill("calc")  # kill -9; the supervisor restarts it
         print(calc.ask(Add(3, 4)).result())  # the ref survives
-
-# prints:
-# 3.0
-# 7.0

@@ -1,9 +1,17 @@
-"""Messages that wait survive a kill -9; the one in progress is reported, never repeated."""
+"""Messages that wait survive a kill -9; the one in progress is reported, never repeated.
+
+Prints:
+    killed life 1
+    job 0: OutcomeUnknown
+    ['1 by life 2', '2 by life 2', '3 by life 2']
+    [(1, 9, True), (2, None, True)]
+    lost: Hint(text='a rumour')
+"""
 
 import time
 
 import supervisor
-from actors import Actor, DeadLetter, Request, Terminated, message, receive
+from actors import Actor, DeadLetter, Request, message, receive
 from actors.errors import OutcomeUnknown
 
 
@@ -22,7 +30,7 @@ class Worker(Actor):
     @receive
     def work(self, msg: Work) -> str:
         time.sleep(msg.seconds)
-        return f"job {msg.job} done by life {self.context.incarnation}"
+        return f"{msg.job} by life {self.context.incarnation}"
 
     @receive
     def hint(self, msg: Hint) -> None:
@@ -44,20 +52,8 @@ if __name__ == "__main__":
             begun.result()
         except OutcomeUnknown as error:
             print("job 0:", type(error).__name__)
-        for reply in waiting:
-            print(reply.result())
+        print([reply.result() for reply in waiting])
 
         worker.tell(Hint("a rumour"))  # raises; nobody waits for an answer, so life 2 ends too
-        first: Terminated = next(ends)
-        second: Terminated = next(ends)
-        print([(end.incarnation, end.signal, end.restarting) for end in (first, second)])
+        print([(end.incarnation, end.signal, end.restarting) for end in (next(ends), next(ends))])
         print("lost:", next(losses).text)
-
-# prints:
-# killed life 1
-# job 0: OutcomeUnknown
-# job 1 done by life 2
-# job 2 done by life 2
-# job 3 done by life 2
-# [(1, 9, True), (2, None, True)]
-# lost: Hint(text='a rumour')

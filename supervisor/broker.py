@@ -11,8 +11,11 @@ is an error instead of a silent loss (MANDATORY on).
 from __future__ import annotations
 
 import os
+import select
 import socket
+import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from typing import Final, final
 
@@ -28,10 +31,27 @@ BURST: Final = 500
 
 TICK: Final = 1.0
 
+LONGEST_ROUTE: Final = 1024
+"""Bytes of a route frame; two names and two numbers need less."""
+
+MOST_ROUTES: Final = 200_000
+"""Routes remembered; they are learnt again by asking."""
+
+REFUSALS: Final = 20
+"""Refusals a party is told of between two ticks: who floods us does not read them either."""
+
+REPORT_SECONDS: Final = 60.0
+"""Seconds between two lines about what was refused."""
+
 LINGER_MS: Final = 200
 """Time the last words have to leave."""
 
 _ROUTING_ID_BYTES: Final = 16
+_LEAST_FRAMES: Final = 3  # party, route, batch or word
+
+# Plain numbers: `|` of pyzmq's flags costs more than the call it is used in.
+_NOBLOCK: Final = int(zmq.NOBLOCK)
+_MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
 @final
@@ -42,6 +62,9 @@ class Broker:
         self.routing = Routing(boot.supervisor)
         self.dropped = 0
         """Messages that could not be sent on; the links notice and repeat them."""
+        self._told: Counter[bytes] = Counter()
+        """Refusals each party was told of since the last tick."""
+        self._reported, self._report_at = 0, 0.0
         self._route = encode_route(Route(MAGIC, "", 0, BROKER, 0))
         self.router = context.socket(zmq.ROUTER)
         self.router.setsockopt(zmq.ROUTER_MANDATORY, 1)
@@ -62,46 +85,76 @@ class Broker:
 
     def drain(self) -> bool:
         """Send on what has arrived, at most a burst; return whether more may wait."""
-        receive, send = self.router.recv_multipart, self.router.send_multipart
-        routing = self.routing
+        receive, routing = self.router.recv, self.routing
         for _ in range(BURST):
+            # Frame by frame: nothing large is copied, and small messages take half the time that
+            # `recv_multipart` and `send_multipart` take.
             try:
-                frames = receive(zmq.NOBLOCK)
+                party, part = receive(_NOBLOCK), receive(_NOBLOCK, copy=False)
             except zmq.Again:
                 return False
+            route = part.bytes
+            rest: list[zmq.Frame] = []
+            while part.more:
+                part = receive(_NOBLOCK, copy=False)
+                rest.append(part)
             try:
-                target = routing.routes.get(frames[0] + frames[1])
-                if target is None:
-                    self._first(frames)
-                    continue
-                frames[0] = target
-                send(frames, zmq.NOBLOCK)
-            except IndexError:
-                routing.refused += 1
+                target = routing.routes.get(party + route)
+                if target is not None and rest:
+                    self._pass_on(target, route, rest)
+                else:
+                    self._first(party, route, rest)
             except zmq.ZMQError:
                 self.dropped += 1
         return True
 
-    def _first(self, frames: list[bytes]) -> None:
-        """A word to the broker, or the first batch on its way."""
-        party = frames[0]
-        if len(party) != _ROUTING_ID_BYTES:
-            self.routing.refused += 1
+    def _pass_on(self, target: bytes, route: bytes, rest: list[zmq.Frame]) -> None:
+        send = self.router.send
+        send(target, _MORE)  # an unknown target is refused here or not at all
+        send(route, _MORE)
+        last = rest.pop()
+        for part in rest:
+            send(part, _MORE, copy=False)
+        send(last, _NOBLOCK, copy=False)
+
+    def _first(self, party: bytes, route: bytes, rest: list[zmq.Frame]) -> None:
+        """A word to the broker, the first batch on its way, or nothing of ours."""
+        routing = self.routing
+        if len(party) != _ROUTING_ID_BYTES or len(route) > LONGEST_ROUTE or not rest:
+            routing.refused += 1
             return
         try:
-            route = decode_route(frames[1])
-            if route.target == BROKER:
-                self.say(self.routing.hear(party, route, decode_word(frames[2]), time.monotonic()))
+            decoded = decode_route(route)
+            if decoded.target == BROKER:
+                word = decode_word(rest[0].buffer)
+                self.say(routing.hear(party, decoded, word, time.monotonic()))
                 return
         except MessageError as error:
-            self.routing.refused += 1
-            self.say([Send(party, Refused("unsupported", str(error)))])
+            routing.refused += 1
+            self._refuse(party, Refused("unsupported", str(error)))
             return
-        target = self.routing.forward(party, frames[1])
+        target = routing.forward(party, route)
         if isinstance(target, Refused):
-            self.say([Send(party, target)])
+            self._refuse(party, target)
             return
-        self.router.send_multipart([target, *frames[1:]], zmq.NOBLOCK)
+        if len(routing.routes) > MOST_ROUTES:
+            routing.routes.clear()
+        self._pass_on(target, route, rest)
+
+    def _refuse(self, party: bytes, word: Refused) -> None:
+        self._told[party] += 1
+        if self._told[party] <= REFUSALS:
+            self.say([Send(party, word)])
+
+    def tick(self, now: float) -> None:
+        """Do what is due about once a second."""
+        self._told.clear()
+        self.say(self.routing.tick(now))
+        refused = self.routing.refused - self._reported
+        if refused and now >= self._report_at:
+            self._reported, self._report_at = self.routing.refused, now + REPORT_SECONDS
+            sys.stderr.write(f"refused {refused} messages that made no sense or were not allowed\n")
+            sys.stderr.flush()
 
     def say(self, sends: Sequence[Send]) -> None:
         """Send words to parties; one that is not connected is told when it comes back."""
@@ -137,11 +190,13 @@ def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
     broker = Broker(context, boot)
     lifeline.sendall(frame(Started(broker.endpoints)))
     lifeline.setblocking(False)
-    poller = zmq.Poller()
-    poller.register(broker.router, zmq.POLLIN)
-    poller.register(lifeline, zmq.POLLIN)
+    # The descriptors themselves: `zmq.Poller` asks the socket before and after.  ZeroMQ's speaks
+    # again once `drain` has found nothing more; until then `more` says so.
+    poller = select.poll()
+    poller.register(broker.router.get(zmq.FD), select.POLLIN)
+    poller.register(lifeline, select.POLLIN)
     tick_at = time.monotonic() + TICK
-    more = False
+    more = True
     while True:
         ready = dict(poller.poll(0 if more else TICK * 1000))
         if lifeline.fileno() in ready:
@@ -150,10 +205,10 @@ def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
                 broker.drain()
                 broker.close(end)
                 return 0
-        more = broker.drain()
         if time.monotonic() >= tick_at:
             tick_at = time.monotonic() + TICK
-            broker.say(broker.routing.tick(time.monotonic()))
+            broker.tick(time.monotonic())
+        more = broker.drain()  # last, because a send may take a word of the descriptor away
 
 
 def _await_boot(lifeline: socket.socket, deframer: Deframer) -> BrokerBoot | None:

@@ -14,6 +14,7 @@ from actors.requests import (
     DeadLetters,
     KillActor,
     RestartActor,
+    Settle,
     Shutdown,
     SpawnActor,
     StopActor,
@@ -100,6 +101,10 @@ class Desk(Actor):
         self.supervisor.note_vitals(msg)
 
     # --- notices
+
+    @receive
+    def settle(self, _msg: Settle) -> None:
+        """Answer: what the asker sent before is no longer on its way."""
 
     @receive
     def watch(self, msg: WatchActor) -> None:

@@ -12,6 +12,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from types import FrameType
@@ -39,6 +40,9 @@ READY_SECONDS: Final = 30.0
 """Seconds the supervisor process may take to begin."""
 
 CLOSE_SECONDS: Final = 3600.0
+
+REAP_SECONDS: Final = 5.0
+"""Seconds the supervisor process has to end once it was told."""
 
 
 def start(
@@ -81,13 +85,14 @@ def start(
         version=version_text(),
     )
     host = _Host(boot)
-    ready = host.begin()
     try:
+        ready = host.begin()
         system = System(
             ready.endpoint,
             directory=ready.directory,
             ask_timeout=ask_timeout,
             end=host.end,
+            abandon=host.abandon,
         )
     except BaseException:
         host.abandon()
@@ -137,7 +142,7 @@ class _Host:
         self._thread: threading.Thread | None = None
         self._listener: threading.Thread | None = None
         self._ended = threading.Event()
-        self._reason = ""
+        self._reaping = threading.Lock()
         self._former: Any = None
 
     def begin(self) -> SupervisorReady:
@@ -159,7 +164,6 @@ class _Host:
         self._lifeline.settimeout(None)
         if isinstance(word, SupervisorReady):
             return word
-        self.abandon()
         if isinstance(word, SupervisorFailed):
             raise _failure(word)
         raise SpawnError(actor="@supervisor", reason="the supervisor process ended before it was ready")
@@ -183,13 +187,13 @@ class _Host:
             self.abandon()
 
     def abandon(self) -> None:
-        """Close the lifeline: whatever still runs is killed."""
+        """Close the lifeline: whatever still runs is killed.  For any thread; twice is fine."""
         with contextlib.suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_RDWR)
-        if self._pid:
-            with contextlib.suppress(ChildProcessError):
-                os.waitpid(self._pid, 0)
-            self._pid = 0
+        with self._reaping:
+            if self._pid:
+                _reap(self._pid)
+                self._pid = 0
         if self._thread is not None:
             self._thread.join(10.0)
         if self._listener is not None and self._listener is not threading.current_thread():
@@ -210,7 +214,7 @@ class _Host:
         while True:
             try:
                 data = self._lifeline.recv(1 << 16)
-            except TimeoutError:
+            except OSError:  # a time limit, or the other end has died with our words unread
                 return None
             if not data:
                 return None
@@ -234,6 +238,18 @@ class _Host:
 
 def _terminate(_number: int, _frame: FrameType | None) -> None:
     raise SystemExit(143)
+
+
+def _reap(pid: int) -> None:
+    """Wait for the supervisor process; kill it when it is stuck."""
+    end = time.monotonic() + REAP_SECONDS
+    with contextlib.suppress(ChildProcessError):  # this program reaps its children by itself
+        while os.waitpid(pid, os.WNOHANG) == (0, 0):
+            if time.monotonic() > end:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                return
+            time.sleep(0.002)
 
 
 def _failure(word: SupervisorFailed) -> Exception:

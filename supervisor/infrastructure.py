@@ -73,9 +73,9 @@ class Infrastructure:
     async def close(self, reason: str) -> None:
         """End both; the broker tells every party why."""
         self._closing = True
-        for life, word in ((self._monitor, Stop(reason, False)), (self._broker, Stop(reason, False))):
+        for life in (self._monitor, self._broker):
             if life is not None:
-                life.say(word)
+                life.say(Stop(reason, drain=False))
                 done, _ = await asyncio.wait([life.ended], timeout=1.0)
                 if not done:
                     life.kill()
@@ -98,7 +98,7 @@ class Infrastructure:
                 await asyncio.sleep(PAUSE)
 
     async def _live_broker(self, bound: asyncio.Future[None]) -> None:
-        def hear(child: ChildLife, word: Word) -> None:
+        def hear(_child: ChildLife, word: Word) -> None:
             if isinstance(word, Started):
                 # A port that the system chose stays the same for the next broker.
                 self.endpoints = list(word.endpoints)
@@ -130,7 +130,8 @@ class Infrastructure:
         life = self._monitor = ChildLife(MONITOR, self._monitor_lives, on_word=hear)
         exchange.declare(Declare(MONITOR, Standing.DOWN, life.incarnation, life.routing_id))
         actor = ClassName("actors.monitor", "Monitor")
-        first = Boot(MONITOR, life.incarnation, life.routing_id, self.endpoints[0], actor, {}, 1000, 30.0)
+        endpoint = self.endpoints[0]
+        first = Boot(MONITOR, life.incarnation, life.routing_id, endpoint, actor, {}, 1000, 30.0)
         await life.launch(self._launcher, self._order("actor", life), first)
         how = await asyncio.shield(life.ended)
         exchange.ended(MONITOR, life.incarnation, str(how), life.record())

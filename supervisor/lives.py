@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,7 +24,9 @@ if TYPE_CHECKING:
 class ChildLife:
     """From the launch of a process until it is reaped."""
 
-    def __init__(self, name: str, incarnation: int, *, on_word: Callable[[ChildLife, Word], None]) -> None:
+    def __init__(
+        self, name: str, incarnation: int, *, on_word: Callable[[ChildLife, Word], None]
+    ) -> None:
         self.name = name
         self.incarnation = incarnation
         self.routing_id = os.urandom(16)
@@ -44,6 +47,7 @@ class ChildLife:
         self._outputs: list[Output] = []
         self._deframer = Deframer()
         self._waiting: list[bytes] = []
+        self._closed = False
 
     @property
     def page_fd(self) -> int:
@@ -69,27 +73,28 @@ class ChildLife:
         launched = await launcher.launch(order)
         self._launched = launched
         out, err = standard_streams()
-        self._outputs = [Output(launched.stdout, self.label, out), Output(launched.stderr, self.label, err)]
+        self._outputs = [
+            Output(launched.stdout, self.label, out),
+            Output(launched.stderr, self.label, err),
+        ]
         asyncio.get_running_loop().add_reader(launched.lifeline.fileno(), self._hear)
         launched.when_ended(self._ended)
-        self.say(first)
+        self._waiting.insert(0, frame(first))
+        self._write()
         if self.killed:
             self.kill()
 
     def say(self, word: Word) -> None:
         """Put a word on the lifeline; a child that is gone hears nothing."""
-        if self._launched is None:
-            return
-        self._waiting.append(frame(word))
-        self._write()
+        # A word for a child that is still being launched waits for it.
+        if not self._closed:
+            self._waiting.append(frame(word))
+            self._write()
 
     def kill(self) -> None:
-        """SIGKILL, as soon as there is a process."""
-        if self._launched is not None and self._launched.pid > 0:
-            self._launched.signal(9)
-        elif self._launched is not None:
-            # A thread cannot be killed; it is abandoned, and ends when it looks at its lifeline.
-            self._launched.signal(9)
+        """SIGKILL.  A thread is abandoned, and ends when it looks at its lifeline."""
+        if self._launched is not None:
+            self._launched.signal(signal.SIGKILL)
 
     def abandon(self) -> None:
         """It could not be launched: nobody need wait for its end."""
@@ -97,12 +102,13 @@ class ChildLife:
 
     def close(self) -> None:
         """Release what is left of it."""
+        self._closed = True
         if self._launched is not None:
             with suppress(ValueError, OSError):
                 asyncio.get_running_loop().remove_reader(self._launched.lifeline.fileno())
                 asyncio.get_running_loop().remove_writer(self._launched.lifeline.fileno())
             for output in self._outputs:
-                output.drain()
+                output.close()
             self._launched.close()
             self._launched = None
         if self._page_fd >= 0:

@@ -1,8 +1,8 @@
 """How things stand, put together from three sources: the tree, the flight recorders, the monitor.
 
-    tree              state, incarnation, restarts, next start
-    flight recorder   mailbox, handled, failed, current message, heartbeat
-    monitor           memory and processor time, once a second
+tree              state, incarnation, restarts, next start
+flight recorder   mailbox, handled, failed, current message, heartbeat
+monitor           memory and processor time, once a second
 """
 
 from __future__ import annotations
@@ -70,7 +70,8 @@ class Overview:
     def system(self, base: SystemStatus, children: tuple[life.ChildStatus, ...]) -> SystemStatus:
         """Put the actors and the failures into the status of the system."""
         actors = [self.actor(child) for child in children]
-        return attrs.evolve(base, actors=actors, failures=list(self._failures))
+        failures = list(self._failures)
+        return attrs.evolve(base, actors=actors, failures=failures)  # type: ignore[misc]
 
     def actor(self, child: life.ChildStatus) -> ActorStatus:
         """Say how one actor stands."""

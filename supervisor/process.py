@@ -12,7 +12,6 @@ import logging
 import os
 import signal
 import socket
-import sys
 import time
 from pathlib import Path
 from typing import Final, final
@@ -22,6 +21,7 @@ from actors.attachments import Memory
 from actors.connection import Connection
 from actors.context import Context
 from actors.control import SUPERVISOR, Word
+from actors.errors import ActorError
 from actors.failure import trace_of
 from actors.peer import Peer
 from actors.portal import Portal
@@ -42,10 +42,14 @@ from supervisor.exchange import Exchange
 from supervisor.infrastructure import Infrastructure
 from supervisor.launcher import ForkLauncher, Launcher, SpawnLauncher, ThreadLauncher
 from supervisor.launcher.kernel import open_pidfd
+from supervisor.output import standard_streams
 from supervisor.plan import Launch, tree_of
 from supervisor.supervisor import Supervisor
 
 LINGER: Final = 0.2
+
+LAST_LINES: Final = 1.0
+"""Seconds a terminal has to take what is still to be printed."""
 
 
 def main(descriptor: int) -> None:
@@ -53,8 +57,8 @@ def main(descriptor: int) -> None:
     lifeline = socket.socket(fileno=descriptor)
     lifeline.set_inheritable(False)
     code = serve(lifeline)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for printer in standard_streams():
+        printer.finish(LAST_LINES)
     os._exit(code)
 
 
@@ -63,18 +67,28 @@ def serve(lifeline: socket.socket) -> int:
     boot = _await_boot(lifeline)
     if boot is None:
         return 1
-    fork = boot.launcher == "fork"
-    launcher: Launcher = _LAUNCHERS[boot.launcher]()
-    if isinstance(launcher, ForkLauncher):
-        # Before there is any thread: afterwards a fork would copy locks nobody can release.
-        launcher.fork_zygote()
-    if boot.launcher != "thread":
-        _configure_logging()
-    with lifeline, asyncio.Runner() as runner:
-        return runner.run(SupervisorProcess(boot, launcher, lifeline, forked=fork).live())
+    with lifeline:
+        try:
+            # First of all, so that a name that is taken costs nothing and disturbs nobody.
+            directory = rundir.create(boot.name)
+        except (OSError, ValueError, ActorError) as error:
+            lifeline.sendall(_failed(error))
+            return 1
+        with directory, asyncio.Runner() as runner:
+            launcher: Launcher = _LAUNCHERS[boot.launcher]()
+            if isinstance(launcher, ForkLauncher):
+                # Before there is any thread: a fork would copy locks that nobody can release.
+                launcher.fork_zygote()
+            if boot.launcher != "thread":
+                _configure_logging()
+            return runner.run(SupervisorProcess(boot, launcher, lifeline, directory).live())
 
 
 _LAUNCHERS: Final = {"fork": ForkLauncher, "spawn": SpawnLauncher, "thread": ThreadLauncher}
+
+
+def _failed(error: Exception) -> bytes:
+    return frame(SupervisorFailed(str(error), type(error).__name__, trace_of(error)))
 
 
 def _await_boot(lifeline: socket.socket) -> SupervisorBoot | None:
@@ -100,7 +114,7 @@ class _Formatter(logging.Formatter):
 
 
 def _configure_logging() -> None:
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(standard_streams()[1])
     handler.setFormatter(_Formatter("%(message)s"))
     root = logging.getLogger()
     root.addHandler(handler)
@@ -112,70 +126,49 @@ class SupervisorProcess:
     """The parts of one supervisor process, joined."""
 
     def __init__(
-        self, boot: SupervisorBoot, launcher: Launcher, lifeline: socket.socket, *, forked: bool
+        self,
+        boot: SupervisorBoot,
+        launcher: Launcher,
+        lifeline: socket.socket,
+        directory: rundir.RunDir,
     ) -> None:
         self._boot = boot
         self._launcher = launcher
         self._lifeline = lifeline
-        self._forked = forked
+        self._directory = directory
         self._supervisor: Supervisor | None = None
         self._orphaned = False
 
     async def live(self) -> int:
         """Run to the end; return the exit code."""
-        boot = self._boot
-        directory: rundir.RunDir | None = None
         try:
-            rundir.clean_stale()
-            directory = rundir.create(boot.name)
-            reason = await self._run(directory)
+            reason = await self._run()
         except Exception as error:  # noqa: BLE001 - whatever it is, the starting program must hear it
-            self._say(frame(SupervisorFailed(str(error), type(error).__name__, trace_of(error))))
+            self._say(_failed(error))
             return 1
         finally:
             await self._launcher.close()
-            if directory is not None:
-                directory.close()
+            self._directory.close()
         self._say(frame(SupervisorEnded(reason)))
         return 0
 
-    async def _run(self, directory: rundir.RunDir) -> str:
-        boot = self._boot
-        if isinstance(self._launcher, ForkLauncher):
-            await self._launcher.start(threads_exist=False)
-            self._launcher.guard(directory.path)
-        else:
-            await self._launcher.start()
-            if isinstance(self._launcher, SpawnLauncher):
-                self._launcher.guard(directory.path)
-        routing_id = os.urandom(16)
-        infrastructure = Infrastructure(boot, self._launcher, routing_id)
-        await infrastructure.start_broker([self._local_endpoint(directory), *boot.listen])
+    async def _run(self) -> str:
+        directory, routing_id = self._directory, os.urandom(16)
+        await self._start_launcher()
+        infrastructure = Infrastructure(self._boot, self._launcher, routing_id)
+        await infrastructure.start_broker([self._local_endpoint(directory), *self._boot.listen])
         local, *listening = infrastructure.endpoints
-        launches: dict[str, Launch] = {}
-        supervisor = self._supervisor = Supervisor(boot, tree_of(boot.tree, launches), launches)
-        supervisor.launcher, supervisor.endpoint, supervisor.listening = self._launcher, local, listening
-        supervisor.broker = lambda: (infrastructure.broker_pid, infrastructure.broker_restarts)
+        supervisor = self._supervisor = self._cast(infrastructure)
         memory = Memory()
-        portal = Portal(
-            Peer(SUPERVISOR, 1, host=host_key()), memory, ask_timeout=boot.ask_timeout
-        )
-        connection = Connection(local, routing_id)
-        recorder = Recorder(Recorder.blank())
-        desk = supervisor.desk = Desk().open(supervisor, portal.notify)
-        runtime = Runtime(
-            desk, portal, recorder=recorder, owner=_Owner(), own_errors=True
-        )
-        pump = runtime.pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)
-        supervisor.exchange = Exchange(portal.peer, pump.again)
-        desk.context = Context(portal, _Owner())
-        runtime.open = True
+        pump = self._open_desk(supervisor, memory, Connection(local, routing_id))
         self._watch_parent()
-        directory.write_system(endpoint=local, version=boot.version, started=time.time())
-        ready = SupervisorReady(local, str(directory.path), listening, os.getpid())
-        self._say(frame(ready))
+        version = self._boot.version
+        directory.write_system(endpoint=local, version=version, started=time.time())
+        self._say(frame(SupervisorReady(local, str(directory.path), listening, os.getpid())))
         supervisor.begin()
         infrastructure.start_monitor(supervisor.exchange)
+        rundir.clean_stale()
+        reason = ""
         try:
             reason = await supervisor.done
             # Answers to whoever asked for the end leave before the broker does.
@@ -183,10 +176,43 @@ class SupervisorProcess:
                 pump.flush()
                 await asyncio.sleep(0.01)
         finally:
-            await infrastructure.close("" if self._orphaned else supervisor.done.result())
+            await infrastructure.close("" if self._orphaned else reason)
             pump.close(LINGER)
             memory.close()
         return reason
+
+    async def _start_launcher(self) -> None:
+        launcher = self._launcher
+        if isinstance(launcher, ForkLauncher):
+            await launcher.start(threads_exist=False)
+        else:
+            await launcher.start()
+        if not isinstance(launcher, ThreadLauncher):
+            launcher.guard(self._directory.path)
+
+    def _cast(self, infrastructure: Infrastructure) -> Supervisor:
+        launches: dict[str, Launch] = {}
+        supervisor = Supervisor(self._boot, tree_of(self._boot.tree, launches), launches)
+        supervisor.launcher = self._launcher
+        supervisor.endpoint, *supervisor.listening = infrastructure.endpoints
+        supervisor.broker = lambda: (infrastructure.broker_pid, infrastructure.broker_restarts)
+        return supervisor
+
+    def _open_desk(
+        self, supervisor: Supervisor, memory: Memory, connection: Connection
+    ) -> LoopPump:
+        """Make "@supervisor" an actor like any other, which speaks for the supervisor."""
+        peer = Peer(SUPERVISOR, 1, host=host_key())
+        portal = Portal(peer, memory, ask_timeout=self._boot.ask_timeout)
+        recorder, owner = Recorder(Recorder.blank()), _Owner()
+        desk = supervisor.desk = Desk().open(supervisor, portal.notify)
+        runtime = Runtime(desk, portal, recorder=recorder, owner=owner, own_errors=True)
+        pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)
+        runtime.pump = pump
+        supervisor.exchange = Exchange(peer, pump.again)
+        desk.context = Context(portal, owner)
+        runtime.open = True
+        return pump
 
     def _local_endpoint(self, directory: rundir.RunDir) -> str:
         if self._boot.launcher == "thread":

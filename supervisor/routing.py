@@ -36,6 +36,7 @@ from actors.control import (
 )
 from actors.envelope import Route, decode_route
 from actors.errors import MessageError
+from supervisor.registry import Entry
 
 CLIENT_PREFIX: Final = "client-"
 """Names that a program may take by itself."""
@@ -48,9 +49,6 @@ CLIENT_RETURN: Final = 15.0
 
 CLIENT_FIRST: Final = 2.0
 """The same, when nobody has heard of it."""
-
-OBITUARIES: Final = 32
-"""Ended lives remembered per name, for parties that were away."""
 
 GONE_NAMES: Final = 10_000
 """Names remembered after their end, so that no late party brings one back to life."""
@@ -76,32 +74,6 @@ class Send(NamedTuple):
     word: Word
 
 
-class _Name:
-    """What is known of one name."""
-
-    __slots__ = (
-        "client", "contacts", "ended", "expected", "host", "incarnation", "mailbox", "party",
-        "reason", "seen", "standing",
-    )  # fmt: skip
-
-    def __init__(self) -> None:
-        self.standing = Standing.DOWN
-        """As declared; `_stands` says how it really is."""
-        self.incarnation = 0
-        self.expected = b""
-        """Routing id that the supervisor gave to the present incarnation."""
-        self.party: bytes | None = None
-        """Routing id of the connected holder."""
-        self.client = False
-        """It is a program that named itself; nobody but itself declares it."""
-        self.host = b""
-        self.mailbox = 0
-        self.reason = ""
-        self.seen = 0.0
-        self.contacts: set[str] = set()
-        self.ended: deque[Ended] = deque(maxlen=OBITUARIES)
-
-
 @final
 class Routing:
     """Names, parties and routes."""
@@ -111,7 +83,7 @@ class Routing:
         """Routing id + route frame of a sender: routing id of the receiver."""
         self.refused = 0
         self._supervisor = supervisor
-        self._names: dict[str, _Name] = {}
+        self._names: dict[str, Entry] = {}
         self._parties: dict[bytes, tuple[str, int]] = {}
         self._knocking: dict[bytes, tuple[Hello, bytes]] = {}
         """Parties that have said Hello before they were declared, with their host keys."""
@@ -164,7 +136,7 @@ class Routing:
                 self.refused += 1
                 return [Send(party, Refused("denied", "only the supervisor says that"))]
             case _ if party not in self._parties:
-                return [] if party in self._knocking else [Send(party, _STRANGER)]
+                return self._hear_stranger(party, word)
             case Ping():
                 self._names[self._parties[party][0]].seen = now
                 return []
@@ -177,6 +149,13 @@ class Routing:
                 self.refused += 1
                 text = f"the broker does not take {type(word).__name__}"
                 return [Send(party, Refused("unsupported", text))]
+
+    def _hear_stranger(self, party: bytes, word: Word) -> list[Send]:
+        if party not in self._knocking:
+            return [Send(party, _STRANGER)]
+        if isinstance(word, Resolve):
+            self._ask(party, word)
+        return []
 
     def tick(self, now: float) -> list[Send]:
         """Do what is due about once a second."""
@@ -208,7 +187,7 @@ class Routing:
             return [Send(party, refusal)]
         entry = self._names.get(word.name)
         if word.name == SUPERVISOR or (word.name.startswith(CLIENT_PREFIX) and entry is None):
-            entry = self._names.setdefault(word.name, _Name())
+            entry = self._names.setdefault(word.name, Entry())
             entry.client, entry.standing = word.name != SUPERVISOR, Standing.UP
         elif entry is None or not (entry.client or entry.expected):
             # The supervisor's word on it is on its way.
@@ -244,7 +223,8 @@ class Routing:
         if entry is None:
             return None
         if entry.client:
-            return None if entry.party == party else Refused("name-taken", f"{name} is here already")
+            taken = Refused("name-taken", f"{name} is here already")
+            return None if entry.party == party else taken
         if entry.expected and (entry.expected, entry.incarnation) != (party, word.incarnation):
             return Refused("stale", f"{name}/{word.incarnation} is not the present incarnation")
         return None
@@ -256,8 +236,7 @@ class Routing:
         entry = self._names.get(word.name)
         if entry is None:
             if word.name not in self._gone and self._may_come(word, now):
-                if len(self._questions) < QUESTIONS:
-                    self._questions[party, word.name] = word
+                self._ask(party, word)
                 return []
             standing = Standing.GONE if word.name in self._gone else Standing.UNKNOWN
             stands = Stands(word.name, standing, 0, reason=self._gone.get(word.name, ""))
@@ -265,13 +244,18 @@ class Routing:
         else:
             entry.contacts.add(asker)
             self._names[asker].contacts.add(word.name)
-            stands, ended, incarnation = _stands(word.name, entry), entry.ended, entry.incarnation
+            stands, ended, incarnation = entry.stands(word.name), entry.ended, entry.incarnation
         missed = [e for e in ended if word.known and e.incarnation >= word.known]
         sends = [Send(party, self._obituary(one, party)) for one in missed]
         if 0 < word.known < incarnation and not any(e.incarnation == word.known for e in missed):
             lost = Obituary(word.name, word.known, "it ended long ago", None, known=False)
             sends.insert(0, Send(party, lost))
         return [*sends, Send(party, stands)]
+
+    def _ask(self, party: bytes, word: Resolve) -> None:
+        """Let a question wait."""
+        if len(self._questions) < QUESTIONS:
+            self._questions[party, word.name] = word
 
     def _may_come(self, word: Resolve, now: float) -> bool:
         """Whether a name that is unknown now may be known in a moment."""
@@ -285,12 +269,13 @@ class Routing:
         if not self._questions:
             return []
         questions, self._questions = self._questions, {}
-        return [
-            send
-            for (party, _), word in questions.items()
-            if party in self._parties
-            for send in self._resolve(party, word, now)
-        ]
+        sends: list[Send] = []
+        for (party, _), word in questions.items():
+            if party in self._parties:
+                sends += self._resolve(party, word, now)
+            elif party in self._knocking:
+                self._ask(party, word)
+        return sends
 
     # --- the supervisor's words ------------------------------------------------------------------
 
@@ -302,7 +287,7 @@ class Routing:
             case Ended():
                 return self._ended(word)
             case Declare(standing=Standing.GONE | Standing.UNKNOWN):
-                self._names.setdefault(word.name, _Name())
+                self._names.setdefault(word.name, Entry())
                 return self._remove(word.name, word.reason) + self._try_questions(now)
             case Declare():
                 return self._declare(word, now)
@@ -311,7 +296,7 @@ class Routing:
         self._gone.pop(word.name, None)
         entry = self._names.get(word.name)
         if entry is None:
-            entry = self._names[word.name] = _Name()
+            entry = self._names[word.name] = Entry()
             entry.ended.extend(self._last_words.pop(word.name, ()))
         if word.routing_id != entry.party:
             self._forget_party(entry)
@@ -324,7 +309,7 @@ class Routing:
         return self._announce(word.name) + self._try_questions(now)
 
     def _ended(self, word: Ended) -> list[Send]:
-        entry = self._names.setdefault(word.name, _Name())
+        entry = self._names.setdefault(word.name, Entry())
         entry.ended.append(word)
         if entry.incarnation <= word.incarnation:
             # What it sent last may still arrive, overtaken by this word on another connection.
@@ -335,7 +320,7 @@ class Routing:
 
     def _announce(self, name: str) -> list[Send]:
         entry = self._names[name]
-        stands = _stands(name, entry)
+        stands = entry.stands(name)
         return [Send(party, stands) for party in self._present(entry.contacts)]
 
     def _remove(self, name: str, reason: str) -> list[Send]:
@@ -354,7 +339,7 @@ class Routing:
 
     # --- parties ---------------------------------------------------------------------------------
 
-    def _forget_party(self, entry: _Name, *, late: bool = False) -> None:
+    def _forget_party(self, entry: Entry, *, late: bool = False) -> None:
         party, entry.party = entry.party, None
         if party is None:
             return
@@ -383,13 +368,6 @@ class Routing:
 
 _STRANGER: Final = Refused("unregistered", "say Hello first")
 _WELCOME: Final = Welcome(SUPERVISOR)
-
-
-def _stands(name: str, entry: _Name) -> Stands:
-    """Say how a name stands: one that is up takes messages once it is connected here too."""
-    up = entry.standing is Standing.UP
-    standing = Standing.DOWN if up and entry.party is None else entry.standing
-    return Stands(name, standing, entry.incarnation, entry.mailbox, entry.reason, entry.host)
 
 
 def _remember(memory: dict[str, _T], name: str, value: _T, limit: int) -> None:

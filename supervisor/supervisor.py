@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from supervisor.exchange import Exchange
     from supervisor.launcher import Launcher
 
+
 @final
 class Supervisor:
     """Every child of one system."""
@@ -93,7 +94,7 @@ class Supervisor:
         for command in commands:
             self._perform(command)
 
-    def _perform(self, command: life.Command) -> None:
+    def _perform(self, command: life.Command) -> None:  # noqa: C901 - one clause per command
         match command:
             case life.StartChild():
                 self._start(command)

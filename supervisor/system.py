@@ -29,13 +29,22 @@ from actors.log import logger
 from actors.notices import DeadLetter, Terminated
 from actors.peer import Peer
 from actors.portal import Portal, Until
-from actors.requests import DeadLetters, KillActor, RestartActor, Shutdown, StopActor, WatchStream
+from actors.requests import (
+    DeadLetters,
+    KillActor,
+    RestartActor,
+    Settle,
+    Shutdown,
+    StopActor,
+    WatchStream,
+)
 from actors.spawning import order_for
 from supervisor.limits import Limits
 from supervisor.spec import Restart
 from supervisor.status import Endings, StatusRequest, SystemStatus
 
 if TYPE_CHECKING:
+    from actors.message import Request, StreamRequest
     from actors.ref import ActorRef
     from actors.stream import Stream
 
@@ -64,10 +73,13 @@ class System:
         directory: str = "",
         ask_timeout: float = 30.0,
         end: Callable[[System], None] | None = None,
+        abandon: Callable[[], None] = lambda: None,
     ) -> None:
         self._directory = directory
         self._end = end
         """How the system itself is ended by whoever started it; None for a joined one."""
+        self._abandon = abandon
+        """How it is ended at once."""
         self._closed = False
         self._serial = 0
         self._pid = 0
@@ -83,7 +95,9 @@ class System:
         self._await_welcome(endpoint)
 
     def _await_welcome(self, endpoint: str) -> None:
-        welcomed = Until(self._portal, lambda: self._peer.registered or self._portal.lost is not None)
+        welcomed = Until(
+            self._portal, lambda: self._peer.registered or self._portal.lost is not None
+        )
         self._thread.block(welcomed, WELCOME_SECONDS)
         if not self._peer.registered:
             self._release()
@@ -107,6 +121,7 @@ class System:
         wrong fields, and `SpawnError` with the remote traceback when the actor does not start; then
         no child is added.
         """
+        self._portal.check()
         if name is None:
             self._serial += 1
             prefix = getattr(cls, "__name__", "actor").lower()
@@ -141,7 +156,7 @@ class System:
         """Kill -9: returns the ended incarnation once it is reaped, None when none was alive."""
         return self._ask(KillActor(name), STOP_TIMEOUT)
 
-    def _ask(self, request: Any, timeout: float) -> Any:
+    def _ask(self, request: Request[R], timeout: float) -> R:
         return self._supervisor.ask(request, timeout=timeout).result()
 
     # --- the system
@@ -159,7 +174,7 @@ class System:
 
     def watch(self, ref: ActorRef) -> Stream[Terminated]:
         """Return a stream of one `Terminated` per ended incarnation of `ref`, from now on."""
-        return self._supervisor.stream(WatchStream(ref.name))
+        return self._follow(WatchStream(ref.name))
 
     def subscribe(self, event: type[E]) -> Stream[E]:
         """Return a stream of events of one type, from now on: `DeadLetter` or `Terminated`."""
@@ -167,9 +182,15 @@ class System:
         request = requests.get(event)
         if request is None:
             raise TypeError(
-                f"{event.__name__} is not an event of the system: subscribe to DeadLetter or Terminated"
+                f"{event.__name__} is not an event of the system: "
+                "subscribe to DeadLetter or Terminated"
             )
-        stream: Stream[E] = self._supervisor.stream(request)
+        return self._follow(request)
+
+    def _follow(self, request: StreamRequest[E]) -> Stream[E]:
+        """Open a stream of notices; none is missed once this has returned."""
+        stream = self._supervisor.stream(request)
+        self._ask(Settle(), WELCOME_SECONDS)
         return stream
 
     def wait_ready(self, timeout: float | None = None) -> None:
@@ -211,6 +232,9 @@ class System:
             self._flush()
             if self._end is not None:
                 self._end(self)
+        except BaseException:
+            self._abandon()  # a second Ctrl-C: nobody wants to wait any longer
+            raise
         finally:
             self._leave()
 
@@ -221,7 +245,9 @@ class System:
             self._peer.demand()
         self._thread.wake()
         timeout = None if self._end is not None else FLUSH_SECONDS
-        flushed = Until(self._portal, lambda: self._portal.lost is not None or not self._unfinished())
+        flushed = Until(
+            self._portal, lambda: self._portal.lost is not None or not self._unfinished()
+        )
         self._thread.block(flushed, timeout)
         unfinished = self._unfinished()
         if unfinished:
@@ -278,7 +304,11 @@ class System:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await asyncio.to_thread(self.close)
+        try:
+            await asyncio.to_thread(self.close)
+        except asyncio.CancelledError:
+            self._abandon()
+            raise
 
 
 def _limits(limits: Limits) -> dict[str, float | int | None]:
@@ -288,5 +318,3 @@ def _limits(limits: Limits) -> dict[str, float | int | None]:
         "handler_seconds": limits.handler_seconds,
         "mailbox": limits.mailbox,
     }
-
-

@@ -6,15 +6,18 @@ reader. `tests/README.md` says how a block states its output or why it cannot ru
 
 from __future__ import annotations
 
+import importlib.util
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import attrs
 import pytest
 
 from actors import errors
+from supervisor.cli.text import ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -25,8 +28,10 @@ BLOCK = re.compile(
     r"^```python\n(?P<code>.*?)^```$(?:\s*^```output\n(?P<output>.*?)^```$)?",
     re.MULTILINE | re.DOTALL,
 )
-NOT_RUN = re.compile(r"<!-- not run: \S.* -->")
-PRINTS = re.compile(r"^# prints:\n((?:#.*\n?)+)", re.MULTILINE)
+NOT_RUN = re.compile(r"<!-- (?:not run(?: here)?|file): \S.* -->")
+FROM_INPUT = "<!-- run: from standard input -->"
+COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; sys.exit(main())"]
+PRINTS = re.compile(r"^Prints:\n((?: {4}.*\n)+)", re.MULTILINE)
 
 
 @attrs.frozen
@@ -36,26 +41,32 @@ class Block:
     place: str
     code: str
     output: str | None
+    typed: bool = False
+    """It goes to the interpreter's standard input, as at a prompt; else it is a script."""
 
 
 def _blocks(page):
     text = page.read_text(encoding="utf-8")
     for found in BLOCK.finditer(text):
-        before = text[: found.start()].rstrip()
-        if NOT_RUN.fullmatch(before.rpartition("\n")[2]):
-            continue
+        mark = text[: found.start()].rstrip().rpartition("\n")[2]
         line = text.count("\n", 0, found.start()) + 1
-        yield Block(f"{page.relative_to(ROOT).as_posix()}:{line}", found["code"], found["output"])
+        place = f"{page.relative_to(ROOT).as_posix()}:{line}"
+        block = Block(place, found["code"], found["output"], typed=mark == FROM_INPUT)
+        yield block, NOT_RUN.fullmatch(mark) is None
 
 
-BLOCKS = [block for page in PAGES for block in _blocks(page)]
+def _blocks_of(path):
+    return [block for block, _ in _blocks(ROOT / path)]
 
 
-def _run(script, cwd):
+BLOCKS = [block for page in PAGES for block, alone in _blocks(page) if alone]
+
+
+def _run(command, cwd, *, typed=""):
     return subprocess.run(
-        [sys.executable, str(script)],
+        command,
         cwd=cwd,
-        stdin=subprocess.DEVNULL,
+        input=typed,
         capture_output=True,
         text=True,
         timeout=TIME_LIMIT,
@@ -76,7 +87,10 @@ def test_a_documented_block_does_what_the_page_says(block, tmp_path):
     script = tmp_path / "example.py"
     script.write_text(block.code, encoding="utf-8")
 
-    done = _run(script, tmp_path)
+    if block.typed:
+        done = _run([sys.executable], tmp_path, typed=block.code)
+    else:
+        done = _run([sys.executable, str(script)], tmp_path)
 
     assert done.returncode == 0, done.stderr
     if block.output is not None:
@@ -86,13 +100,73 @@ def test_a_documented_block_does_what_the_page_says(block, tmp_path):
 @pytest.mark.process
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_runs_and_prints_what_it_says(example, tmp_path):
-    done = _run(example, tmp_path)
+    done = _run([sys.executable, str(example)], tmp_path)
 
     assert done.returncode == 0, done.stderr
     stated = PRINTS.search(example.read_text(encoding="utf-8"))
-    if stated is not None:
-        expected = "\n".join(line[1:].strip() for line in stated[1].splitlines())
-        assert _matches(expected, done.stdout), f"{done.stdout}\n{done.stderr}"
+    assert stated is not None, "its docstring does not say what it prints"
+    assert _matches(textwrap.dedent(stated[1]), done.stdout), f"{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.process
+def test_a_tree_from_a_file_runs_and_is_joined_as_the_pages_say(tmp_path):
+    (tree,) = _blocks_of("docs/how-to/trees-in-a-file.md")
+    join = _blocks_of("docs/how-to/join-a-running-system.md")[0]
+    (tmp_path / "lab.py").write_text(tree.code, encoding="utf-8")
+    (tmp_path / "join.py").write_text(join.code, encoding="utf-8")
+    up = subprocess.Popen(
+        [*COMMAND, "up", "lab:tree"], cwd=tmp_path, stdout=subprocess.PIPE, text=True
+    )
+    assert up.stdout is not None
+    said = ""
+    for line in up.stdout:
+        said += line
+        if line.startswith("ready"):
+            break
+
+    joined = _run([sys.executable, "join.py"], tmp_path)
+    status = _run([*COMMAND, "status"], tmp_path)
+    down = _run([*COMMAND, "down"], tmp_path)
+    up.communicate(timeout=TIME_LIMIT)
+
+    assert _shape(said) == _shape(_console("docs/how-to/trees-in-a-file.md", "up lab:tree"))
+    assert joined.stdout == join.output, joined.stderr
+    assert status.returncode == 0
+    assert (down.returncode, up.returncode) == (0, 0)
+
+
+def _console(path, command):
+    """What a page shows below a command."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    found = re.search(rf"^\$ understudy {command}\n((?:[^`$].*\n)+)", text, re.MULTILINE)
+    assert found is not None
+    return found[1]
+
+
+def _shape(said):
+    """Leave out what differs from one machine and one run to the next."""
+    lines = re.sub(r"[\d.]+ s|pid \d+|ipc:\S+", "#", said).splitlines()
+    return [lines[0], *sorted(lines[1:-1]), lines[-1]]
+
+
+def test_the_page_of_the_command_line_is_what_the_commands_say_of_themselves():
+    place = ROOT / "docs" / "cli.py"
+    spec = importlib.util.spec_from_file_location("docs_cli", place)
+    assert spec is not None
+    assert spec.loader is not None
+    generator = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generator)
+
+    assert generator.PAGE.read_text(encoding="utf-8") == generator.page(), "run: python docs/cli.py"
+
+
+def test_the_exit_codes_of_the_page_are_those_of_the_commands():
+    page = (ROOT / "docs" / "reference" / "cli.md").read_text(encoding="utf-8")
+    listed = {int(code) for code in re.findall(r"^\| (\d+) \|", page, re.MULTILINE)}
+    rooms = (ROOT / "supervisor" / "cli").glob("*.py")
+    used = {name for room in rooms for name in re.findall(r"ExitCode\.([A-Z_]+)", room.read_text())}
+
+    assert listed == {ExitCode[name].value for name in used}
 
 
 def test_the_readme_starts_with_the_two_commands_and_a_block_that_runs():

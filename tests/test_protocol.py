@@ -257,7 +257,11 @@ def _column(section, column):
 @pytest.mark.parametrize(
     ("section", "record", "named"),
     [
-        ("2.1", envelope.Route, {"target life": "target_incarnation", "sender life": "sender_incarnation"}),
+        (
+            "2.1",
+            envelope.Route,
+            {"target life": "target_incarnation", "sender life": "sender_incarnation"},
+        ),
         ("3", envelope.Batch, {}),
         ("7.3", Part, {}),
         ("7.4", Failure, {"type name": "type_name", "traceback": "remote_traceback"}),

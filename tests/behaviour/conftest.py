@@ -1,8 +1,8 @@
 """One behaviour suite over every transport: what runs here runs over ipc, tcp and inproc alike.
 
-    system         a running system, shared by the tests of one module and transport
-    spawn          starts an actor there under a name of its own and stops it after the test
-    start_system   starts a system that belongs to one test alone
+system         a running system, shared by the tests of one module and transport
+spawn          starts an actor there under a name of its own and stops it after the test
+start_system   starts a system that belongs to one test alone
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from pathlib import Path
 import pytest
 
 import supervisor
+from actors.errors import ActorError
+from supervisor import Intensity, Tree
 
 # Actor processes import the troupe by its name, so its directory goes with `sys.path`.
 sys.path.insert(0, str(Path(__file__).parent))
@@ -33,9 +35,11 @@ def running(transport, tree=None, **options):
         with supervisor.start(tree, **options) as system:
             yield system
     else:
-        with supervisor.start(tree, listen="tcp://127.0.0.1:*", **options) as host:
-            with supervisor.connect(host.status().listening[0]) as system:
-                yield system
+        with (
+            supervisor.start(tree, listen="tcp://127.0.0.1:*", **options) as host,
+            supervisor.connect(host.status().listening[0]) as system,
+        ):
+            yield system
 
 
 @pytest.fixture(scope="module", params=TRANSPORTS)
@@ -45,7 +49,8 @@ def transport(request):
 
 @pytest.fixture(scope="module")
 def system(transport):
-    with running(transport) as system:
+    # Many tests let actors fall, which is more than one system would otherwise bear.
+    with running(transport, Tree(intensity=Intensity(100_000, 1.0))) as system:
         yield system
 
 
@@ -68,14 +73,8 @@ def spawn(system):
     yield start
 
     for each in reversed(names):
-        with contextlib.suppress(supervisor_errors()):
+        with contextlib.suppress(ActorError):
             system.stop(each)
-
-
-def supervisor_errors():
-    from actors.errors import ActorError  # noqa: PLC0415 - after sys.path is complete
-
-    return ActorError
 
 
 @pytest.fixture

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 import troupe
 from troupe import (
@@ -140,16 +142,16 @@ def test_an_exception_that_cannot_travel_arrives_with_name_text_and_traceback(sp
         spawn(Clumsy).ask(Fail("odd", "apples")).result()
 
     error = caught.value
-    assert error.type_name == "troupe:Odd"
+    assert error.type_name == "troupe:OddError"
     assert "3 apples is odd" in str(error)
-    assert "raise Odd" in error.remote_traceback
+    assert "raise OddError" in error.remote_traceback
 
 
 def test_a_subclass_of_a_builtin_arrives_as_the_builtin(spawn):
     with pytest.raises(ValueError, match="mine") as caught:
         spawn(Clumsy).ask(Fail("odd value", "mine")).result()
 
-    assert caught.value.type_name == "troupe:OddValue"
+    assert caught.value.type_name == "troupe:OddValueError"
 
 
 def test_a_wrong_answer_is_the_handlers_fault(spawn):
@@ -224,7 +226,7 @@ def test_an_on_start_that_raises_is_a_spawn_error_with_the_remote_traceback(syst
 
 
 def test_wrong_fields_are_refused_where_it_is_spawned(system, name):
-    with pytest.raises(TypeError, match="no field 'size'.*scale"):
+    with pytest.raises(TypeError, match=r"no field 'size'.*scale"):
         system.spawn(Calculator, name=name, size=3)
     with pytest.raises(InvalidMessage, match=r"Calculator\.scale"):
         system.spawn(Calculator, name=name, scale="large")
@@ -265,16 +267,15 @@ def test_a_full_mailbox_is_an_error_after_a_while(spawn):
     ref = spawn(Collector, limits=Limits(mailbox=20))
     held = ref.ask(troupe.Wait("held"))
 
+    for n in range(19):
+        ref.tell(Put(n))
     with pytest.raises(MailboxFull, match="20") as caught:
-        for n in range(100):
-            ref.tell(Put(n))
+        ref.tell(Put(19))
 
     assert isinstance(caught.value, NotDelivered)
     assert caught.value.limit == 20
     held.cancel()
-    numbers = ref.ask(Get()).result()
-    assert numbers == list(range(len(numbers)))
-    assert len(numbers) == 19
+    assert ref.ask(Get()).result() == list(range(19))
 
 
 def test_plain_code_waits_for_room(spawn):
@@ -287,15 +288,14 @@ def test_plain_code_waits_for_room(spawn):
 
 
 def test_asyncio_code_does_not_wait_unless_it_asks_to(spawn):
-    import asyncio  # noqa: PLC0415
-
     ref = spawn(Collector, limits=Limits(mailbox=20))
 
     async def fill():
         held = ref.ask(troupe.Wait("held"))
+        for _ in range(19):
+            ref.tell(Put(-1))
         with pytest.raises(MailboxFull):
-            for n in range(100):
-                ref.tell(Put(-1))
+            ref.tell(Put(-1))
         held.cancel()
         for n in range(200):
             await ref.room()

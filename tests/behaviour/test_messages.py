@@ -243,9 +243,7 @@ def test_more_concurrent_handlers_than_may_overlap_are_all_handled(spawn):
     ref.tell(Open())
     more = [ref.ask(WaitTogether(str(n))) for n in range(100)]
 
-    assert [reply.result() for reply in first + more] == [
-        str(n) for n in [*range(40), *range(100)]
-    ]
+    assert [reply.result() for reply in first + more] == [str(n) for n in [*range(40), *range(100)]]
 
 
 def test_a_handler_knows_name_incarnation_and_sender(spawn):

@@ -12,7 +12,6 @@ from troupe import (
     AsyncHooked,
     AsyncParent,
     Book,
-    Calculator,
     Catcher,
     Clock,
     Collector,
@@ -147,7 +146,7 @@ def test_an_actor_spawns_another(system, spawn, name, parent):
     child = spawn(parent).ask(SpawnChild(name)).result()
 
     assert child.name == name
-    assert child.ask(Add(1, 2)).result() == 30.0 if parent is Parent else 3.0
+    assert child.ask(Add(1, 2)).result() == (30.0 if parent is Parent else 3.0)
     assert system.status().actor(name).state in ("running", "busy")
     system.stop(name)
 

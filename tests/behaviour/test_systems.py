@@ -7,7 +7,19 @@ import re
 
 import pytest
 from conftest import running
-from troupe import Add, Calculator, Collector, Get, Note, Put, Say, Texts, Who
+from troupe import (
+    Add,
+    Calculator,
+    Collector,
+    Get,
+    Note,
+    Put,
+    Say,
+    Texts,
+    WaitTogether,
+    Who,
+    Writer,
+)
 
 import supervisor
 from actors.errors import ActorStopped, ConnectionLost
@@ -100,7 +112,10 @@ def test_the_status_says_how_everything_stands(transport):
             assert status.broker_pid is not None
 
 
-def test_log_records_reach_the_supervisors_stderr_with_name_and_incarnation(transport, capfd, caplog):
+def test_log_records_reach_the_supervisors_stderr_with_name_and_incarnation(
+    transport, capfd, caplog
+):
+    caplog.set_level("INFO")
     with running(transport) as system:
         ref = system.spawn(Collector, name="speaker")
         ref.ask(Say("hear, hear")).result()
@@ -113,6 +128,7 @@ def test_log_records_reach_the_supervisors_stderr_with_name_and_incarnation(tran
         err = capfd.readouterr().err
         assert re.search(r"INFO +speaker/1: hear, hear", err)
         assert re.search(r"INFO +speaker/2: again", err)
+        assert re.search(r"INFO +speaker/2: and again", err)
 
 
 def test_two_systems_do_not_meet(transport):
@@ -128,13 +144,8 @@ def test_two_systems_do_not_meet(transport):
 def test_asks_that_are_open_at_the_end_are_ended(transport):
     with running(transport) as system:
         ref = system.spawn(Collector, name="collector")
-        from troupe import WaitTogether  # noqa: PLC0415
-
         reply = ref.ask(WaitTogether("x"))
         reply.cancel()
         last = ref.ask(Get())
 
     assert last.exception() is None or isinstance(last.exception(), ActorStopped | ConnectionLost)
-
-
-from troupe import Writer  # noqa: E402

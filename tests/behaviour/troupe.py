@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sys
 import time
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import attrs
@@ -178,7 +178,7 @@ class Mirror(Request[np.ndarray]):
 
 @message
 class Strict(Request[float]):
-    points: Array["float32", (None, 3)]
+    points: Array["float32", (None, 3)]  # noqa: F821, UP037 - a dtype, not a name
     square: Annotated[NDArray[np.float64], Shape("n", "n")]
 
 
@@ -262,7 +262,7 @@ class Say(Request[None]):
 # ---- errors
 
 
-class Odd(Exception):
+class OddError(Exception):
     """An exception that cannot be made again from its text."""
 
     def __init__(self, number, *, unit):
@@ -270,7 +270,7 @@ class Odd(Exception):
         self.lock = object()
 
 
-class OddValue(ValueError):
+class OddValueError(ValueError):
     pass
 
 
@@ -352,6 +352,7 @@ class Collector(Actor):
     @receive
     def say(self, msg: Say) -> None:
         log(msg.text, msg.level)
+        self.context.log.log(msg.level, "and %s", msg.text)
 
 
 class Clumsy(Collector):
@@ -365,9 +366,9 @@ class Clumsy(Collector):
             case "key":
                 raise KeyError(msg.text)
             case "odd":
-                raise Odd(3, unit=msg.text)
+                raise OddError(3, unit=msg.text)
             case "odd value":
-                raise OddValue(msg.text)
+                raise OddValueError(msg.text)
             case "os":
                 raise FileNotFoundError(2, msg.text)
             case _:
@@ -638,7 +639,7 @@ class Moody(Actor):
     path: str
 
     def on_start(self) -> None:
-        if not os.path.exists(self.path):
+        if not Path(self.path).exists():
             raise ValueError("no file")
 
     @receive
@@ -693,7 +694,7 @@ class Saver(Keeper):
 
     @receive
     def put(self, msg: Put) -> None:
-        self.total += msg.n
+        super().put(msg)
         self.context.save(State(self.total, self.array))
 
 

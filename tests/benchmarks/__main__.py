@@ -40,25 +40,31 @@ def main() -> None:
     parser.add_argument("--json", action="store_true", help="machine-readable output")
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHMARKS)
-    if unknown or options.repeats < 1:
-        parser.error(f"no such benchmark: {', '.join(unknown)}" if unknown else "--repeats is from 1 up")
+    if unknown:
+        parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
+    if options.repeats < 1:
+        parser.error("--repeats is from 1 up")
 
+    # What a wheel brings along: byte code.  Without it every start would measure the compiler.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     results = []
     if not options.json:
-        print(f"{_machine()}\n\n{_HEADER}")
+        _say(f"{_machine()}\n\n{_HEADER}")
     for name in options.names or BENCHMARKS:
         load, begun = os.getloadavg()[0], time.perf_counter()
         figures = BENCHMARKS[name](options.repeats)
         took = time.perf_counter() - begun
         results.append({"benchmark": name, "load": load, "seconds": took, "figures": figures})
         if not options.json:
-            print("\n".join(map(_line, figures)))
-            print(f"    ({name}: load {load:.1f}, {took:.0f} s)\n", flush=True)
+            _say(*map(_line, figures), f"    ({name}: load {load:.1f}, {took:.0f} s)\n")
     if options.json:
-        json.dump(
-            {"machine": _machine(), "results": results}, sys.stdout, indent=1, default=attrs.asdict
-        )
-        print()
+        report = {"machine": _machine(), "results": results}
+        _say(json.dumps(report, indent=1, default=attrs.asdict))
+
+
+def _say(*lines: str) -> None:
+    sys.stdout.write("\n".join([*lines, ""]))
+    sys.stdout.flush()
 
 
 def _machine() -> str:

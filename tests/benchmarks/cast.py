@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Iterator
 
@@ -10,6 +11,8 @@ import numpy as np
 
 import supervisor
 from actors import Actor, Array, Request, StreamRequest, message, receive
+
+Numbers = Array["float64", (None,)]
 
 
 @message
@@ -38,11 +41,11 @@ class Pid(Request[int]):
 class First(Request[float]):
     """The first number: nothing is computed, so only the way is measured."""
 
-    array: Array["float64", (None,)]
+    array: Numbers
 
 
 @message
-class Arrays(StreamRequest[Array["float64", (None,)]]):
+class Arrays(StreamRequest[Numbers]):
     count: int
     size: int
 
@@ -72,7 +75,7 @@ class Player(Actor):
         return float(msg.array[0])
 
     @receive
-    def arrays(self, msg: Arrays) -> Iterator[Array["float64", (None,)]]:
+    def arrays(self, msg: Arrays) -> Iterator[Numbers]:
         array = np.ones(msg.size)
         for _ in range(msg.count):
             yield array
@@ -90,4 +93,5 @@ if __name__ == "__main__":
     begun = time.perf_counter()
     with supervisor.start() as system:
         player = system.spawn(Player, name="player")
-        print(player.ask(Add(1, 2)).result(), time.perf_counter() - begun, flush=True)
+        sys.stdout.write(f"{player.ask(Add(1, 2)).result()} {time.perf_counter() - begun}\n")
+        sys.stdout.flush()

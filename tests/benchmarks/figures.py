@@ -55,7 +55,7 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
     return statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
 
 
-def compared(  # noqa: PLR0913 - a table's columns
+def compared(
     name: str,
     unit: str,
     ours: list[float],

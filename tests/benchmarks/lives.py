@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import psutil
 
@@ -69,7 +71,9 @@ def start(repeats: int) -> list[Figure]:
     return [
         compared("start() returns", "ms", times["start"], times[IMPORTS], beside=IMPORTS),
         compared("start() to first answer", "ms", times["answer"], times[IMPORTS], beside=IMPORTS),
-        compared("a script, to first answer", "ms", times["script"], times[IMPORTS], beside=IMPORTS),
+        compared(
+            "a script, to first answer", "ms", times["script"], times[IMPORTS], beside=IMPORTS
+        ),
         compared("the same", "ms", times["script"], times[BARE], beside=BARE),
     ]
 
@@ -103,14 +107,18 @@ def spawn(repeats: int) -> list[Figure]:
                 max(3, repeats // 2),
                 {
                     "one": lambda: measure(lambda wanted: one(wanted[0]), 1),
-                    "in turn": lambda: measure(lambda wanted: [one(name) for name in wanted], ACTORS),
+                    "in turn": lambda: measure(
+                        lambda wanted: [one(name) for name in wanted], ACTORS
+                    ),
                     "at once": lambda: measure(lambda wanted: list(pool.map(one, wanted)), ACTORS),
                     BARE: _interpreter("pass"),
                 },
             )
     return [
         Figure("spawn to first answer, the system's first", first, "ms"),
-        compared("spawn to first answer, a later one", "ms", times["one"], times[BARE], beside=BARE),
+        compared(
+            "spawn to first answer, a later one", "ms", times["one"], times[BARE], beside=BARE
+        ),
         compared(f"spawn to first answer, {ACTORS} in turn", "ms", times["in turn"]),
         compared(f"spawn to first answer, {ACTORS} threads at once", "ms", times["at once"]),
     ]
@@ -119,7 +127,8 @@ def spawn(repeats: int) -> list[Figure]:
 def kill(_repeats: int) -> list[Figure]:
     """Kill -9 from outside, until a restarted actor has answered; each one falls once."""
     times: list[float] = []
-    with supervisor.start(Tree(intensity=Intensity(10 * KILLS, 5.0))) as system:
+    enduring = Tree(intensity=Intensity(10 * KILLS, 5.0))
+    with _silent(), supervisor.start(enduring) as system:
         players = [system.spawn(Player, name=f"player-{number}") for number in range(KILLS)]
         for player in players:
             pid = player.ask(Pid()).result()
@@ -152,7 +161,9 @@ def memory(_repeats: int) -> list[Figure]:
             Figure("memory of the supervisor, unique", _unique(status.pid), "MiB"),
         ]
         if status.broker_pid is not None:
-            figures.append(Figure("memory of the broker, unique", _unique(status.broker_pid), "MiB"))
+            figures.append(
+                Figure("memory of the broker, unique", _unique(status.broker_pid), "MiB")
+            )
     return figures
 
 
@@ -181,10 +192,25 @@ def flat(_repeats: int) -> list[Figure]:
             before = {name: _resident(pid) for name, pid in processes.items()}
             act()
             figures += [
-                Figure(f"{name} after {MESSAGES:,} {what}", _resident(pid) - before[name], "KiB more")
+                Figure(
+                    f"{name} after {MESSAGES:,} {what}", _resident(pid) - before[name], "KiB more"
+                )
                 for name, pid in processes.items()
             ]
     return figures
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Start processes whose warnings nobody sees: the supervisor reports every kill."""
+    usual = os.dup(2)
+    with Path(os.devnull).open("w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(usual, 2)
+        os.close(usual)
 
 
 def _unique(pid: int) -> float:

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from collections import deque
 from pathlib import Path
+from typing import Self
 
 import zmq
 
@@ -78,7 +79,7 @@ class Stage:
             process.communicate()  # it ends when its standard input does
         self._directory.cleanup()
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -176,7 +177,6 @@ async def server(endpoint: str, mode: str) -> None:
     loop.add_reader(socket.get(zmq.FD), drain)
     drain()
     await over.wait()
-    socket.close()
 
 
 if __name__ == "__main__":

@@ -138,7 +138,9 @@ def tell(repeats: int) -> list[Figure]:
         flood, trickle = _acknowledgements(ours, pause=0.0), _acknowledgements(ours, pause=0.001)
     return [
         *_rates("tells one way, batches", rates),
-        compared("tells one way, no batches", "/s", rates["single"], rates[RELAYED], beside=RELAYED),
+        compared(
+            "tells one way, no batches", "/s", rates["single"], rates[RELAYED], beside=RELAYED
+        ),
         Figure("acknowledgements per 1,000 tells, flood", flood, "messages"),
         Figure("acknowledgements per 1,000 tells, 1 ms apart", trickle, "messages"),
     ]

@@ -67,6 +67,7 @@ class Node:
         self.peer = Peer(name, incarnation, mailbox=mailbox)
         self.alive = True
         self.connected = False
+        self.ready = False
         self.up, self.down = deque(), deque()
         self.mailbox = deque()
         self.page = Recorder.blank()
@@ -97,6 +98,7 @@ class World:
         self.order = {}  # (sender, its life, target) -> numbers in the order they were begun
         self.supervisor = self._node(SUPERVISOR, 1)
         self.exchange = Exchange(self.supervisor.peer, lambda: None)
+        self.cut = set()  # names that nobody restarts and nothing connects for the time being
         self.routing = None
         self.start_broker()
 
@@ -173,7 +175,8 @@ class World:
 
     def ready(self, name):
         node = self.nodes.get(name)
-        if node is not None:
+        if node is not None and not node.ready:
+            node.ready = True
             self._declare(node, Standing.UP)
 
     def _declare(self, node, standing):
@@ -341,23 +344,26 @@ class World:
             self._say(self.routing.tick(self.now))
 
     def round(self):
-        """Everybody who is connected gets one turn, and the broker sends everything on."""
+        """Everybody who is not cut off comes back and gets one turn, and the broker sends it on."""
+        for name in sorted(self.lives):
+            if not name.startswith("client-") and name not in self.stopped() | self.cut:
+                self.launch(name)
         for name in list(self.nodes):
+            if name not in self.cut:
+                self.connect(name)
+                if name in self.lives and not name.startswith("client-"):
+                    self.ready(name)
             self.turn(name)
         for node in [*self.corpses, *self.nodes.values()]:
             while self.route_one(node):
                 pass
+        for node in self.nodes.values():
+            while self.receive(node):
+                pass
 
     def heal(self):
         """No more faults: everybody comes back and finishes what it has."""
-        self.start_broker()
-        for name in self.lives:
-            if not name.startswith("client-") and name not in self.stopped():
-                self.launch(name)
-        for name in list(self.nodes):
-            self.connect(name)
-            if not name.startswith("client-") and name != SUPERVISOR:
-                self.ready(name)
+        self.cut.clear()
         for _ in range(40):
             for _ in range(4):
                 self.round()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -21,14 +22,13 @@ SECONDS = 20.0
 class Program:
     """One program in a process group of its own, as a terminal's foreground job."""
 
-    def __init__(self, *command, cwd=None, env=None, stdin="", listen=True):
+    def __init__(self, *command, cwd=None, stdin="", listen=("stdout", "stderr")):
         self.process = subprocess.Popen(
             [sys.executable, *map(str, command)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             cwd=cwd,
-            env={**os.environ, **(env or {})},
             start_new_session=True,
         )
         self.pid = self.process.pid
@@ -38,15 +38,28 @@ class Program:
         if stdin:
             self.process.stdin.write(stdin.encode())
             self.process.stdin.close()
-        if listen:
-            self.listen()
+        for name in listen:
+            self.listen(name)
 
-    def listen(self):
-        """Read what the program prints from now on."""
-        for name in ("stdout", "stderr"):
-            thread = threading.Thread(target=self._read, args=(name,))
-            thread.start()
-            self._threads.append(thread)
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Kill it if it still lives; what it started must end by itself."""
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        for thread in self._threads:
+            thread.join(SECONDS)
+        for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
+            with contextlib.suppress(BrokenPipeError):
+                pipe.close()
+
+    def listen(self, name):
+        """Read what the program prints there from now on."""
+        thread = threading.Thread(target=self._read, args=(name,), daemon=True)
+        thread.start()
+        self._threads.append(thread)
 
     def _read(self, name):
         for data in getattr(self.process, name):
@@ -70,18 +83,10 @@ class Program:
 
     def end(self, seconds=SECONDS) -> int:
         """Wait for the program's end, and for that of everything that has its output open."""
-        try:
-            code = self.process.wait(seconds)
-            for thread in self._threads:
-                thread.join(seconds)
-                assert not thread.is_alive(), "something still holds the program's output open"
-        except BaseException:
-            self.process.kill()
-            raise
-        finally:
-            self.process.wait()
-            for pipe in (self.process.stdin, self.process.stdout, self.process.stderr):
-                pipe.close()
+        code = self.process.wait(seconds)
+        for thread in self._threads:
+            thread.join(seconds)
+            assert not thread.is_alive(), "something still holds the program's output open"
         return code
 
     @property
@@ -93,11 +98,6 @@ class Program:
     def errors(self) -> str:
         """Everything on standard error."""
         return "\n".join(self.lines["stderr"])
-
-
-def scene(name, *arguments, **options) -> Program:
-    """Run one of the programs in `scenes.py`."""
-    return Program(SCENES, name, *arguments, **options)
 
 
 def gone(pids, seconds=2.0) -> bool:

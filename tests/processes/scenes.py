@@ -6,7 +6,6 @@ import asyncio
 import json
 import os
 import re
-import signal
 import subprocess
 import sys
 import threading
@@ -160,7 +159,7 @@ def attempt(call: Any) -> str:
     return "no error"
 
 
-# --- programs --------------------------------------------------------------------------------------
+# --- programs -------------------------------------------------------------------------------------
 
 
 def hello() -> None:
@@ -216,9 +215,21 @@ def hold() -> None:
     bombed.tell(Bomb())
     spinning.tell(Spin())
     until(lambda: [actor.current for actor in system.status().actors].count("") == 1)
-    directory = str(system._directory)  # noqa: SLF001
+    directory = str(system._directory)
     tell(supervisor=system.pid, actors=pids, grandchildren=grandchildren, directory=directory)
-    signal.pause()
+    wait()
+
+
+def wait() -> None:
+    """Wait for the end.  In steps: a signal that comes just before a wait does not end it."""
+    while True:
+        time.sleep(0.05)
+
+
+async def wait_in_loop() -> None:
+    """The same in asyncio."""
+    while True:  # noqa: ASYNC110 - nothing is waited for
+        await asyncio.sleep(0.05)
 
 
 def until(condition: Any, seconds: float = 20.0) -> None:
@@ -238,9 +249,9 @@ def work(path: str) -> None:
         for number in range(100):
             player.tell(Write(str(number)))
         until(lambda: Path(path).exists())
-        tell(pid=system.pid, actor=system.status().actors[0].pid)
         try:
-            signal.pause()
+            tell(pid=system.pid)
+            wait()
         finally:
             tell(unwound=True)
 
@@ -255,9 +266,9 @@ def work_async(path: str) -> None:
             for number in range(100):
                 player.tell(Write(str(number)))
             await asyncio.to_thread(until, lambda: Path(path).exists())
-            tell(pid=system.pid)
             try:
-                await asyncio.Event().wait()
+                tell(pid=system.pid)
+                await wait_in_loop()
             finally:
                 tell(unwound=True)
                 del reply
@@ -269,9 +280,9 @@ def stop_slowly(path: str) -> None:
     """An actor whose `on_stop` takes longer than anybody wants to wait."""
     with supervisor.start() as system:
         system.spawn(Player, name="player", path=path, slow_stop=60.0)
-        tell(pid=system.pid)
         try:
-            signal.pause()
+            tell(pid=system.pid)
+            wait()
         finally:
             tell(unwound=True)
 

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import signal
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
-
-from programs import gone, scene
+from programs import gone
 
 pytestmark = pytest.mark.process
 
@@ -26,7 +21,7 @@ def read(notes):
     return notes.read_text(encoding="utf-8").splitlines()
 
 
-def test_tell_and_exit_loses_nothing(notes):
+def test_tell_and_exit_loses_nothing(notes, scene):
     program = scene("tell_and_exit", notes)
 
     assert program.end() == 0, program.errors
@@ -35,7 +30,7 @@ def test_tell_and_exit_loses_nothing(notes):
 
 @pytest.mark.parametrize("program", ["work", "work_async"])
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
-def test_one_signal_ends_in_good_order(program, how, notes):
+def test_one_signal_ends_in_good_order(program, how, notes, scene):
     running = scene(program, notes)
     running.fact("pid")
 
@@ -51,7 +46,7 @@ def test_one_signal_ends_in_good_order(program, how, notes):
 
 
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
-def test_a_second_signal_ends_at_once(how, notes):
+def test_a_second_signal_ends_at_once(how, notes, scene):
     program = scene("stop_slowly", notes)
     pid = program.fact("pid")
     number = signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
-
-from programs import scene
+from programs import eventually
 
 pytestmark = pytest.mark.process
 
 
-def test_everything_an_actor_prints_is_shown_with_its_name():
+def test_everything_an_actor_prints_is_shown_with_its_name(scene):
     program = scene("output")
 
     assert program.end() == 0, program.errors
@@ -32,13 +26,13 @@ def test_everything_an_actor_prints_is_shown_with_its_name():
     assert f"{label}an error" in program.lines["stderr"]
 
 
-def test_a_terminal_that_takes_no_more_stops_nobody_but_who_prints():
-    program = scene("flood", listen=False)
-    answer = program.process.stderr.readline()
-    program.listen()
+def test_a_terminal_that_takes_no_more_stops_nobody_but_who_prints(scene):
+    program = scene("flood", listen=["stderr"])
+    eventually(lambda: "answered 3.0" in program.errors)
+
+    program.listen("stdout")
     program.process.stdin.write(b"\n")
     program.process.stdin.flush()
 
-    assert answer == b"answered 3.0\n"
     assert program.end() == 0, program.errors
     assert program.output == ["[player/1] " + "x" * 99] * 200_000

@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import os
-import sys
-from pathlib import Path
 
 import pytest
-
-sys.path.append(str(Path(__file__).parent))
-
-from programs import SCENES, Program, scene
+from programs import SCENES
 
 pytestmark = pytest.mark.process
 
@@ -40,12 +35,12 @@ with supervisor.start() as system:
 
 
 @pytest.mark.parametrize("way", ["script", "module", "asyncio", "thread"])
-def test_the_first_minute_works(way):
+def test_the_first_minute_works(way, run, scene):
     match way:
         case "script":
             program = scene("hello")
         case "module":
-            program = Program("-m", "scenes", "hello", cwd=SCENES.parent)
+            program = run("-m", "scenes", "hello", cwd=SCENES.parent)
         case "asyncio":
             program = scene("hello_async")
         case _:
@@ -56,18 +51,18 @@ def test_the_first_minute_works(way):
 
 
 @pytest.mark.parametrize("way", ["standard input", "prompt"])
-def test_classes_that_exist_in_no_file_work(way):
+def test_classes_that_exist_in_no_file_work(way, run):
     command = ["-"] if way == "standard input" else ["-i", "-q"]
-    program = Program(*command, stdin=SNIPPET)
+    program = run(*command, stdin=SNIPPET)
 
     assert program.end() == 0, program.errors
     assert program.output == ["3.0", "7.0"]
 
 
-def test_a_script_without_its_guard_is_told_so(tmp_path):
+def test_a_script_without_its_guard_is_told_so(tmp_path, run):
     path = tmp_path / "unguarded.py"
     path.write_text(SNIPPET, encoding="utf-8")
-    program = Program(path)
+    program = run(path)
 
     assert program.end() == 1
     assert "supervisor.start() was reached while an actor process imported" in program.errors
@@ -75,7 +70,7 @@ def test_a_script_without_its_guard_is_told_so(tmp_path):
     assert program.output == []
 
 
-def test_actors_find_the_surroundings_of_their_program(tmp_path):
+def test_actors_find_the_surroundings_of_their_program(tmp_path, scene):
     program = scene("surroundings", cwd=tmp_path)
 
     assert program.end() == 0, program.errors
@@ -84,3 +79,16 @@ def test_actors_find_the_surroundings_of_their_program(tmp_path):
     assert variable == "changed by the program"
     assert str(SCENES.parent) in path
     assert path[-1] == "/nowhere/in/particular"
+
+
+@pytest.mark.parametrize("first", ["actors", "supervisor"])
+def test_somebody_elses_supervisor_is_refused(first, tmp_path, run):
+    package = tmp_path / "supervisor"
+    package.mkdir()
+    (package / "__init__.py").write_text("# supervisord\n", encoding="utf-8")
+    script = tmp_path / "script.py"
+    script.write_text(f"import {first}\nimport actors, supervisor\n", encoding="utf-8")
+    program = run(script)
+
+    assert program.end() == 1
+    assert f"`import supervisor` finds another package, {package / '__init__.py'}" in program.errors

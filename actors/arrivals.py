@@ -1,0 +1,217 @@
+"""What comes in from other parties: each message once, in order; each answer to its call.
+
+    wire message ─► which life wrote it? ─► what it has received ─► our outbox
+                                        └─► its letters ─┬─► deliveries, signals
+                                                         └─► the sinks of our calls
+
+A decider.  A life is fenced by its obituary: after it only answers to calls that were finished
+before are taken from it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from typing import Final, final
+
+from actors.control import Standing
+from actors.departures import Departures
+from actors.envelope import LAST_MAILBOX_KIND, Batch, Envelope, Flags, Kind, Route, decode_batch
+from actors.errors import MessageError, UnknownMessage, pack_error
+from actors.fates import Fates
+from actors.link import Delivery, Inbound, Link, Loss, Signal
+from actors.outbox import Letter
+
+ACK_EVERY: Final = 32
+"""A one-way flood is acknowledged once in so many messages."""
+
+GONE_NAMES: Final = 10_000
+"""Names remembered after their end, so that no late message counts as a new sender's first."""
+
+RETIRED_ROUTES: Final = 256
+"""Former lives from which answers may still arrive."""
+
+NO_HANDLERS: Final = "it is a program, which has no handlers"
+
+
+@final
+class Arrivals:
+    """The lives that write to one party."""
+
+    def __init__(
+        self, departures: Departures, fates: Fates, links: dict[str, Link], *, mailbox: int
+    ) -> None:
+        self._departures = departures
+        self._fates = fates
+        self._calls = fates.calls
+        self._links = links
+        self._mailbox = mailbox
+        """Unfinished messages this party will hold, over all senders; 0: it handles none."""
+        self.credit = max(1, mailbox)
+        """Messages each sender may have unfinished here: equal shares for all who send."""
+        self.deliveries: deque[Delivery] = deque()
+        self.signals: deque[Signal] = deque()
+        self._senders: dict[bytes, tuple[Link, Inbound]] = {}
+        """By route frame."""
+        self._retired: deque[bytes] = deque()
+        self._gone: dict[str, int] = {}
+        self._sharing = 0
+        self._ack_every = 1
+        self._share(0)
+
+    def from_known(self, frames: list[bytes], now: float) -> bool:
+        """Take a wire message of a life that has written before; False when it has not."""
+        found = self._senders.get(frames[0])
+        if found is None:
+            return False
+        self._take(*found, decode_batch(frames[1]), frames, now)
+        return True
+
+    def from_new(self, route: Route, frames: list[bytes], now: float) -> None:
+        """Take the first wire message of a life."""
+        batch = decode_batch(frames[1])
+        self._take(*self._meet(route, frames[0], batch.base), batch, frames, now)
+
+    def _take(
+        self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
+    ) -> None:
+        if link.inbound is not inbound or inbound.incarnation <= link.ended:
+            self._late(link, inbound, batch, frames)
+            return
+        link.held = False
+        if link.out.incarnation == inbound.incarnation:
+            if batch.flags & Flags.RESEND:
+                link.out.rewind(batch.received)
+                self._departures.mark(link)
+            settled = link.out.acknowledge(batch.handled, batch.finished, batch.credit)
+            self._fates.settled += settled
+        if batch.flags & Flags.ACKNOWLEDGE:
+            inbound.probed(batch.last)
+            link.prompt = True
+        try:
+            self._accept(link, inbound, batch, frames, now)
+        finally:
+            inbound.notice_last(batch.last)
+            if inbound.gap or link.prompt:
+                self._departures.mark(link)
+            elif inbound.owed:
+                self._departures.owe(now)
+
+    def _meet(self, route: Route, frame: bytes, base: int) -> tuple[Link, Inbound]:
+        """A life writes to us for the first time: it is there, so we can write to it."""
+        name, incarnation, me = route.sender, route.sender_incarnation, self._departures
+        if (route.target, route.target_incarnation) != (me.name, me.incarnation):
+            raise MessageError(f"{route.target}/{route.target_incarnation} is not me")
+        link = self._links.get(name)
+        if incarnation <= (link.ended if link else self._gone.get(name, 0)):
+            raise MessageError(f"{name}/{incarnation} is a former life")
+        if link is None:
+            link = self._links[name] = Link(name)
+        if incarnation < link.known:
+            raise MessageError(f"{name}/{incarnation} is a former life")
+        if link.inbound is not None and link.inbound.incarnation == incarnation:
+            return link, link.inbound  # the same route, spelled differently
+        self.retire(link)
+        inbound = link.inbound = Inbound(base, incarnation)
+        link.known, link.host, link.standing = incarnation, route.host, Standing.UP
+        if not link.out.incarnation:
+            self._departures.bind(link, incarnation)
+        found = self._senders[frame] = (link, inbound)
+        return found
+
+    def retire(self, link: Link) -> None:
+        """The life that wrote to us is over, or replaced; its last answers may still arrive."""
+        inbound = link.inbound
+        if inbound is None:
+            return
+        self._retired += [k for k, v in self._senders.items() if v[1] is inbound]
+        while len(self._retired) > RETIRED_ROUTES:
+            self._senders.pop(self._retired.popleft(), None)
+        if inbound.sends:
+            inbound.sends = False
+            self._share(-1)
+
+    def _share(self, more: int) -> None:
+        self._sharing += more
+        self.credit = max(1, self._mailbox // max(1, self._sharing))
+        # With little credit the sender waits for every one of our words.
+        self._ack_every = min(ACK_EVERY, max(1, self.credit // 2))
+
+    def _accept(
+        self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
+    ) -> None:
+        clocks = now - batch.now
+        position, here = 2, len(frames)
+        for envelope in batch.envelopes:
+            end = position + envelope.frames
+            if end > here:
+                raise MessageError("an envelope names array frames that are not there")
+            if inbound.accept(envelope.seq):
+                own = frames[position:end] if envelope.frames else []
+                if envelope.kind <= LAST_MAILBOX_KIND:
+                    if not inbound.sends:
+                        inbound.sends = True
+                        self._share(1)
+                    if not self._mailbox:
+                        self._decline(link, inbound, envelope, now)
+                    else:
+                        deadline = envelope.deadline
+                        deadline = deadline + clocks if deadline else math.inf
+                        self.deliveries.append(
+                            Delivery(link, inbound.incarnation, inbound, envelope, own, deadline)
+                        )
+                else:
+                    self._answer(link, inbound, envelope, own)
+                    self.finished(link, inbound, envelope.seq, now)
+            position = end
+
+    def _answer(
+        self, link: Link, inbound: Inbound, envelope: Envelope, frames: list[bytes]
+    ) -> None:
+        if envelope.kind >= Kind.GRANT:
+            self.signals.append(Signal(link, inbound.incarnation, envelope))
+            return
+        call = self._calls.find(envelope.correlation)
+        if call is not None and call.target == link.name and call.sink.take(envelope, frames):
+            self._calls.close(envelope.correlation)
+
+    def _late(self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes]) -> None:
+        """Of a life that is over only the answers count, for calls that wait for nothing else."""
+        position = 2
+        for envelope in batch.envelopes:
+            end = position + envelope.frames
+            call = self._calls.find(envelope.correlation)
+            answers = Kind.REPLY <= envelope.kind <= Kind.END
+            waits = call is not None and call.lost and answers and end <= len(frames)
+            if inbound.accept(envelope.seq) and waits:
+                self._answer(link, inbound, envelope, frames[position:end])
+            position = end
+
+    def _decline(self, link: Link, inbound: Inbound, envelope: Envelope, now: float) -> None:
+        """A program has no handlers: whoever sends it a message is told so."""
+        if envelope.kind == Kind.TELL:
+            self._fates.losses.append(Loss(self._departures.name, envelope, NO_HANDLERS))
+        else:
+            error = UnknownMessage(tag=envelope.tag, target=self._departures.name)
+            payload = pack_error(error, escaped=False)
+            failure = Letter(Envelope(Kind.FAILURE, 0, envelope.correlation, "", payload))
+            self._departures.answer(link, inbound.incarnation, failure)
+        self.finished(link, inbound, envelope.seq, now)
+
+    def finished(self, link: Link, inbound: Inbound, seq: int, now: float) -> int:
+        """A received letter is done with; return the cumulative mark for the flight recorder."""
+        handled = inbound.finish(seq)
+        if link.inbound is inbound:
+            if inbound.owed >= self._ack_every or handled >= inbound.wanted:
+                self._departures.mark(link)
+            else:
+                self._departures.owe(now)
+        return handled
+
+    def forget(self, link: Link) -> None:
+        """A name is gone: nothing of the lives it had is taken any more."""
+        if not link.known:
+            return
+        self._gone[link.name] = link.known
+        if len(self._gone) > GONE_NAMES:
+            del self._gone[next(iter(self._gone))]

@@ -1,0 +1,33 @@
+"""How a process waits and sends: what a portal needs of whoever pumps its connection.
+
+LoopPump       an actor's event loop (`pump.py`)
+ClientThread   the one I/O thread of a program that is not an actor (`client.py`)
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from actors.reply import Pending
+
+
+class Driver(Protocol):
+    """How this process waits and sends."""
+
+    def wake(self) -> None:
+        """Send soon what is in the outboxes.  For any thread."""
+        ...
+
+    def block(self, pending: Pending, timeout: float | None) -> None:
+        """Wait in plain code until `pending` is done; raises in an async handler."""
+        ...
+
+    def block_briefly(self, pending: Pending, timeout: float) -> None:
+        """Wait for the broker's word, also in asyncio code: it takes well under a millisecond."""
+        ...
+
+    @property
+    def may_block(self) -> bool:
+        """Whether the calling code is plain code, which may wait for room."""
+        ...

@@ -1,0 +1,106 @@
+"""Strategies for numpy arrays and scalars that fit their specification.
+
+A name among the dimensions stands for one length in the whole of a message, so whoever draws the
+message draws the lengths first and hands them in as `names`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from actors.arrays.spec import ArraySpec, wire_dtype
+from actors.errors import InvalidMessage
+from actors.schema import ScalarOf
+from actors.testing.leaves import Strategy, check_class, ends, lengths, sound
+from actors.testing.limits import Limits
+
+LONGEST_SIDE: Final = 4
+"""Length of a free dimension, at most, unless a validator wants it longer."""
+
+_MOST_RANK: Final = 3  # of an array whose rank is free
+_MOST_ELEMENTS: Final = 256  # drawn one by one; a larger array repeats them
+# Machine order first: that is what failures shrink to.
+_WORDS: Final = [
+    f"{order}{word}"
+    for order in "=<>"
+    for word in ("f8", "f4", "f2", "f16", "i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1", "b1")
+    + ("c16", "c8")
+]
+
+
+def array(spec: ArraySpec, limits: Limits, names: Mapping[str, int]) -> Strategy:
+    """Return a strategy for arrays; `names` holds the lengths of the named dimensions."""
+    check_class(np.ndarray, limits)
+    return st.tuples(_dtypes(spec), _shapes(spec, limits, names)).flatmap(lambda pair: _filled(*pair))
+
+
+def side(limits: Limits) -> tuple[int, int]:
+    """Return the least and the greatest length of a free first dimension."""
+    shortest, longest = lengths(limits, most=LONGEST_SIDE)
+    assert longest is not None
+    return shortest, longest
+
+
+def scalar(schema: ScalarOf, limits: Limits) -> Strategy:
+    """Return a strategy for numpy scalars."""
+    check_class(schema.cls, limits)
+    low, high = ends(limits)
+    kind = np.dtype(schema.dtype)
+    between: dict[str, Any] = {}
+    if kind.kind in "iuf":
+        least, most = _range_of(kind)
+        # An int bound within the class; the checks know where an end is open.
+        between |= {} if low is None else {"min_value": max(low.value, least)}
+        between |= {} if high is None else {"max_value": min(high.value, most)}
+    return sound(hnp.from_dtype(kind, **between)).map(schema.cls)
+
+
+def _range_of(kind: np.dtype[Any]) -> tuple[Any, Any]:
+    if kind.kind == "f":
+        return -math.inf, math.inf
+    info = np.iinfo(kind)
+    return int(info.min), int(info.max)
+
+
+def _dtypes(spec: ArraySpec) -> Strategy:
+    if spec.dtype is not None:
+        return st.just(np.dtype(spec.dtype))
+    known = dict.fromkeys(_known(word) for word in _WORDS if word[1] in spec.kinds)
+    return st.sampled_from([dtype for dtype in known if dtype is not None])
+
+
+def _known(word: str) -> np.dtype[Any] | None:
+    try:
+        return wire_dtype(np.dtype(word).str)
+    except (TypeError, InvalidMessage):  # a platform without 16-byte floats
+        return None
+
+
+def _shapes(spec: ArraySpec, limits: Limits, names: Mapping[str, int]) -> Strategy:
+    first = side(limits)
+    if spec.shape is None:
+        others = st.lists(st.integers(0, LONGEST_SIDE), max_size=_MOST_RANK - 1)
+        some = st.builds(lambda one, more: (one, *more), st.integers(*first), others)
+        # No rank, no length: a validator of the length would raise.
+        return some if limits.shortest or limits.longest is not None else st.just(()) | some
+    # Eight free dimensions of 4 would be 65,536 elements.
+    longest = LONGEST_SIDE if len(spec.shape) <= LONGEST_SIDE else 2
+    free = [st.integers(0, longest) for _ in spec.shape]
+    free[:1] = [st.integers(*first)]
+    return st.tuples(*(
+        anything if dim is None else st.just(names[dim] if isinstance(dim, str) else dim)
+        for dim, anything in zip(spec.shape, free, strict=False)
+    ))  # fmt: skip
+
+
+def _filled(dtype: np.dtype[Any], shape: tuple[int, ...]) -> Strategy:
+    if math.prod(shape) <= _MOST_ELEMENTS:
+        return hnp.arrays(dtype, shape)
+    few = hnp.arrays(dtype, st.integers(1, 16))
+    return few.map(lambda pattern: np.resize(pattern, shape))

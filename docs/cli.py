@@ -1,0 +1,22 @@
+"""Writes the commands into reference/cli.md, from their own help: `python docs/cli.py`."""  # noqa: INP001
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from supervisor.cli.app import app
+
+PAGE = Path(__file__).with_name("reference") / "cli.md"
+BEGIN = "<!-- generated from here on by docs/cli.py -->\n"
+
+
+def page() -> str:
+    """Return the page as it should be: what people wrote of it, then what the commands say."""
+    written = PAGE.read_text(encoding="utf-8").partition(BEGIN)[0]
+    text = app.generate_docs()
+    commands = text[text.index("## understudy ") :]
+    return f"{written}{BEGIN}\n{commands.strip()}\n"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")

@@ -1,0 +1,48 @@
+"""What the broker knows of one name: how it stands, who holds it, who is told of its fate.
+
+    declared by the supervisor ─┐
+    connected and said Hello   ─┴─► up
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Final, final
+
+from actors.control import Ended, Standing, Stands
+
+OBITUARIES: Final = 32
+"""Ended lives remembered per name, for parties that were away."""
+
+
+@final
+class Entry:
+    """What is known of one name."""
+
+    __slots__ = (
+        "client", "contacts", "ended", "expected", "host", "incarnation", "mailbox", "party",
+        "reason", "seen", "standing",
+    )  # fmt: skip
+
+    def __init__(self) -> None:
+        self.standing = Standing.DOWN
+        """As declared; `stands` says how it really is."""
+        self.incarnation = 0
+        self.expected = b""
+        """Routing id that the supervisor gave to the present incarnation."""
+        self.party: bytes | None = None
+        """Routing id of the connected holder."""
+        self.client = False
+        """It is a program that named itself; nobody but itself declares it."""
+        self.host = b""
+        self.mailbox = 0
+        self.reason = ""
+        self.seen = 0.0
+        self.contacts: set[str] = set()
+        self.ended: deque[Ended] = deque(maxlen=OBITUARIES)
+
+    def stands(self, name: str) -> Stands:
+        """Say how it stands: a name that is up takes messages once it is connected here too."""
+        away = self.standing is Standing.UP and self.party is None
+        standing = Standing.DOWN if away else self.standing
+        return Stands(name, standing, self.incarnation, self.mailbox, self.reason, self.host)

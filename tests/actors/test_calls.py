@@ -1,0 +1,103 @@
+"""Open calls and their deadlines."""
+
+from __future__ import annotations
+
+import math
+
+from actors.calls import STALE_DEADLINES, Call, Calls
+
+
+class Sink:
+    def take(self, envelope, frames):
+        return True
+
+    def fail(self, error):
+        raise AssertionError(error)
+
+
+def call(target="a", deadline=math.inf):
+    return Call(Sink(), target=target, message="M", deadline=deadline)
+
+
+def test_every_call_gets_a_number_of_its_own():
+    calls = Calls()
+    one, two = call(), call()
+
+    assert calls.open(one) != calls.open(two)
+    assert calls.find(one.correlation) is one
+    assert len(calls) == 2
+
+
+def test_a_call_is_closed_once():
+    calls = Calls()
+    one = call()
+    calls.open(one)
+
+    assert calls.close(one.correlation) is one
+    assert calls.close(one.correlation) is None
+    assert calls.find(one.correlation) is None
+
+
+def test_only_calls_whose_deadline_has_passed_expire_earliest_first():
+    calls = Calls()
+    late, early, never = call(deadline=3.0), call(deadline=1.0), call()
+    for one in (late, early, never):
+        calls.open(one)
+
+    assert calls.next_deadline() == 1.0
+    assert calls.expire(0.9) == []
+    assert calls.expire(3.0) == [early, late]
+    assert calls.next_deadline() == math.inf
+    assert calls.all() == [never]
+
+
+def test_a_closed_call_does_not_expire():
+    calls = Calls()
+    one = call(deadline=1.0)
+    calls.open(one)
+    calls.close(one.correlation)
+
+    assert calls.next_deadline() == math.inf
+    assert calls.expire(2.0) == []
+
+
+def test_a_hurried_call_expires_earlier_and_only_once():
+    calls = Calls()
+    one = call(deadline=5.0)
+    calls.open(one)
+    calls.hurry(one, 1.0)
+    calls.hurry(one, 9.0)
+
+    assert calls.next_deadline() == 1.0
+    assert calls.expire(1.0) == [one]
+    assert calls.expire(10.0) == []
+
+
+def test_a_call_without_a_deadline_can_be_hurried():
+    calls = Calls()
+    one = call()
+    calls.open(one)
+    calls.hurry(one, 1.0)
+
+    assert calls.expire(1.0) == [one]
+
+
+def test_calls_to_one_name_are_found():
+    calls = Calls()
+    one, other = call("a"), call("b")
+    calls.open(one)
+    calls.open(other)
+
+    assert calls.to("a") == [one]
+
+
+def test_deadlines_of_answered_calls_do_not_pile_up():
+    calls = Calls()
+    kept = call(deadline=50.0)
+    calls.open(kept)
+    for _ in range(10 * STALE_DEADLINES):
+        calls.close(calls.open(call(deadline=30.0)))
+
+    assert len(calls._deadlines) <= STALE_DEADLINES + 2
+    assert calls.next_deadline() == 50.0 or calls.expire(40.0) == []
+    assert calls.expire(50.0) == [kept]

@@ -1,0 +1,43 @@
+"""Messages waiting for an actor."""
+
+from __future__ import annotations
+
+import math
+
+from actors.envelope import Envelope, Kind
+from actors.link import Delivery, Inbound, Link
+from actors.mailbox import Mailbox, Timer
+
+
+def delivery(correlation, *, sender="a", incarnation=1):
+    envelope = Envelope(Kind.ASK, 1, correlation, "m:M", b"")
+    return Delivery(Link(sender), incarnation, Inbound(1, incarnation), envelope, [], math.inf)
+
+
+def test_messages_and_timers_come_out_in_the_order_they_went_in():
+    mailbox = Mailbox()
+    items = [delivery(1), Timer("tick"), delivery(2)]
+    for item in items:
+        mailbox.put(item)
+
+    assert len(mailbox) == 3
+    assert [mailbox.take() for _ in range(4)] == [*items, None]
+
+
+def test_a_request_that_was_given_up_is_taken_out_and_the_others_stay():
+    mailbox = Mailbox()
+    first, second, third = delivery(1), delivery(2), delivery(3)
+    for item in (first, Timer("tick"), second, third):
+        mailbox.put(item)
+
+    assert mailbox.withdraw("a", 1, 2) is second
+    assert [mailbox.take(), mailbox.take(), mailbox.take()] == [first, Timer("tick"), third]
+
+
+def test_only_the_life_that_asked_can_give_up():
+    mailbox = Mailbox()
+    mailbox.put(delivery(1, incarnation=1))
+
+    assert mailbox.withdraw("a", 2, 1) is None
+    assert mailbox.withdraw("b", 1, 1) is None
+    assert len(mailbox) == 1

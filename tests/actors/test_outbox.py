@@ -1,0 +1,250 @@
+"""The sender's half of a link."""
+
+from __future__ import annotations
+
+import pytest
+
+from actors.control import LaneRecord
+from actors.envelope import Envelope, Kind
+from actors.outbox import (
+    BATCH_ENVELOPES,
+    OUTBOX_BYTES,
+    OUTBOX_MESSAGES,
+    REDELIVERY_LIMIT,
+    Letter,
+    Outbound,
+    Verdict,
+)
+
+
+def letter(kind=Kind.TELL, *, payload=b"x", redeliver=False, life=0):
+    made = Letter(Envelope(kind, 0, 0, "m:M", payload), redeliver=redeliver)
+    made.life = life
+    return made
+
+
+def flying(count, **options):
+    out = Outbound()
+    out.bind(1, 0)
+    letters = [letter(**options) for _ in range(count)]
+    for one in letters:
+        out.offer(one)
+    while out.take():
+        pass
+    return out, letters
+
+
+def test_nothing_leaves_before_a_life_takes_messages():
+    out = Outbound()
+    out.offer(letter())
+
+    assert out.take() == []
+    assert not out.ready
+    assert not out.idle
+
+
+def test_letters_are_numbered_without_gaps_when_they_leave():
+    out, letters = flying(3)
+
+    assert [one.envelope.seq for one in letters] == [1, 2, 3]
+    assert (out.base, out.last) == (1, 3)
+
+
+def test_a_batch_has_a_limit():
+    out = Outbound()
+    out.bind(1, 0)
+    for _ in range(BATCH_ENVELOPES + 1):
+        out.offer(letter())
+
+    assert [len(out.take()) for _ in range(3)] == [BATCH_ENVELOPES, 1, 0]
+
+
+def test_an_acknowledgement_settles_what_is_handled_and_what_was_finished_early():
+    out, letters = flying(5)
+
+    settled = out.acknowledge(2, [4], 0)
+
+    assert settled == [letters[0], letters[1], letters[3]]
+    assert out.base == 3
+    assert out.unfinished == 2
+
+
+def test_an_acknowledgement_of_what_was_never_sent_settles_only_what_was():
+    out, letters = flying(2)
+
+    assert out.acknowledge(2**53, [7, 9], 0) == letters
+    assert out.acknowledge(2**53, [1], 0) == []
+    assert out.base == 3
+
+
+def test_the_base_jumps_over_what_was_finished_early():
+    out, _ = flying(3)
+    out.acknowledge(0, [2], 0)
+
+    out.acknowledge(1, [], 0)
+
+    assert out.base == 3
+
+
+def test_an_outbox_is_full_at_the_credit_of_the_receiver():
+    out, _ = flying(2)
+    assert not out.full
+
+    out.acknowledge(0, [], 2)
+
+    assert out.full
+
+
+def test_credit_beyond_the_outbox_does_not_count():
+    out = Outbound()
+    out.bind(1, 10**9)
+
+    assert out.credit == OUTBOX_MESSAGES
+
+
+def test_an_outbox_is_full_by_bytes_too():
+    out = Outbound()
+    out.offer(letter(payload=bytes(OUTBOX_BYTES)))
+
+    assert out.full
+    assert out.heavy
+
+
+def test_answers_do_not_count_as_unfinished():
+    out, _ = flying(3, kind=Kind.REPLY)
+
+    assert out.unfinished == 0
+    assert not out.idle
+
+
+def test_a_letter_that_has_not_left_can_be_withdrawn_once():
+    out = Outbound()
+    one = letter()
+    out.offer(one)
+
+    assert out.withdraw(one)
+    assert not out.withdraw(one)
+    assert out.idle
+    assert out.unfinished == 0
+
+
+def test_a_letter_that_has_left_cannot_be_withdrawn():
+    out, letters = flying(1)
+
+    assert not out.withdraw(letters[0])
+
+
+def test_withdrawn_letters_do_not_pile_up():
+    out = Outbound()
+    letters = [letter() for _ in range(1000)]
+    for one in letters:
+        out.offer(one)
+
+    for one in letters:
+        out.withdraw(one)
+
+    assert len(out.waiting) < 2
+
+
+def test_a_withdrawn_letter_never_leaves():
+    out = Outbound()
+    letters = [letter() for _ in range(5)]
+    for one in letters:
+        out.offer(one)
+    out.withdraw(letters[1])
+    out.bind(1, 0)
+
+    assert out.take() == [letters[0], *letters[2:]]
+    assert out.idle is False
+
+
+def test_a_gap_is_sent_again_without_what_is_settled_meanwhile():
+    out, letters = flying(4)
+    out.rewind(1)
+    out.acknowledge(2, [], 0)
+
+    assert out.take() == letters[2:]
+    assert out.take() == []
+
+
+def test_a_rewind_to_what_was_never_sent_sends_nothing():
+    out, _ = flying(2)
+
+    out.rewind(2**53)
+
+    assert out.take() == []
+
+
+def test_at_a_death_the_record_decides_about_each_letter():
+    out, letters = flying(5)
+
+    verdicts = out.bury(LaneRecord(1, (3,), (2,)), known=True)
+
+    assert verdicts == [
+        (letters[0], Verdict.FINISHED),
+        (letters[1], Verdict.IN_PROGRESS),
+        (letters[2], Verdict.FINISHED),
+    ]
+    assert list(out.waiting) == letters[3:]
+    assert out.incarnation == 0
+
+
+def test_what_was_never_begun_goes_to_the_next_life_first_and_numbered_from_one():
+    out, letters = flying(2)
+    later = letter()
+    out.offer(later)
+    out.bury(None, known=True)
+    out.bind(2, 0)
+
+    assert out.take() == [*letters, later]
+    assert [one.envelope.seq for one in (*letters, later)] == [1, 2, 3]
+
+
+def test_without_a_record_everything_sent_counts_as_in_progress():
+    out, letters = flying(2)
+
+    assert out.bury(None, known=False) == [(one, Verdict.IN_PROGRESS) for one in letters]
+    assert out.idle
+
+
+def test_a_redeliverable_letter_gets_another_attempt_up_to_the_limit():
+    out, (one,) = flying(1, redeliver=True)
+    for attempt in range(2, REDELIVERY_LIMIT + 1):
+        assert out.bury(LaneRecord(0, (), (1,)), known=True) == []
+        assert one.envelope.attempt == attempt
+        out.bind(attempt, 0)
+        out.take()
+
+    assert out.bury(LaneRecord(0, (), (1,)), known=True) == [(one, Verdict.POISON)]
+
+
+def test_answers_to_the_dead_are_void_and_those_to_its_heir_are_kept():
+    out, (sent,) = flying(1, kind=Kind.REPLY)
+    old, new, message = letter(Kind.REPLY, life=1), letter(Kind.REPLY, life=2), letter()
+    for one in (old, new, message):
+        out.offer(one)
+
+    verdicts = out.bury(None, known=True, heir=2)
+
+    assert verdicts == [(sent, Verdict.VOID), (old, Verdict.VOID)]
+    assert list(out.waiting) == [new, message]
+
+
+def test_a_closed_outbox_returns_everything_once_and_is_empty():
+    out, letters = flying(2)
+    waiting, withdrawn = letter(), letter()
+    out.offer(waiting)
+    out.offer(withdrawn)
+    out.withdraw(withdrawn)
+
+    assert out.close() == [*letters, waiting]
+    assert out.close() == []
+    assert out.unfinished == 0
+    assert not out.withdraw(waiting)
+
+
+@pytest.mark.parametrize("frame", [b"12345678", memoryview(bytes(8)), memoryview(bytes(8)).cast("d")])
+def test_the_size_of_a_letter_counts_its_frames_in_bytes(frame):
+    with_frame = Letter(Envelope(Kind.TELL, 0, 0, "m:M", b""), (frame,))
+
+    assert with_frame.size - Letter(Envelope(Kind.TELL, 0, 0, "m:M", b"")).size == 8

@@ -1,0 +1,173 @@
+"""kill -9 of every process there is: nothing is lost, nothing is left behind."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import threading
+from pathlib import Path
+
+import psutil
+import pytest
+from programs import eventually, gone
+from scenes import Add, Count, Player, Spin, Who, Write
+
+import supervisor
+from actors.errors import ActorError, ConnectionLost
+
+pytestmark = pytest.mark.process
+
+SUPERVISOR_DIED = "the supervisor process has died"
+
+
+def kill(pid):
+    os.kill(pid, signal.SIGKILL)
+
+
+def zygote_of(system):
+    """The only child of the supervisor that ignores SIGTERM."""
+    children = psutil.Process(system.pid).children()
+    (zygote,) = [child.pid for child in children if ignores_requests(child.pid)]
+    return zygote
+
+
+def ignores_requests(pid):
+    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
+    ignored = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
+    return bool(ignored >> (signal.SIGTERM - 1) & 1)
+
+
+def monitor_of(system):
+    """The only child that has threads and is neither the broker nor an actor."""
+    status = system.status()
+    known = {status.broker_pid, *(actor.pid for actor in status.actors)}
+    children = psutil.Process(system.pid).children()
+    found = [c.pid for c in children if c.pid not in known and c.num_threads() > 1]
+    return found[0] if len(found) == 1 else None
+
+
+def test_killing_the_program_ends_everything_it_has_started(scene):
+    program = scene("hold")
+    facts = program.fact("supervisor")
+    program.process.kill()
+    pids = [facts["supervisor"], *facts["actors"], *facts["grandchildren"]]
+
+    assert gone(pids)
+    assert program.end() == -signal.SIGKILL
+    eventually(lambda: not Path(facts["directory"]).exists(), 2.0)
+
+
+def test_killing_the_supervisor_ends_everything_and_names_the_reason():
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        spinning = system.spawn(Player, name="spinning")
+        pids = [system.status().broker_pid, player.ask(Who()).result()]
+        pids.append(spinning.ask(Who()).result())
+        spinning.tell(Spin())
+        waiting = spinning.ask(Add(1, 2))
+        kill(system.pid)
+
+        with pytest.raises(ConnectionLost, match=SUPERVISOR_DIED):
+            waiting.result()
+        with pytest.raises(ConnectionLost, match=SUPERVISOR_DIED):
+            player.ask(Add(1, 2))
+        with pytest.raises(ConnectionLost, match=SUPERVISOR_DIED):
+            system.spawn(Player)
+        assert gone(pids)
+
+
+def test_what_supervisor_and_sweeper_leave_goes_at_the_next_start():
+    with supervisor.start(name="first") as first:
+        directory = Path(first._directory)
+        zygote, pid = zygote_of(first), first.pid
+        player = first.spawn(Player, name="player").ask(Who()).result()
+        os.kill(zygote, signal.SIGSTOP)
+        kill(pid)
+        kill(zygote)
+        assert gone([pid, zygote, player])
+    assert directory.exists()
+
+    with supervisor.start():
+        eventually(lambda: not directory.exists(), 2.0)
+
+
+def test_nobody_notices_the_death_of_the_zygote():
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        kill(zygote_of(system))
+
+        assert system.kill("player") == 1
+        assert player.ask(Add(3, 4)).result() == 7.0
+        assert system.spawn(Player).ask(Add(1, 2)).result() == 3.0
+        kill(zygote_of(system))
+        assert system.spawn(Player).ask(Add(1, 2)).result() == 3.0
+        assert system.status().failures == []
+
+
+def test_the_monitor_is_replaced():
+    with supervisor.start() as system:
+        system.spawn(Player, name="player")
+        first = eventually(lambda: monitor_of(system))
+        kill(first)
+
+        eventually(lambda: monitor_of(system) not in (None, first))
+        eventually(lambda: system.status().actors[0].memory)
+
+
+def test_killing_an_idle_broker_costs_a_moment():
+    with supervisor.start() as system, supervisor.connect(system._connection.endpoint) as other:
+        player = system.spawn(Player, name="player")
+        assert other.ref("player").ask(Add(1, 2)).result() == 3.0
+        for _ in range(2):
+            broker = system.status().broker_pid
+            kill(broker)
+            assert gone([broker])
+
+            assert other.ref("player").ask(Add(1, 2), timeout=5.0).result() == 3.0
+            assert player.ask(Add(1, 2), timeout=5.0).result() == 3.0
+        assert system.status().broker_restarts == 2
+        assert system.status().actors[0].restarts == 0
+
+
+def test_killing_a_busy_broker_loses_nothing_and_repeats_nothing():
+    with supervisor.start() as system, supervisor.connect(system._connection.endpoint) as other:
+        player = system.spawn(Player, name="player")
+        failures = []
+
+        def work(ref, begin):
+            try:
+                for number in range(begin, begin + 3000):
+                    ref.tell(Write(""))
+                    assert ref.ask(Add(number, 1), timeout=20.0).result() == number + 1
+            except (ActorError, AssertionError) as error:
+                failures.append(error)
+
+        refs = (player, other.ref("player"))
+        workers = [threading.Thread(target=work, args=(r, n)) for n, r in enumerate(refs)]
+        for worker in workers:
+            worker.start()
+        kills = 0
+        while any(worker.is_alive() for worker in workers) and kills < 3:
+            before = system.status().actors[0].handled
+            eventually(lambda: system.status().actors[0].handled > before + 200)  # noqa: B023
+            kill(system.status().broker_pid)
+            kills += 1
+        for worker in workers:
+            worker.join(40.0)
+
+        assert not failures
+        assert kills > 1
+        assert player.ask(Count()).result() == 6000
+
+
+def test_asks_and_tells_in_flight_survive_the_broker():
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        replies = [player.ask(Add(number, 0)) for number in range(5000)]
+        for _ in range(2000):
+            player.tell(Write(""))
+        kill(system.status().broker_pid)
+
+        assert [reply.result() for reply in replies] == list(range(5000))
+        assert player.ask(Count()).result() == 2000
