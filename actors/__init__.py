@@ -1,7 +1,7 @@
 """Actors: typed messages, handles, streams and arrays.  See `supervisor` for what runs them."""
 
-import actors.codec  # noqa: F401 - from here on, @message refuses fields that cannot travel
-import actors.neighbours  # refuses to work beside somebody else's `supervisor`
+import actors.codec  # pyright: ignore[reportUnusedImport] - it makes @message check fields
+import actors.neighbours  # noqa: F401 # pyright: ignore[reportUnusedImport] - it refuses strangers
 from actors.actor import Actor, FailurePolicy, receive
 from actors.arrays.spec import Array, Shape
 from actors.log import log, log_task

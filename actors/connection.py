@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import select
 import threading
-from typing import Final, final
+from typing import Final, cast, final
 
 import zmq
 from zmq.utils.monitor import parse_monitor_message
@@ -67,7 +67,7 @@ class Connection:
         for descriptor in self.descriptors:
             self._poller.register(descriptor, select.POLLIN)
         self._monitor_poller = select.poll()
-        self._monitor_poller.register(self._monitor.get(zmq.FD), select.POLLIN)
+        self._monitor_poller.register(self._monitor, select.POLLIN)
         self._monitor_drained = False
         self._unsure = True
         """Whether the socket was used since it last said that nothing waits."""
@@ -126,7 +126,7 @@ class Connection:
         if self._monitor_drained and not self._monitor_poller.poll(0):
             return
         self._monitor_drained = True
-        while self._monitor.get(zmq.EVENTS) & _POLLIN:
+        while _holds(self._monitor):
             event = parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))
             if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 peer.connected()
@@ -137,13 +137,13 @@ class Connection:
     def readable(self) -> bool:
         """Whether something waits of which the descriptors may not speak again."""
         if self._unsure:
-            self._unsure = bool(self._socket.get(zmq.EVENTS) & _POLLIN)
+            self._unsure = _holds(self._socket)
         return self._unsure
 
     @property
     def descriptors(self) -> tuple[int, ...]:
         """What an event loop watches: socket, monitor, wake-up."""
-        return (self._socket.get(zmq.FD), self._monitor.get(zmq.FD), self._wake_read)
+        return (self._socket.fileno(), self._monitor.fileno(), self._wake_read)
 
     def wait(self, seconds: float) -> None:
         """Wait until something is there, somebody woke us, or the time is over."""
@@ -181,3 +181,8 @@ class Connection:
             self._wake_write = -1
         if not self._always_online:
             self._context.term()
+
+
+def _holds(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message waits in `socket`; after a "no" its descriptor speaks of the next."""
+    return bool(cast("int", socket.get(zmq.EVENTS)) & _POLLIN)

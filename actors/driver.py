@@ -1,4 +1,4 @@
-"""How a process waits and sends: what a portal needs of whoever pumps its connection.
+"""How a process waits and sends: what portals and actors need of whoever pumps their connection.
 
 LoopPump       an actor's event loop (`pump.py`)
 ClientThread   the one I/O thread of a program that is not an actor (`client.py`)
@@ -10,6 +10,22 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from actors.reply import Pending
+
+
+class Pump(Protocol):
+    """What an actor's runtime and life need of whoever pumps its connection."""
+
+    def flush(self) -> None:
+        """Send what is in the outboxes now."""
+        ...
+
+    def again(self) -> None:
+        """Look at the connection in the loop's next turn."""
+        ...
+
+    def close(self, linger: float, /) -> None:
+        """Send what is ready, within `linger` seconds, and close."""
+        ...
 
 
 class Driver(Protocol):

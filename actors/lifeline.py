@@ -5,9 +5,11 @@ When the other end closes, the supervisor is gone and the child has nothing to l
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 import threading
+from collections.abc import Callable
 from typing import final
 
 from actors.control import Deframer, Logged, Word, frame
@@ -59,9 +61,16 @@ class Lifeline:
         """Whether `hear` has words that came with the first: the descriptor does not say so."""
         return bool(self._early)
 
-    def fileno(self) -> int:
-        """Return the descriptor, for an event loop."""
-        return self._socket.fileno()
+    def listen(self, hear: Callable[[], None]) -> None:
+        """Have the running loop call `hear` whenever words have arrived, or the end."""
+        loop = asyncio.get_running_loop()
+        loop.add_reader(self._socket.fileno(), hear)
+        if self.waiting:  # a Stop that came together with the Boot
+            loop.call_soon(hear)
+
+    def deaf(self) -> None:
+        """Listen no longer."""
+        asyncio.get_running_loop().remove_reader(self._socket.fileno())
 
     def _read(self) -> bytes:
         try:

@@ -282,8 +282,7 @@ class Peer:
         if self._words:
             words, self._words = self._words, []
             route = encode_route(Route(MAGIC, BROKER, 0, self.name, self.incarnation, self.host))
-            for word in words:
-                messages.append([route, encode_word(word)])
+            messages.extend([route, encode_word(word)] for word in words)
         messages += self._departures.outgoing(now, self._arrivals.credit)
         return messages
 

@@ -18,7 +18,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 
 from actors import classes
 from actors.actor import Actor
@@ -41,6 +41,9 @@ from actors.reply import wait_in_loop
 from actors.runtime import Runtime
 from actors.spawning import decode_fields, pack_state, unpack_state
 from actors.wire.carrier import FrameCarrier
+
+if TYPE_CHECKING:
+    from actors.driver import Pump
 
 LINGER: Final = 1.0
 """Seconds that what is ready to go out has to leave at a good end."""
@@ -69,18 +72,54 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
         words.say(Failed(f"{type(error).__name__}: {error}", trace_of(error), starting=True))
         return 1
     with asyncio.Runner() as runner:
-        life = Life(words, boot, own_process=own_process)
+        life = Life(words, boot, own_process=own_process, host=host_key(), connect=_connect)
         return runner.run(life.live(cls, open_page(fds["recorder"])))
+
+
+class Words(Protocol):
+    """What a life needs of its lifeline (the simulation has one without a socket)."""
+
+    def say(self, word: Word, /) -> None:
+        """Send a word to the supervisor."""
+        ...
+
+    def hear(self) -> list[Word] | None:
+        """Return the words that have arrived; None at the end."""
+        ...
+
+    def listen(self, hear: Callable[[], None], /) -> None:
+        """Have the running loop call `hear` whenever words have arrived, or the end."""
+        ...
+
+    def deaf(self) -> None:
+        """Listen no longer."""
+        ...
+
+
+Connect: TypeAlias = "Callable[[Portal, Boot, Callable[[], None], Callable[[float], None]], Pump]"
+"""Joins a portal to the network.  The pump calls the first function after every look at it, and
+the second with the time when the loop turns."""
+
+
+def _connect(
+    portal: Portal, boot: Boot, handle: Callable[[], None], alive: Callable[[float], None]
+) -> Pump:
+    connection = Connection(boot.endpoint, boot.routing_id)
+    return LoopPump(portal, connection, handle=handle, alive=alive)
 
 
 @final
 class Life:
     """One incarnation, from its connection to its end."""
 
-    def __init__(self, lifeline: Lifeline, boot: Boot, *, own_process: bool) -> None:
+    def __init__(
+        self, lifeline: Words, boot: Boot, *, own_process: bool, host: bytes, connect: Connect
+    ) -> None:
         self._lifeline = lifeline
         self._boot = boot
         self._own_process = own_process
+        self._host = host
+        self._connect = connect
         self._stop: Stop | None = None
         self._stopping = False
         self._started = False
@@ -88,7 +127,7 @@ class Life:
         self._code: asyncio.Future[int]
         self._actor: Actor
         self._runtime: Runtime
-        self._pump: LoopPump
+        self._pump: Pump
         self._snapshots = False
         self._saved_at = time.monotonic()
         self._snapshot_planned = False
@@ -101,20 +140,17 @@ class Life:
         boot = self._boot
         self._recorder = Recorder(page)
         memory = Memory()
-        peer = Peer(boot.name, boot.incarnation, host=host_key(), mailbox=boot.mailbox)
+        peer = Peer(boot.name, boot.incarnation, host=self._host, mailbox=boot.mailbox)
         portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)
         self._portal = portal
-        connection = Connection(boot.endpoint, boot.routing_id)
-        self._pump = LoopPump(portal, connection, handle=self._turn, alive=self._recorder.alive)
-        loop.add_reader(self._lifeline.fileno(), self._hear)
-        if self._lifeline.waiting:  # a Stop that came together with the Boot
-            loop.call_soon(self._hear)
+        self._pump = self._connect(portal, boot, self._turn, self._recorder.alive)
+        self._lifeline.listen(self._hear)
         beginning = loop.create_task(self._begin(cls))
         try:
             code = await self._code
         finally:
             beginning.cancel()
-            loop.remove_reader(self._lifeline.fileno())
+            self._lifeline.deaf()
             self._pump.close(LINGER)
             memory.close()
         return code

@@ -34,8 +34,8 @@ from actors.writers import Writer
 
 if TYPE_CHECKING:
     from actors.actor import Actor
+    from actors.driver import Pump
     from actors.portal import Portal
-    from actors.pump import LoopPump
     from actors.recorder import Recorder
 
 TURN: Final = 64
@@ -86,7 +86,7 @@ class Runtime:
         self._recorder = recorder
         self._outcomes = Outcomes(portal, recorder)
         self._owner = owner
-        self.pump: LoopPump
+        self.pump: Pump
         self.mailbox = Mailbox()
         self.open = False
         """Whether messages are handled: from after `on_start` until the end."""

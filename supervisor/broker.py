@@ -10,18 +10,29 @@ is an error instead of a silent loss (MANDATORY on).
 
 from __future__ import annotations
 
-import os
 import select
 import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, final
 
 import zmq
 
-from actors.control import BROKER, BrokerBoot, Closing, Deframer, Refused, Started, Stop, decode_word, encode_word, frame
+from actors.control import (
+    BROKER,
+    BrokerBoot,
+    Closing,
+    Deframer,
+    Refused,
+    Started,
+    Stop,
+    decode_word,
+    encode_word,
+    frame,
+)
 from actors.envelope import MAGIC, Route, decode_route, encode_route
 from actors.errors import MessageError
 from supervisor.routing import Routing, Send
@@ -58,7 +69,7 @@ _MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 class Broker:
     """Performs what `Routing` decides."""
 
-    def __init__(self, context: zmq.Context[zmq.Socket[bytes]], boot: BrokerBoot) -> None:
+    def __init__(self, boot: BrokerBoot) -> None:
         self.routing = Routing(boot.supervisor)
         self.dropped = 0
         """Messages that could not be sent on; the links notice and repeat them."""
@@ -66,7 +77,11 @@ class Broker:
         """Refusals each party was told of since the last tick."""
         self._reported, self._report_at = 0, 0.0
         self._route = encode_route(Route(MAGIC, "", 0, BROKER, 0))
-        self.router = context.socket(zmq.ROUTER)
+        # Threads of one process meet in one context.
+        self._context: zmq.Context[zmq.Socket[bytes]] = (
+            zmq.Context.instance() if boot.endpoints[0].startswith("inproc:") else zmq.Context()
+        )
+        self.router = self._context.socket(zmq.ROUTER)
         self.router.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.router.setsockopt(zmq.ROUTER_HANDOVER, 0)
         self.router.setsockopt(zmq.LINGER, 0)
@@ -78,8 +93,8 @@ class Broker:
         self.endpoints = [self._bind(endpoint) for endpoint in boot.endpoints]
 
     def _bind(self, endpoint: str) -> str:
-        if endpoint.startswith("ipc://") and os.path.exists(endpoint[6:]):
-            os.unlink(endpoint[6:])  # of the broker that was here before
+        if endpoint.startswith("ipc://"):  # of the broker that was here before
+            Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
         self.router.bind(endpoint)
         return self.router.getsockopt_string(zmq.LAST_ENDPOINT) if "tcp:" in endpoint else endpoint
 
@@ -184,16 +199,13 @@ def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
     boot = _await_boot(lifeline, deframer)
     if boot is None:
         return 0
-    context: zmq.Context[zmq.Socket[bytes]] = (
-        zmq.Context.instance() if boot.endpoints[0].startswith("inproc:") else zmq.Context()
-    )
-    broker = Broker(context, boot)
+    broker = Broker(boot)
     lifeline.sendall(frame(Started(broker.endpoints)))
     lifeline.setblocking(False)
     # The descriptors themselves: `zmq.Poller` asks the socket before and after.  ZeroMQ's speaks
     # again once `drain` has found nothing more; until then `more` says so.
     poller = select.poll()
-    poller.register(broker.router.get(zmq.FD), select.POLLIN)
+    poller.register(broker.router, select.POLLIN)
     poller.register(lifeline, select.POLLIN)
     tick_at = time.monotonic() + TICK
     more = True

@@ -15,9 +15,11 @@ import threading
 import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final, final
 
+from actors.control import SUPERVISOR
 from actors.errors import AccessDenied, ActorError, ConnectionLost, SpawnError
 from actors.process import script_guard
 from supervisor import rundir
@@ -38,6 +40,8 @@ from supervisor.system import System
 
 READY_SECONDS: Final = 30.0
 """Seconds the supervisor process may take to begin."""
+
+DEFAULT_LAUNCHER: Final = "fork" if sys.platform == "linux" else "spawn"
 
 CLOSE_SECONDS: Final = 3600.0
 
@@ -76,10 +80,10 @@ def start(
         listen=endpoints,
         ask_timeout=ask_timeout,
         env=dict(os.environ),
-        cwd=os.getcwd(),
+        cwd=str(Path.cwd()),
         sys_path=_path(),
         parent=os.getpid(),
-        launcher="thread" if inproc else launcher or ("fork" if sys.platform == "linux" else "spawn"),
+        launcher="thread" if inproc else launcher or DEFAULT_LAUNCHER,
         client=b"",
         state_dir="",
         version=version_text(),
@@ -120,11 +124,11 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
     found = rundir.live_systems()
     for system in found:
         if system.name == (wanted or "default"):
-            return System(system.endpoint, directory=str(_directory(system.endpoint)))
+            return System(system.endpoint, directory=_directory(system.endpoint))
     if not wanted and len(found) == 1:
-        return System(found[0].endpoint, directory=str(_directory(found[0].endpoint)))
+        return System(found[0].endpoint, directory=_directory(found[0].endpoint))
     names = ", ".join(system.name for system in found) or "none"
-    what = f"no system called {wanted!r} runs" if wanted else "it is not clear which system is meant"
+    what = f"no system called {wanted!r} runs" if wanted else "which system is meant is not clear"
     raise ConnectionLost(
         reason=f"{what}; running: {names}. Start one with `understudy up`, or name one of these"
     )
@@ -166,7 +170,8 @@ class _Host:
             return word
         if isinstance(word, SupervisorFailed):
             raise _failure(word)
-        raise SpawnError(actor="@supervisor", reason="the supervisor process ended before it was ready")
+        reason = "the supervisor process ended before it was ready; see its standard error"
+        raise SpawnError(actor=SUPERVISOR, reason=reason)
 
     def serve(self, system: System) -> None:
         """Listen for the end of the system, and end it when this program is told to end."""
@@ -255,7 +260,7 @@ def _reap(pid: int) -> None:
 def _failure(word: SupervisorFailed) -> Exception:
     if word.kind == "AlreadyRunningError":
         return FileExistsError(word.text)
-    return SpawnError(actor="@supervisor", reason=word.text, remote_traceback=word.traceback)
+    return SpawnError(actor=SUPERVISOR, reason=word.text, remote_traceback=word.traceback)
 
 
 def _check_listen(listen: str | Sequence[str] | None) -> list[str]:
@@ -273,11 +278,12 @@ def _check_listen(listen: str | Sequence[str] | None) -> list[str]:
 
 
 def _path() -> list[str]:
-    return [os.path.abspath(entry) if entry else os.getcwd() for entry in sys.path]
+    # Not resolved: a link on the path is there on purpose.
+    return [str(Path.cwd() / entry) for entry in sys.path]
 
 
 def _directory(endpoint: str) -> str:
-    return os.path.dirname(endpoint.removeprefix("ipc://"))
+    return str(Path(endpoint.removeprefix("ipc://")).parent)
 
 
 def version_text() -> str:

@@ -10,7 +10,17 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Final, final
 
-from actors.control import Boot, BrokerBoot, ClassName, Declare, Failed, Standing, Started, Stop, Word
+from actors.control import (
+    Boot,
+    BrokerBoot,
+    ClassName,
+    Declare,
+    Failed,
+    Standing,
+    Started,
+    Stop,
+    Word,
+)
 from actors.errors import SpawnError
 from actors.log import logger
 from supervisor.launcher import Order

@@ -1,8 +1,8 @@
 """What the supervisor process runs: the one place where its parts are built and joined.
 
-    boot ─► runtime directory ─► zygote ─► broker ─► own connection ─► ready ─► children
-         ─► until shut down, given up, or the starting program is gone
-         ─► children down ─► broker told why ─► directory removed
+boot ─► runtime directory ─► zygote ─► broker ─► own connection ─► ready ─► children
+     ─► until shut down, given up, or the starting program is gone
+     ─► children down ─► broker told why ─► directory removed
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ from supervisor.supervisor import Supervisor
 
 LINGER: Final = 0.2
 
-LAST_LINES: Final = 1.0
-"""Seconds a terminal has to take what is still to be printed."""
+LAST_LINES: Final = 0.4
+"""Seconds each stream has to take what is still to be printed."""
 
 
 def main(descriptor: int) -> None:

@@ -1,7 +1,7 @@
 """What the broker knows of one name: how it stands, who holds it, who is told of its fate.
 
-    declared by the supervisor ─┐
-    connected and said Hello   ─┴─► up
+declared by the supervisor ─┐
+connected and said Hello   ─┴─► up
 """
 
 from __future__ import annotations

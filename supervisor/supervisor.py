@@ -56,8 +56,17 @@ if TYPE_CHECKING:
 class Supervisor:
     """Every child of one system."""
 
-    def __init__(self, boot: SupervisorBoot, tree: Tree, launches: dict[str, Launch]) -> None:
+    def __init__(
+        self,
+        boot: SupervisorBoot,
+        tree: Tree,
+        launches: dict[str, Launch],
+        *,
+        child_life: Callable[..., ChildLife] = ChildLife,
+    ) -> None:
         self.boot = boot
+        self._child_life = child_life
+        """Makes what holds one life of a child; the simulation's is no process."""
         self.launcher: Launcher
         self.exchange: Exchange
         self.desk: Desk
@@ -122,7 +131,7 @@ class Supervisor:
     # --- starting --------------------------------------------------------------------------------
 
     def _start(self, command: life.StartChild) -> None:
-        child = ChildLife(command.name, command.incarnation, on_word=self._hear)
+        child = self._child_life(command.name, command.incarnation, on_word=self._hear)
         self._lives[command.name] = child
         self._declare(command.name, Standing.DOWN, command.incarnation, child.routing_id)
         self._run(self._live(child, command.spec))

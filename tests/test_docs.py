@@ -17,6 +17,7 @@ import attrs
 import pytest
 
 from actors import errors
+from supervisor import Backoff, Intensity, Limits
 from supervisor.cli.text import ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,9 +89,9 @@ def test_a_documented_block_does_what_the_page_says(block, tmp_path):
     script.write_text(block.code, encoding="utf-8")
 
     if block.typed:
-        done = _run([sys.executable], tmp_path, typed=block.code)
+        done = _run([sys.executable, "-u", "-"], tmp_path, typed=block.code)
     else:
-        done = _run([sys.executable, str(script)], tmp_path)
+        done = _run([sys.executable, "-u", str(script)], tmp_path)
 
     assert done.returncode == 0, done.stderr
     if block.output is not None:
@@ -100,7 +101,7 @@ def test_a_documented_block_does_what_the_page_says(block, tmp_path):
 @pytest.mark.process
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
 def test_an_example_runs_and_prints_what_it_says(example, tmp_path):
-    done = _run([sys.executable, str(example)], tmp_path)
+    done = _run([sys.executable, "-u", str(example)], tmp_path)
 
     assert done.returncode == 0, done.stderr
     stated = PRINTS.search(example.read_text(encoding="utf-8"))
@@ -180,7 +181,8 @@ def test_the_readme_starts_with_the_two_commands_and_a_block_that_runs():
 
 def test_the_page_of_errors_names_every_error():
     page = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
-    named = set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE))
+    first_table = page.partition("## What they carry")[0]
+    named = set(re.findall(r"^\| `(\w+)` \|", first_table, re.MULTILINE))
     tree = {
         name
         for name, kind in vars(errors).items()
@@ -190,6 +192,18 @@ def test_the_page_of_errors_names_every_error():
     }
 
     assert named == tree
+
+
+@pytest.mark.parametrize("options", [Backoff(), Intensity(), Limits()])
+def test_the_defaults_of_the_page_are_those_of_the_code(options):
+    page = (ROOT / "docs" / "reference" / "configuration.md").read_text(encoding="utf-8")
+    name = type(options).__name__
+    stated = dict(re.findall(rf"^\| `{name}\.(\w+)` \| (.*?)(?: s)? \|", page, re.MULTILINE))
+
+    assert stated == {
+        key: "none" if value is None else f"{value:,}"
+        for key, value in attrs.asdict(options).items()
+    }
 
 
 def test_a_line_of_three_dots_stands_for_any_lines():

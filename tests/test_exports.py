@@ -11,6 +11,7 @@ ACTORS = {
     "ActorRef",
     "Array",
     "DeadLetter",
+    "FailurePolicy",  # beyond the contract's list: users write it in their classes
     "Reply",
     "Request",
     "Shape",

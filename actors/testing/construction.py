@@ -104,15 +104,16 @@ def _blame_converters(
     type than it makes: the receiver, which has only what it made, would fail every time.
     """
     for field in converters:
-        converter: Any = field.converter
-        if isinstance(converter, attrs.Converter) or field.alias not in values:
+        converter: Any = getattr(field, "converter")  # noqa: B009 - its type is too rich
+        alias = field.alias or field.name
+        if isinstance(converter, attrs.Converter) or alias not in values:
             continue  # may want the object, which there is none of
-        value = values[field.alias]
+        value = values[alias]
         try:
             converter(value)
         except ValueError:
             continue
-        except Exception as inner:
+        except Exception as inner:  # noqa: BLE001 - a converter is user code
             raise UnstableConverter(
                 f"{cls.__qualname__}.{field.name}: its converter does not take {value!r}, a value "
                 f"of the field's own type ({_said(inner)}). {_ADVICE}"

@@ -42,17 +42,16 @@ def leaf(cls: Any, limits: Limits) -> Strategy:
     if cls is bool:
         return one_of_these((False, True), limits)
     sample = _SAMPLES[cls]
-    check_class(type(sample), limits)
+    check_class(sample.__class__, limits)
     _check_bounds(sample, limits)
     return sound(_MAKERS[cls](limits))
 
 
 def one_of_these(values: Iterable[Any], limits: Limits) -> Strategy:
     """Return a strategy for those of a few values that pass."""
-    values = list(values)
     passing = [value for value in values if limits.allows(value)]
     if not passing:
-        raise Impossible(f"none of {_shown(values)} passes")
+        raise Impossible("none of its values passes")
     return st.sampled_from(passing)
 
 
@@ -158,14 +157,16 @@ def _integers(limits: Limits) -> Strategy:
 
 def _whole(end: Bound, *, upwards: bool) -> int:
     """Return the outermost int within one end of a range."""
+    inwards: Any = math.ceil if upwards else math.floor
     try:
-        if upwards:
-            return math.floor(end.value) + 1 if end.open else math.ceil(end.value)
-        return math.ceil(end.value) - 1 if end.open else math.floor(end.value)
+        nearest = int(inwards(end.value))
     except OverflowError:  # infinity
         return LARGEST_INT + 1 if end.value > 0 else SMALLEST_INT - 1
     except ValueError:
         raise Impossible("nothing compares with NaN") from None
+    if end.open and nearest == end.value:
+        return nearest + (1 if upwards else -1)
+    return nearest
 
 
 def _floats(limits: Limits) -> Strategy:
@@ -208,24 +209,25 @@ def _decimals(limits: Limits) -> Strategy:
 
 
 def _text(limits: Limits) -> Strategy:
-    return _matching(limits) or st.text(_TEXT, **_sizes(limits))
+    return st.text(_TEXT, **_sizes(limits)) if not limits.patterns else _matching(limits)
 
 
 def _bytes(limits: Limits) -> Strategy:
-    return _matching(limits) or st.binary(**_sizes(limits))
+    return st.binary(**_sizes(limits)) if not limits.patterns else _matching(limits)
 
 
-def _matching(limits: Limits) -> Strategy | None:
-    """Draw from the first pattern; the checks know the others, and the lengths."""
-    if not limits.patterns:
-        return None
+def _matching(limits: Limits) -> Strategy:
+    """Draw from the first pattern; the checks know the others."""
     shortest, longest = lengths(limits)
     pattern, how = limits.patterns[0]
+    draw: Any = st.from_regex  # for text or for bytes, as the pattern is
     # What matches wholly also matches at the start; "match" cannot be told to Hypothesis.
-    strategy: Strategy = st.from_regex(pattern, fullmatch=how != "search")
-    if shortest == 0 and longest is None:
-        return strategy
-    return strategy.filter(lambda text: len(text) >= shortest and len(text) <= (longest or 2**62))
+    strategy: Strategy = draw(pattern, fullmatch=how != "search")
+
+    def has_length(text: str | bytes) -> bool:
+        return shortest <= len(text) and (longest is None or len(text) <= longest)
+
+    return strategy.filter(has_length) if shortest or longest is not None else strategy
 
 
 def _sizes(limits: Limits) -> dict[str, Any]:
@@ -241,6 +243,9 @@ def _paths(limits: Limits) -> Strategy:
 
 # ---- time
 
+_FIRST: Final = dt.datetime.min  # noqa: DTZ901 - Hypothesis takes bounds without a zone
+_LAST: Final = dt.datetime.max  # noqa: DTZ901
+
 
 def _datetimes(limits: Limits) -> Strategy:
     low, high = ends(limits)
@@ -248,11 +253,10 @@ def _datetimes(limits: Limits) -> Strategy:
     if not bounds:
         return st.datetimes(timezones=st.none() | _OFFSETS)
     if bounds[0].tzinfo is None:
-        return st.datetimes(*_range(low, high, dt.datetime.min, dt.datetime.max))
-    earliest, latest = dt.datetime.min, dt.datetime.max
+        return st.datetimes(*_range(low, high, _FIRST, _LAST))
     return st.datetimes(
-        earliest if low is None else low.value.astimezone(dt.UTC).replace(tzinfo=None),
-        latest if high is None else high.value.astimezone(dt.UTC).replace(tzinfo=None),
+        _FIRST if low is None else low.value.astimezone(dt.UTC).replace(tzinfo=None),
+        _LAST if high is None else high.value.astimezone(dt.UTC).replace(tzinfo=None),
         timezones=st.just(dt.UTC),
     )
 
@@ -299,7 +303,7 @@ _MAKERS: Final[Mapping[type, Callable[[Limits], Strategy]]] = {
 _SAMPLES: Final[Mapping[type, Any]] = {
     UUID: UUID(int=0),
     dt.date: dt.date.min,
-    dt.datetime: dt.datetime.min,
+    dt.datetime: _FIRST,
 } | {cls: cls() for cls in _MAKERS if cls not in {UUID, dt.date, dt.datetime}}  # fmt: skip
 
 
@@ -311,11 +315,6 @@ def _is_subclass(cls: type, wanted: Any, *, default: bool) -> bool:
 
 
 def _named(classes: Any) -> str:
-    if isinstance(classes, tuple):
+    if classes.__class__ is tuple:
         return " or ".join(map(_named, classes)) or "nothing"
     return str(getattr(classes, "__qualname__", classes))
-
-
-def _shown(values: list[Any]) -> str:
-    text = ", ".join(map(repr, values[:5])) or "no values at all"
-    return text if len(values) <= 5 else f"{text}, ..."  # noqa: PLR2004

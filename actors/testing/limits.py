@@ -1,16 +1,12 @@
-"""What attrs validators and msgspec limits demand of a value, as plain data.
+"""What is demanded of one value, in the form that drawing needs.
 
-    [instance_of(int), or_(in_([1, 2]), ge(10))]
-        ──▶  two alternatives:   Limits(classes=(int,), options=((1, 2),))
-                                 Limits(classes=(int,), lows=(Bound(10),))
+    AllOf(IsA(int), AnyOf(OneOf([1, 2]), Order(">=", 10)))
+        ──▶  two alternatives:   Limits(classes=(int,), options=([1, 2],), checks=...)
+                                 Limits(classes=(int,), lows=(Bound(10),), checks=...)
 
 A value is allowed when one of the alternatives allows it. Demands are kept twice: what they say
-outright (bounds, lengths, options, patterns, classes) steers the drawing, and `checks`, the
-validators themselves, decide. So a demand that is only half understood costs speed, never truth.
-
-attrs keeps the classes of its validators private. They are reached through the public functions
-that make them, and read by attributes that the tests pin. A validator that does not look like
-that is *opaque*: only the class's own `__init__` can run it.
+outright (bounds, lengths, options, patterns, classes) steers the drawing, and `checks`, which run
+the validators themselves, decide. So a demand that is only half used costs speed, never truth.
 """
 
 from __future__ import annotations
@@ -18,26 +14,29 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable, Iterable, Sized
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import attrs
 import msgspec
-from attrs import validators
 
-_AND: Final[Any] = type(validators.and_())
-_OR: Final[Any] = type(validators.or_())
-_NOT: Final[Any] = type(validators.not_(validators.ge(0)))
-_OPTIONAL: Final[Any] = type(validators.optional(validators.ge(0)))
-_NUMBER: Final[Any] = type(validators.ge(0))
-_IN: Final[Any] = type(validators.in_(()))
-_MIN_LEN: Final[Any] = type(validators.min_len(0))
-_MAX_LEN: Final[Any] = type(validators.max_len(0))
-_MATCHES_RE: Final[Any] = type(validators.matches_re(""))
-_INSTANCE_OF: Final[Any] = type(validators.instance_of(int))
-_DEEP_ITERABLE: Final[Any] = type(validators.deep_iterable(validators.ge(0)))
-_DEEP_MAPPING: Final[Any] = type(validators.deep_mapping(validators.ge(0), validators.ge(0)))
-
-_OPPOSITE: Final = {">=": "<", ">": "<=", "<=": ">", "<": ">="}
+from actors.testing.validators import (
+    OPPOSITE,
+    AllOf,
+    AnyOf,
+    Demand,
+    Entries,
+    Fails,
+    IsA,
+    Length,
+    Matches,
+    Members,
+    OneOf,
+    Opaque,
+    Order,
+    opaque_in,
+    passes,
+)
 
 Check: TypeAlias = Callable[[Any], bool]
 
@@ -83,7 +82,7 @@ class Limits:
     @property
     def of_keys(self) -> tuple[Limits, ...]:
         """Alternatives for each key of a dict, which are also what it iterates over."""
-        return _both(self.items, self.keys) or ANYTHING
+        return _either(self.items, self.keys) or ANYTHING
 
     def and_also(self, other: Limits) -> Limits:
         """Return the limits that demand both."""
@@ -98,9 +97,9 @@ class Limits:
             patterns=self.patterns + other.patterns,
             classes=self.classes + other.classes,
             barred=self.barred + other.barred,
-            items=_both(self.items, other.items),
-            keys=_both(self.keys, other.keys),
-            values=_both(self.values, other.values),
+            items=_either(self.items, other.items),
+            keys=_either(self.keys, other.keys),
+            values=_either(self.values, other.values),
             checks=self.checks + other.checks,
         )
 
@@ -110,57 +109,27 @@ Alternatives: TypeAlias = tuple[Limits, ...]
 ANYTHING: Final[Alternatives] = (Limits(),)
 
 
-def both(one: Alternatives, other: Alternatives) -> Alternatives:
-    """Return the alternatives that are left when both are demanded."""
-    return tuple(a.and_also(b) for a, b in itertools.product(one, other))
-
-
-def _both(one: Alternatives | None, other: Alternatives | None) -> Alternatives | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return both(one, other)
-
-
-def limits_of(validator: Any) -> Alternatives:
-    """Return what a field's validator, or None for none, demands."""
-    match validator:
-        case None:
-            return ANYTHING
-        case _AND(_validators=parts):
+def limits_of(demand: Demand) -> Alternatives:
+    """Return the alternatives that a demand leaves."""
+    match demand:
+        case AllOf(parts):
             return _all_of(map(limits_of, parts))
-        case _OR(validators=parts):
+        case AnyOf(parts):
             return tuple(itertools.chain.from_iterable(map(limits_of, parts)))
-        case _OPTIONAL(validator=inner):
-            return (_ONLY_NONE, *limits_of(inner))
-        case _NOT(validator=inner):
-            found = ANYTHING if opaque_in(inner) else _opposite_of(inner)
-        case _DEEP_ITERABLE(member_validator=member, iterable_validator=whole):
-            found = both(limits_of(whole), (Limits(items=limits_of(member)),))
-        case _DEEP_MAPPING(key_validator=key, value_validator=value, mapping_validator=whole):
-            parts = Limits(keys=limits_of(key), values=limits_of(value))
-            found = both(limits_of(whole), (parts,))
+        case Opaque():
+            return ANYTHING
+        case Fails(validator, part):
+            found = ANYTHING if opaque_in(part) else _opposite_of(part)
+        case Members(validator, member, whole):
+            found = _both(limits_of(whole), (Limits(items=limits_of(member)),))
+        case Entries(validator, key, value, whole):
+            entries = Limits(keys=limits_of(key), values=limits_of(value))
+            found = _both(limits_of(whole), (entries,))
         case _:
-            found = (_single(validator) or Limits(),)
-    return found if opaque_in(validator) else both(found, (Limits(checks=(_check(validator),)),))
-
-
-def opaque_in(validator: Any) -> tuple[Any, ...]:
-    """Return the parts of a validator that only the class itself can run."""
-    inner: Iterable[Any]
-    match validator:
-        case None:
-            return ()
-        case _AND(_validators=parts) | _OR(validators=parts):
-            inner = parts
-        case _NOT(validator=part) | _OPTIONAL(validator=part):
-            inner = (part,)
-        case _DEEP_ITERABLE(member_validator=member, iterable_validator=whole):
-            inner = (member, whole)
-        case _DEEP_MAPPING(key_validator=key, value_validator=value, mapping_validator=whole):
-            inner = (key, value, whole)
-        case _:
-            return () if _single(validator) is not None else (validator,)
-    return tuple(opaque for part in inner for opaque in opaque_in(part))
+            validator, found = demand.validator, (_simple(demand),)
+    if opaque_in(demand):
+        return found
+    return _both(found, (Limits(checks=(partial(passes, validator),)),))
 
 
 def limits_of_meta(meta: msgspec.Meta) -> Limits:
@@ -177,85 +146,56 @@ def limits_of_meta(meta: msgspec.Meta) -> Limits:
     )
 
 
-_ONLY_NONE: Final = Limits(classes=(type(None),), checks=(lambda value: value is None,))
-
-
-def _single(validator: Any) -> Limits | None:
-    """Read a validator without parts. None: it is opaque."""
-    match validator:
-        case _NUMBER(bound=bound, compare_op=operator) if operator in _OPPOSITE:
-            return _range(operator, bound)
-        case _IN(options=options):
-            listed = getattr(validator, "_original_options", options)
-            if isinstance(listed, set | frozenset):  # whose order changes from run to run
-                options = sorted(listed, key=repr)
+def _simple(demand: Order | OneOf | Length | Matches | IsA) -> Limits:
+    match demand:
+        case Order(_, operator, bound):
+            end = Bound(bound, open="=" not in operator)
+            return Limits(lows=(end,)) if ">" in operator else Limits(highs=(end,))
+        case OneOf(_, options):
             return Limits(options=(options,))
-        case _MIN_LEN(min_length=length):
-            return Limits(shortest=length, classes=(Sized,))
-        case _MAX_LEN(max_length=length):
-            return Limits(longest=length, classes=(Sized,))
-        case _MATCHES_RE(pattern=re.Pattern() as pattern, match_func=function):
+        case Length(_, least, most):
+            return Limits(shortest=least, longest=most, classes=(Sized,))
+        case Matches(_, pattern, how):
             text: Any = str if isinstance(pattern.pattern, str) else (bytes, bytearray)
-            return Limits(patterns=((pattern, function.__name__),), classes=(text,))
-        case _INSTANCE_OF(type=classes):
+            return Limits(patterns=((pattern, how),), classes=(text,))
+        case IsA(_, classes):
             return Limits(classes=(classes,))
-        case _:
-            return None
 
 
-def _opposite_of(validator: Any) -> Alternatives:
-    """Return what the failing of a validator says; where that is nothing, the check decides."""
-    match validator:
-        case _NOT(validator=inner):
-            return limits_of(inner)
-        case _AND(_validators=parts):
+def _opposite_of(demand: Demand) -> Alternatives:
+    """Return what it says that a demand fails; where that is nothing, the check decides."""
+    match demand:
+        case Fails(_, part):
+            return limits_of(part)
+        case AllOf(parts):
             return tuple(itertools.chain.from_iterable(map(_opposite_of, parts)))
-        case _OR(validators=parts):
+        case AnyOf(parts):
             return _all_of(map(_opposite_of, parts))
-        case _OPTIONAL(validator=inner):
-            return _opposite_of(inner)
-        case _NUMBER(bound=bound, compare_op=operator):
-            return (_range(_OPPOSITE[operator], bound),)
-        case _MIN_LEN(min_length=length):
-            return (Limits(longest=length - 1, classes=(Sized,)),)
-        case _MAX_LEN(max_length=length):
-            return (Limits(shortest=length + 1, classes=(Sized,)),)
-        case _INSTANCE_OF(type=classes):
+        case Order(validator, operator, bound):
+            return (_simple(Order(validator, OPPOSITE[operator], bound)),)
+        case Length(validator, least, None):
+            return (_simple(Length(validator, most=least - 1)),)
+        case Length(validator, _, int(most)):
+            return (_simple(Length(validator, least=most + 1)),)
+        case IsA(_, classes):
             return (Limits(barred=(classes,)),)
         case _:
             return ANYTHING
 
 
-def _range(operator: str, bound: Any) -> Limits:
-    end = Bound(bound, open="=" not in operator)
-    return Limits(lows=(end,)) if ">" in operator else Limits(highs=(end,))
+def _both(one: Alternatives, other: Alternatives) -> Alternatives:
+    return tuple(a.and_also(b) for a, b in itertools.product(one, other))
+
+
+def _either(one: Alternatives | None, other: Alternatives | None) -> Alternatives | None:
+    """Return what both leave, where None leaves everything."""
+    if one is None or other is None:
+        return other if one is None else one
+    return _both(one, other)
 
 
 def _all_of(demands: Iterable[Alternatives]) -> Alternatives:
     alternatives = ANYTHING
     for demand in demands:
-        alternatives = both(alternatives, demand)
+        alternatives = _both(alternatives, demand)
     return alternatives
-
-
-@attrs.frozen
-class _Standing:
-    """Holds the attribute that validators are called with outside a class; they show its name."""
-
-    value: Any
-
-
-_ATTRIBUTE: Final[Any] = attrs.fields(_Standing).value
-
-
-def _check(validator: Any) -> Check:
-    """Make a predicate of a validator that is not opaque, so does not look at its object."""
-
-    def passes(value: Any) -> bool:
-        try:
-            validator(None, _ATTRIBUTE, value)
-        except Exception:  # noqa: BLE001 - or_ and not_ take every error for a no, so here too
-            return False
-        return True
-
-    return passes

@@ -26,8 +26,10 @@ from actors.testing.composition import At, Composer, fits
 from actors.testing.construction import maker_of, was_made
 from actors.testing.graph import Graph, names_in
 from actors.testing.leaves import Strategy
-from actors.testing.limits import Alternatives, Endless, Impossible, limits_of, opaque_in
+from actors.testing.limits import Alternatives, Endless, Impossible, limits_of
+from actors.testing.validators import opaque_in, read
 
+_SIDE: Final[tuple[int, int]] = (0, LONGEST_SIDE)
 DEEPEST: Final = 3
 """Levels of a class that contains itself, below the outermost."""
 
@@ -35,11 +37,11 @@ _FACTORY: Final[Any] = attrs.Factory  # a class, which the stubs call a function
 _warned: Final[weakref.WeakSet[type]] = weakref.WeakSet()
 
 
-class ImpossibleField(InvalidArgument):  # noqa: N818 - the name says what is wrong
+class ImpossibleField(InvalidArgument):
     """No value can be drawn for a field: what its type and its validators demand is impossible."""
 
 
-class OpaqueValidator(UserWarning):  # noqa: N818 - the name says what is wrong
+class OpaqueValidator(UserWarning):
     """A class has validators of its own making: its draws are tried out, and may be refused."""
 
 
@@ -110,9 +112,7 @@ class Records:
         opaque = _opaque_fields(record, choice)
         if opaque:
             _warn(record.cls, opaque)
-        fields = [
-            field for field in _read(record, choice) if field.alias not in choice.left
-        ]
+        fields = [field for field in _read(record, choice) if field.alias not in choice.left]
         arguments = _for_all_lengths(
             _spans(record, fields),
             lambda names: self._arguments(fields, At(depth, names), choice),
@@ -127,7 +127,9 @@ class Records:
         for field in fields:
             given = choice.given.get(field.alias)
             try:
-                drawn = self._composer.of(field.schema, field.demand, at) if given is None else given
+                drawn = (
+                    self._composer.of(field.schema, field.demand, at) if given is None else given
+                )
             except Endless as error:
                 if not field.may_be_left:
                     raise Endless(f"{field.name} {error}") from None
@@ -145,7 +147,7 @@ def _read(record: RecordOf, choice: Choice) -> Iterable[_Field]:
     attributes = attrs.fields_dict(record.cls)
     for field in fields_of(record):
         attribute = attributes[field.name]
-        demand = limits_of(attribute.validator)
+        demand = limits_of(read(attribute.validator))
         decided = field.alias in choice.given or field.alias in choice.drawn
         yield _Field(
             field.alias,
@@ -156,14 +158,12 @@ def _read(record: RecordOf, choice: Choice) -> Iterable[_Field]:
         )
 
 
-def _may_be_left(
-    attribute: attrs.Attribute[Any], field: FieldSchema, demand: Alternatives
-) -> bool:
+def _may_be_left(attribute: attrs.Attribute[Any], field: FieldSchema, demand: Alternatives) -> bool:
     """Tell whether the field's default, as far as it is known before there is an object, passes."""
     default = attribute.default
     if default is attrs.NOTHING:
         return False
-    if isinstance(default, _FACTORY) or attribute.converter is not None:
+    if isinstance(default, _FACTORY) or getattr(attribute, "converter", None) is not None:
         return True
     return fits(field.schema, default) and any(limits.allows(default) for limits in demand)
 
@@ -173,11 +173,14 @@ def _may_be_left(
 
 def _opaque_fields(record: RecordOf, choice: Choice) -> dict[str, tuple[Any, ...]]:
     """Return the opaque validators of the fields that are drawn here."""
-    return {
-        field.name: opaque_in(field.validator)
-        for field in attrs.fields(record.cls)
-        if opaque_in(field.validator) and field.alias not in {*choice.given, *choice.left}
+    fields = [field for field in attrs.fields(record.cls) if field.init]
+    decided = {*choice.given, *choice.left}
+    found = {
+        field.name: opaque_in(read(field.validator))
+        for field in fields
+        if field.alias not in decided
     }
+    return {name: validators for name, validators in found.items() if validators}
 
 
 def _warn(cls: type, opaque: Mapping[str, tuple[Any, ...]]) -> None:
@@ -202,7 +205,7 @@ def _warn(cls: type, opaque: Mapping[str, tuple[Any, ...]]) -> None:
 
 def _spans(record: RecordOf, fields: Sequence[_Field]) -> dict[str, tuple[int, int]]:
     """Return for each named dimension of the record's arrays how long it may be."""
-    spans = dict.fromkeys(names_in(record), (0, LONGEST_SIDE))
+    spans: dict[str, tuple[int, int]] = dict.fromkeys(names_in(record), _SIDE)
     for field in fields:
         if len(field.demand) != 1:
             continue

@@ -178,9 +178,7 @@ class SupervisorCrash(_Deviation):
     """The supervisor dies, and the whole system with it: every call raises `ConnectionLost`."""
 
 
-Deviation: TypeAlias = (
-    Drop | Delay | Crash | Hang | Partition | BrokerRestart | SupervisorCrash
-)
+Deviation: TypeAlias = Drop | Delay | Crash | Hang | Partition | BrokerRestart | SupervisorCrash
 Schedule: TypeAlias = tuple[Deviation, ...]
 
 KINDS: Final[tuple[type[Deviation], ...]] = (Crash, Drop, Delay, Hang, Partition, BrokerRestart)

@@ -52,7 +52,10 @@ def test_repeated_overtaken_and_impossible_grants_do_no_harm():
     assert writer._bytes == 0
 
 
-@given(sizes=st.lists(st.sampled_from([1, 1 << 20, WINDOW_BYTES]), max_size=300), burst=st.integers(1, 70))
+@given(
+    sizes=st.lists(st.sampled_from([1, 1 << 20, WINDOW_BYTES]), max_size=300),
+    burst=st.integers(1, 70),
+)
 def test_reader_and_writer_never_wait_for_each_other(sizes, burst):
     writer, reader = WriterCredit(), ReaderCredit()
     pending, read = 0, 0

@@ -243,7 +243,9 @@ def test_a_closed_outbox_returns_everything_once_and_is_empty():
     assert not out.withdraw(waiting)
 
 
-@pytest.mark.parametrize("frame", [b"12345678", memoryview(bytes(8)), memoryview(bytes(8)).cast("d")])
+@pytest.mark.parametrize(
+    "frame", [b"12345678", memoryview(bytes(8)), memoryview(bytes(8)).cast("d")]
+)
 def test_the_size_of_a_letter_counts_its_frames_in_bytes(frame):
     with_frame = Letter(Envelope(Kind.TELL, 0, 0, "m:M", b""), (frame,))
 

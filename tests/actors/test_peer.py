@@ -698,3 +698,18 @@ def test_a_batch_for_another_life_of_ours_is_refused(pair):
 
     assert second.bad_frames == 1
     assert not second.deliveries
+
+
+def test_what_was_received_from_one_life_is_not_told_to_the_next(pair):
+    a, b, link = pair
+    tell(a, link)
+    carry(a, b)
+    handle(b)
+    back = up(b, "a")
+    hear(b, Obituary("a", 1, "killed", None))
+    hear(b, Stands("a", Standing.UP, 2))
+    tell(b, back)
+
+    [message] = [m for m in b.outgoing(0.0) if not is_word(m)]
+    batch = decode_batch(message[1])
+    assert (batch.received, batch.handled) == (0, 0)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from troupe import (
@@ -24,6 +26,7 @@ from troupe import (
     Quitter,
     Resumer,
     Saver,
+    Sleeper,
     Stillborn,
     Texts,
     Wait,
@@ -405,3 +408,25 @@ def test_open_is_heard_by_the_next_life_too(system, spawn):
     ref.tell(Open())
 
     assert reply.result() == "again"
+
+
+def test_an_actor_that_is_still_starting_can_be_stopped(system, name):
+    with ThreadPoolExecutor(1) as pool:
+        spawning = pool.submit(system.spawn, Sleeper, name=name)
+        while name not in {actor.name for actor in system.status().actors}:
+            pass
+        begin = time.monotonic()
+        system.stop(name)
+
+        assert time.monotonic() - begin < 4.0  # its grace of 5 s is not needed
+        with pytest.raises(SpawnError):
+            spawning.result()
+
+
+def test_several_callers_may_restart_an_actor_at_once(system, spawn):
+    ref = spawn(Clumsy)
+    with ThreadPoolExecutor(4) as pool:
+        lives = list(pool.map(system.restart, [ref.name] * 4))
+
+    assert min(lives) >= 2
+    assert ref.ask(Who()).result()[1] == max(lives)

@@ -18,7 +18,6 @@ from actors import (
     Actor,
     ActorRef,
     Array,
-    FailurePolicy,
     Request,
     Shape,
     StreamRequest,
@@ -27,6 +26,7 @@ from actors import (
     message,
     receive,
 )
+from actors.actor import FailurePolicy
 from actors.errors import ActorError
 
 # ---- messages
@@ -719,3 +719,10 @@ class Writer(Actor):
     def put(self, msg: Put) -> None:
         with open(self.path, "a") as file:  # noqa: PTH123
             file.write(f"{msg.n}\n")
+
+
+class Sleeper(Actor):
+    """Never comes up by itself."""
+
+    async def on_start(self) -> None:
+        await asyncio.Event().wait()

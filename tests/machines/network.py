@@ -108,7 +108,7 @@ class World:
         if self.routing is None:
             self.routing = Routing(self.supervisor.routing_id)
 
-    def kill_broker(self, keep_unsent=False):
+    def kill_broker(self, *, keep_unsent=False):
         self.routing = None
         self.corpses.clear()
         for node in self.nodes.values():
@@ -149,7 +149,9 @@ class World:
         if route.target == BROKER:
             self._say(self.routing.hear(party, route, decode_word(frames[1]), self.now))
             return True
-        target = self.routing.routes.get(party + frames[0]) or self.routing.forward(party, frames[0])
+        target = self.routing.routes.get(party + frames[0]) or self.routing.forward(
+            party, frames[0]
+        )
         if isinstance(target, Refused):
             self._send(party, [FROM_BROKER, encode_word(target)])
         else:
@@ -345,14 +347,8 @@ class World:
 
     def round(self):
         """Everybody who is not cut off comes back and gets one turn, and the broker sends it on."""
-        for name in sorted(self.lives):
-            if not name.startswith("client-") and name not in self.stopped() | self.cut:
-                self.launch(name)
+        self.bring_back()
         for name in list(self.nodes):
-            if name not in self.cut:
-                self.connect(name)
-                if name in self.lives and not name.startswith("client-"):
-                    self.ready(name)
             self.turn(name)
         for node in [*self.corpses, *self.nodes.values()]:
             while self.route_one(node):
@@ -360,6 +356,15 @@ class World:
         for node in self.nodes.values():
             while self.receive(node):
                 pass
+
+    def bring_back(self):
+        actors = {name for name in self.lives if not name.startswith("client-")}
+        for name in sorted(actors - self.stopped() - self.cut):
+            self.launch(name)
+        for name in sorted(self.nodes.keys() - self.cut):
+            self.connect(name)
+            if name in actors:
+                self.ready(name)
 
     def heal(self):
         """No more faults: everybody comes back and finishes what it has."""

@@ -63,7 +63,9 @@ class OneLane(RuleBasedStateMachine):
     def send(self):
         letters = self.out.take()
         if letters:
-            self._put([(x.envelope.seq, int(x.envelope.payload), x.envelope.attempt) for x in letters])
+            self._put(
+                [(x.envelope.seq, int(x.envelope.payload), x.envelope.attempt) for x in letters]
+            )
 
     @rule()
     def probe(self):

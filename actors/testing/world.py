@@ -1,0 +1,260 @@
+"""The scheduler: one thread, virtual time, every process of the simulation.
+
+    something can run        ─► the next process in line runs the callbacks that are due
+    nothing can              ─► time jumps to the next entry of the agenda (a packet, a timer)
+    nothing is left to do    ─► deadlock: who waits for whom
+
+Plain code that waits (`Reply.result()`) must not hold up the others, so all of it runs in
+greenlets: one is at work, going round as above; when the code it runs has to wait, it parks and
+another goes on; when that finds the parked one's process in line, it hands the work back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable
+from random import Random
+from typing import TYPE_CHECKING, Any, Final, final
+
+from greenlet import GreenletExit, getcurrent, greenlet
+
+from actors.testing.escapes import STAGE, SimEscape
+from actors.testing.trace import Trace
+
+if TYPE_CHECKING:
+    from actors.testing.node import Node
+
+MOST_SECONDS: Final = 24 * 3600.0
+"""Virtual time after which a run is over."""
+
+MOST_TURNS: Final = 1_000_000
+"""Turns after which a run is over."""
+
+MOST_AT_ONCE: Final = 20_000
+"""Turns without any virtual time passing after which a run is over."""
+
+
+@final
+class Deadlock(AssertionError):
+    """Nothing can happen any more, and the scenario is not over."""
+
+
+@final
+class NoProgress(AssertionError):
+    """A run that does not end."""
+
+
+@final
+class World:
+    """Time, and whose turn it is."""
+
+    def __init__(self, seed: int = 0, *, files: bool = False) -> None:
+        self.seed = seed
+        self.files = files
+        """Whether code inside may open files."""
+        self.now = 0.0
+        self.trace = Trace(self)
+        self.current: Node | None = None
+        """The process whose code runs at the moment."""
+        self.runnable: deque[Node] = deque()
+        self.nodes: list[Node] = []
+        self.over = False
+        self.failure: BaseException | None = None
+        """What ended the run, if it was not the scenario."""
+        self.before_jump: Callable[[float], None] = lambda _to: None
+        self.after_turn: Callable[[], None] | None = None
+        """Called after every turn: invariants."""
+        self.waiting: Callable[[], str] = lambda: "nobody"
+        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        self._serial = 0
+        self._idle: list[greenlet] = []
+        self._main = getcurrent()
+        self._lost: list[greenlet] = []
+        self._random = Random(f"{seed}")  # noqa: S311
+        self._turns = 0
+        self._turns_now = 0
+
+    @property
+    def random(self) -> Random:
+        """The chance of the process that runs at the moment."""
+        return self.current.random if self.current is not None else self._random
+
+    # --- time
+
+    def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
+        """Do something at a virtual time; entries for the same time keep their order."""
+        self._serial += 1
+        heapq.heappush(self._agenda, (max(when, self.now), self._serial, action, args))
+
+    def note(self, who: str, text: str) -> None:
+        """Write a remark into the trace."""
+        self.trace.note(who, text)
+
+    # --- the end
+
+    def finish(self, failure: BaseException | None = None) -> None:
+        """The run is over."""
+        if self.failure is None:
+            self.failure = failure
+        self.over = True
+
+    def escaped(self, escape: SimEscape) -> None:
+        """Code tried to leave the simulation."""
+        self.finish(escape)
+
+    def exit_current(self, code: int) -> None:
+        """The code that runs ends its own process at once (`os._exit`)."""
+        node = self.current
+        assert node is not None
+        node.die(code, None)
+        self._lost.append(getcurrent())
+        self._hand_over()
+
+    def bury(self, node: Node) -> None:
+        """A process is dead: what of it waits is never resumed."""
+        if node.parked is not None:
+            self._lost.append(node.parked)
+            node.parked = None
+
+    def close(self) -> None:
+        """Let go of everything; errors of code that is cut off have no meaning."""
+        self.over = True
+        self.runnable.clear()
+        self._agenda.clear()
+        for node in self.nodes:
+            if node.parked is not None:
+                self._lost.append(node.parked)
+                node.parked = None
+        for node in self.nodes:
+            node.close()
+        for each in (*self._lost, *self._idle):
+            if not each.dead:
+                try:
+                    each.throw(GreenletExit)
+                except BaseException:  # noqa: BLE001, S110 - nobody is there any more to be told
+                    pass
+        self._lost.clear()
+        self._idle.clear()
+        for node in self.nodes:
+            node.loop.closed = True
+            node.pumps.clear()
+
+    # --- going round
+
+    def run(self) -> None:
+        """Go round until the run is over; called by whoever made this world."""
+        former = asyncio._get_running_loop()  # noqa: SLF001
+        STAGE.world = self
+        self._main = getcurrent()
+        try:
+            greenlet(self._work, parent=self._main).switch()
+        finally:
+            STAGE.world = None
+            self.current = None
+            asyncio._set_running_loop(former)  # noqa: SLF001
+
+    def enter(self, node: Node | None) -> None:
+        """From now on code of this process runs."""
+        self.current = node
+        asyncio._set_running_loop(None if node is None else node.loop)  # noqa: SLF001
+
+    def park(self, node: Node) -> None:
+        """Let the others go on until `node.unpark()`."""
+        # Python 3.14 keeps the present task per thread, not per loop.
+        task = asyncio.current_task(node.loop)
+        if task is not None:
+            asyncio.tasks._leave_task(node.loop, task)  # noqa: SLF001
+        node.parked = getcurrent()
+        node.woken = False
+        if node.plug is not None:
+            self.at(self.now, self._pull_plug, node)
+        self._hand_over()
+        # Here again: another greenlet found us in line and handed over.
+        node.parked = None
+        self.enter(node)
+        if task is not None:
+            asyncio.tasks._enter_task(node.loop, task)  # noqa: SLF001
+
+    def _pull_plug(self, node: Node) -> None:
+        if node.plug is not None and not node.dead:
+            node.plug()
+
+    def _hand_over(self) -> None:
+        self.enter(None)
+        other = self._idle.pop() if self._idle else greenlet(self._work, parent=self._main)
+        other.switch()
+
+    def _work(self) -> None:
+        try:
+            self._go_round()
+        except GreenletExit:
+            return
+        except BaseException as error:  # noqa: BLE001 - goes to whoever runs the world
+            self.finish(error)
+        # What is at work when the run is over lets the main greenlet go on.
+        self._main.switch()
+
+    def _go_round(self) -> None:
+        runnable = self.runnable
+        while not self.over:
+            if not runnable:
+                self._jump()
+                continue
+            node = runnable.popleft()
+            node.queued = False
+            if node.dead or node.frozen:
+                continue
+            if node.parked is not None:
+                if node.woken:
+                    self._idle.append(getcurrent())
+                    node.parked.switch()
+                continue
+            self._turn(node)
+
+    def _turn(self, node: Node) -> None:
+        self._turns_now += 1
+        if self._turns_now > MOST_AT_ONCE:
+            raise NoProgress(f"{node.label} is busy for ever, and no time passes")
+        ready = node.loop.ready
+        self.enter(node)
+        for _ in range(len(ready)):
+            if not ready or self.over or node.frozen:
+                break
+            handle = ready.popleft()
+            if not handle._cancelled:  # noqa: SLF001
+                self._call(node, handle)
+        self.enter(None)
+        if ready:
+            node.wake()
+        elif node.plug is not None and node.parked is None:
+            node.plug()
+        if self.after_turn is not None and not self.over:
+            self.after_turn()
+
+    def _call(self, node: Node, handle: asyncio.Handle) -> None:
+        try:
+            handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]  # noqa: SLF001
+        except (GreenletExit, KeyboardInterrupt):
+            raise
+        except SystemExit as error:
+            node.die(error.code if isinstance(error.code, int) else 1, None)
+        except BaseException as error:  # noqa: BLE001 - user code may raise anything
+            node.loop.call_exception_handler({"message": "a callback raised", "exception": error})
+
+    def _jump(self) -> None:
+        if not self._agenda:
+            raise Deadlock(f"nothing can happen any more; waiting: {self.waiting()}")
+        when = self._agenda[0][0]
+        if when > self.now:
+            self.before_jump(when)
+            self._turns += self._turns_now
+            self._turns_now = 0
+            if when > MOST_SECONDS or self._turns > MOST_TURNS:
+                raise NoProgress(
+                    f"not over after {self.now:g} virtual s; waiting: {self.waiting()}"
+                )
+            self.now = max(self.now, self._agenda[0][0])
+        _, _, action, args = heapq.heappop(self._agenda)
+        action(*args)

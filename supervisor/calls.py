@@ -1,0 +1,189 @@
+"""What a program can ask of a system: plain calls, over any connection to it.
+
+    spawn stop restart kill      actors come and go
+    status watch subscribe       how things stand, and what happens
+    begin_shut_down shut_down    the end
+
+`System` is this with a connection of its own; the simulation has one in memory.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from actors.actor import Actor
+from actors.address import check_name
+from actors.control import SUPERVISOR
+from actors.errors import ConnectionLost
+from actors.notices import DeadLetter, Terminated
+from actors.portal import Portal, Until
+from actors.requests import (
+    DeadLetters,
+    KillActor,
+    RestartActor,
+    Settle,
+    Shutdown,
+    StopActor,
+    WatchStream,
+)
+from actors.spawning import order_for
+from supervisor.limits import Limits
+from supervisor.spec import Restart
+from supervisor.status import Endings, StatusRequest, SystemStatus
+
+if TYPE_CHECKING:
+    from actors.message import Request, StreamRequest
+    from actors.ref import ActorRef
+    from actors.stream import Stream
+
+E = TypeVar("E")
+R = TypeVar("R")
+
+START_TIMEOUT: Final = 120.0
+"""Seconds an actor's class may take to be imported and its `on_start` to run."""
+
+STOP_TIMEOUT: Final = 3600.0
+
+ANSWER_SECONDS: Final = 10.0
+"""Seconds the supervisor has to answer what it can answer at once."""
+
+
+class Calls:
+    """A system of actors, as a program sees it."""
+
+    def __init__(self, portal: Portal) -> None:
+        self._portal = portal
+        self._supervisor = portal.ref(SUPERVISOR)
+        self._serial = 0
+        self._pid = 0
+
+    # --- actors
+
+    def spawn(
+        self,
+        cls: type[Actor],
+        /,
+        *,
+        name: str | None = None,
+        restart: Restart = Restart.PERMANENT,
+        limits: Limits | None = None,
+        **fields: object,
+    ) -> ActorRef:
+        """Start an actor and return its ref once its `on_start` has succeeded.
+
+        `fields` are the annotated fields of the class.  Raises `TypeError` or `InvalidMessage` for
+        wrong fields, and `SpawnError` with the remote traceback when the actor does not start; then
+        no child is added.
+        """
+        self._portal.check()
+        if name is None:
+            self._serial += 1
+            prefix = getattr(cls, "__name__", "actor").lower()
+            name = f"{prefix}.{self._portal.peer.name[7:]}.{self._serial}"
+        order = order_for(
+            cls,
+            name=check_name(name),
+            fields=fields,
+            definitions=self._definitions(),
+            restart=restart.value,
+            limits=None if limits is None else _limits(limits),
+        )
+        self._supervisor.ask(order, timeout=START_TIMEOUT).result()
+        return self._portal.ref(name)
+
+    def ref(self, name: str) -> ActorRef:
+        """Return a handle to an actor by name.  Never fails; using it raises `NoSuchActor`."""
+        return self._portal.ref(name)
+
+    def stop(self, name: str) -> None:
+        """End an actor for good, after the message in progress; returns when it is down.
+
+        Queued messages come back as `ActorStopped` (asks) or dead letters (tells).
+        """
+        self._ask(StopActor(name), STOP_TIMEOUT)
+
+    def restart(self, name: str) -> int:
+        """End an incarnation in good order and start the next; returns its number."""
+        return self._ask(RestartActor(name), STOP_TIMEOUT)
+
+    def kill(self, name: str) -> int | None:
+        """Kill -9: returns the ended incarnation once it is reaped, None when none was alive."""
+        return self._ask(KillActor(name), STOP_TIMEOUT)
+
+    def _ask(self, request: Request[R], timeout: float) -> R:
+        return self._supervisor.ask(request, timeout=timeout).result()
+
+    # --- the system
+
+    @property
+    def pid(self) -> int:
+        """Process id of the supervisor."""
+        if not self._pid:
+            self._pid = self.status().pid
+        return self._pid
+
+    def status(self) -> SystemStatus:
+        """Say how the system and every actor stand."""
+        return self._supervisor.ask(StatusRequest(), timeout=ANSWER_SECONDS).result()
+
+    def watch(self, ref: ActorRef) -> Stream[Terminated]:
+        """Return a stream of one `Terminated` per ended incarnation of `ref`, from now on."""
+        return self._follow(WatchStream(ref.name))
+
+    def subscribe(self, event: type[E]) -> Stream[E]:
+        """Return a stream of events of one type, from now on: `DeadLetter` or `Terminated`."""
+        requests: dict[type, Any] = {DeadLetter: DeadLetters(), Terminated: Endings()}
+        request = requests.get(event)
+        if request is None:
+            raise TypeError(
+                f"{event.__name__} is not an event of the system: "
+                "subscribe to DeadLetter or Terminated"
+            )
+        return self._follow(request)
+
+    def _follow(self, request: StreamRequest[E]) -> Stream[E]:
+        """Open a stream of notices; none is missed once this has returned."""
+        stream = self._supervisor.stream(request)
+        self._ask(Settle(), ANSWER_SECONDS)
+        return stream
+
+    def wait_ready(self, timeout: float | None = None) -> None:
+        """Wait until every actor of the tree is up; a built-in TimeoutError after `timeout` s."""
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        for actor in self.status().actors:
+            if actor.state not in ("stopped", "failed"):
+                left = None if end == math.inf else max(0.0, end - time.monotonic())
+                self.ref(actor.name).wait_ready(left)
+
+    def wait_ended(self, timeout: float | None = None) -> str | None:
+        """Wait until the system is over and return why; None when it still runs after `timeout`."""
+        over = Until(self._portal, lambda: self._portal.lost is not None)
+        self._portal.driver.block(over, timeout)
+        return self._portal.lost.reason if self._portal.lost is not None else None
+
+    def begin_shut_down(self) -> None:
+        """Ask the whole system to end in good order, and do not wait for it."""
+        self._supervisor.ask(Shutdown(wait=False), timeout=ANSWER_SECONDS).result()
+
+    def shut_down(self) -> None:
+        """End the whole system in good order, whoever started it."""
+        try:
+            self._supervisor.ask(Shutdown(), timeout=STOP_TIMEOUT).result()
+        except ConnectionLost:
+            return
+
+    def _definitions(self) -> Path | None:
+        """Return where classes that exist in no file are written; None where they cannot be."""
+        return None
+
+
+def _limits(limits: Limits) -> dict[str, float | int | None]:
+    return {
+        "memory": limits.memory,
+        "cpu": limits.cpu,
+        "handler_seconds": limits.handler_seconds,
+        "mailbox": limits.mailbox,
+    }

@@ -1,0 +1,327 @@
+"""The broker's mind."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from actors.control import (
+    SUPERVISOR,
+    Declare,
+    Ended,
+    Goodbye,
+    Hello,
+    LaneRecord,
+    Obituary,
+    Ping,
+    Refused,
+    Resolve,
+    Standing,
+    Stands,
+    Stop,
+    Synced,
+    Welcome,
+    lane_key,
+)
+from actors.envelope import MAGIC, Route, encode_route
+from supervisor.routing import CLIENT_FIRST, CLIENT_RETURN, CLIENT_SILENCE, KNOCKING, Routing
+
+BOSS, ONE, TWO, ACTOR, LATER = (letter * 16 for letter in (b"s", b"1", b"2", b"a", b"l"))
+
+
+class Broker:
+    """A routing with a supervisor; `said` holds the words for each party."""
+
+    def __init__(self, *, synced=True):
+        self.routing = Routing(BOSS)
+        self.said = {}
+        self.say(BOSS, Hello(SUPERVISOR, 1))
+        if synced:
+            self.say(BOSS, Synced())
+
+    def take(self, sends):
+        self.said = {}
+        for send in sends:
+            self.said.setdefault(send.party, []).append(send.word)
+        return self.said
+
+    def say(self, party, word, now=0.0, host=b""):
+        return self.take(self.routing.hear(party, Route(MAGIC, "", 0, "?", 1, host), word, now))
+
+    def client(self, party, name, now=0.0):
+        self.say(party, Hello(name, 1), now)
+
+    def actor(self, party=ACTOR, life=1, *, up=True):
+        standing = Standing.UP if up else Standing.DOWN
+        self.say(BOSS, Declare("a", standing, life, party, 10))
+        return self.say(party, Hello("a", life))
+
+    def forward(self, party, target, life, sender):
+        return self.routing.forward(party, encode_route(Route(MAGIC, target, life, sender, 1)))
+
+
+def codes(words):
+    return [word.code for word in words if isinstance(word, Refused)]
+
+
+def standings(words):
+    return [word.standing for word in words if isinstance(word, Stands)]
+
+
+def test_a_client_is_welcome_by_the_name_it_chose():
+    assert [type(w) for w in Broker().say(ONE, Hello("client-1", 1))[ONE]] == [Welcome]
+
+
+def test_a_name_in_use_is_refused_but_its_holder_may_say_hello_again():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+
+    assert codes(broker.say(TWO, Hello("client-1", 1))[TWO]) == ["name-taken"]
+    assert codes(broker.say(ONE, Hello("client-1", 1))[ONE]) == []
+
+
+def test_one_connection_has_one_name():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+
+    assert codes(broker.say(ONE, Hello("client-2", 1))[ONE]) == ["impostor"]
+
+
+@pytest.mark.parametrize("name", [SUPERVISOR, "", "x" * 200])
+def test_nobody_takes_the_supervisors_name_or_an_impossible_one(name):
+    assert codes(Broker().say(ONE, Hello(name, 1))[ONE]) == ["impostor"]
+
+
+@pytest.mark.parametrize(
+    "word", [Declare("a", Standing.UP, 1, ONE), Ended("a", 1, "", {}), Synced()]
+)
+def test_only_the_supervisor_declares(word):
+    broker = Broker()
+    broker.client(ONE, "client-1")
+
+    assert codes(broker.say(ONE, word)[ONE]) == ["denied"]
+
+
+def test_an_actor_that_says_hello_before_it_is_declared_waits_for_it():
+    broker = Broker()
+    assert broker.say(ACTOR, Hello("a", 1)) == {}
+    assert broker.say(ACTOR, Resolve("client-1")) == {}
+
+    said = broker.say(BOSS, Declare("a", Standing.DOWN, 1, ACTOR, 10))
+
+    assert isinstance(said[ACTOR][0], Welcome)
+
+
+def test_an_impostor_that_says_hello_first_is_never_let_in():
+    broker = Broker(synced=False)
+    broker.say(TWO, Hello("a", 1))
+    broker.say(ACTOR, Hello("a", 1))
+
+    said = broker.say(BOSS, Declare("a", Standing.UP, 1, ACTOR, 10))
+
+    assert TWO not in said
+    assert isinstance(said[ACTOR][0], Welcome)
+
+
+def test_those_who_knock_do_not_pile_up():
+    broker = Broker()
+    for number in range(2 * KNOCKING):
+        broker.say(number.to_bytes(16, "big"), Hello(f"n{number}", 1))
+
+    assert len(broker.routing._knocking) == KNOCKING
+
+
+def test_a_former_incarnation_is_stale():
+    broker = Broker()
+    broker.actor(LATER, 2)
+
+    assert codes(broker.say(ACTOR, Hello("a", 1))[ACTOR]) == ["stale"]
+
+
+def test_a_name_nobody_declared_is_unknown():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+
+    assert standings(broker.say(ONE, Resolve("a"))[ONE]) == [Standing.UNKNOWN]
+
+
+def test_a_declared_name_is_up_only_once_it_is_connected_too():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.say(BOSS, Declare("a", Standing.UP, 1, ACTOR, 10))
+    assert standings(broker.say(ONE, Resolve("a"))[ONE]) == [Standing.DOWN]
+
+    said = broker.say(ACTOR, Hello("a", 1))
+
+    assert standings(said[ONE]) == [Standing.UP]
+
+
+def test_before_the_supervisor_has_spoken_questions_wait():
+    broker = Broker(synced=False)
+    broker.client(ONE, "client-1")
+    assert broker.say(ONE, Resolve("a", 1)) == {}
+    broker.actor()
+
+    assert standings(broker.say(ONE, Resolve("a", 1))[ONE]) == [Standing.UP]
+    assert standings(broker.say(BOSS, Synced()).get(ONE, [])) == []
+
+
+def test_a_question_for_a_name_that_never_comes_is_answered_when_the_supervisor_is_done():
+    broker = Broker(synced=False)
+    broker.client(ONE, "client-1")
+    broker.say(ONE, Resolve("b"))
+
+    assert standings(broker.say(BOSS, Synced())[ONE]) == [Standing.UNKNOWN]
+
+
+@pytest.mark.parametrize(("known", "patience"), [(1, CLIENT_RETURN), (0, CLIENT_FIRST)])
+def test_a_client_has_time_to_come_back_to_a_new_broker(known, patience):
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    assert broker.say(ONE, Resolve("client-2", known)) == {}
+    assert broker.take(broker.routing.tick(patience - 0.1)).get(ONE) in (
+        None,
+        [Welcome(SUPERVISOR)],
+    )
+
+    said = broker.take(broker.routing.tick(patience))
+
+    assert standings(said[ONE]) == [Standing.UNKNOWN]
+
+
+def test_a_client_that_comes_back_in_time_is_up():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.say(ONE, Resolve("client-2", 1))
+
+    said = broker.say(TWO, Hello("client-2", 1), 3.0)
+
+    assert standings(said[ONE]) == [Standing.UP]
+
+
+def test_a_silent_client_is_tried_and_only_one_that_cannot_be_reached_is_gone():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.client(TWO, "client-2")
+    broker.say(TWO, Resolve("client-1"))
+    now = CLIENT_SILENCE + 1
+    broker.say(TWO, Ping(), now)
+    assert broker.routing.unreachable(TWO, now) == []
+
+    assert ONE in broker.take(broker.routing.tick(now))
+    said = broker.take(broker.routing.unreachable(ONE, now))
+
+    assert standings(said[TWO]) == [Standing.GONE]
+    assert codes(broker.say(ONE, Hello("client-1", 1))[ONE]) == ["expelled"]
+
+
+def test_an_actor_is_never_judged_by_its_silence():
+    broker = Broker()
+    broker.actor()
+
+    assert broker.routing.tick(1000.0) == []
+    assert broker.routing.unreachable(ACTOR, 1000.0) == []
+
+
+def test_everybody_who_had_to_do_with_a_dead_life_gets_its_own_record():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.client(TWO, "client-2")
+    broker.actor()
+    for party, name in ((ONE, "client-1"), (TWO, "client-2")):
+        broker.forward(party, "a", 1, name)
+
+    said = broker.say(BOSS, Ended("a", 1, "killed", {lane_key("client-1", 1): LaneRecord(7)}))
+
+    assert said[ONE] == [Obituary("a", 1, "killed", LaneRecord(7))]
+    assert said[TWO] == [Obituary("a", 1, "killed", None)]
+
+
+def test_a_party_that_was_away_hears_of_every_life_it_has_missed():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    for life in (1, 2, 3):
+        broker.say(BOSS, Ended("a", life, "killed", {}))
+    broker.actor(LATER, 4)
+
+    said = broker.say(ONE, Resolve("a", 2))[ONE]
+
+    assert [w.incarnation for w in said if isinstance(w, Obituary)] == [2, 3]
+    assert standings(said) == [Standing.UP]
+
+
+def test_an_end_that_nobody_remembers_is_told_without_a_record():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor(LATER, 9)
+
+    obituary, _ = broker.say(ONE, Resolve("a", 2))[ONE]
+
+    assert (obituary.incarnation, obituary.known) == (2, False)
+
+
+def test_whoever_missed_the_end_of_a_name_hears_of_its_last_life_first():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    broker.say(BOSS, Ended("a", 1, "stopped", {lane_key("client-1", 1): LaneRecord(7)}))
+    broker.say(BOSS, Declare("a", Standing.GONE, 0, reason="stopped"))
+
+    obituary, stands = broker.say(ONE, Resolve("a", 1))[ONE]
+
+    assert obituary.lane == LaneRecord(7)
+    assert (stands.standing, stands.reason) == (Standing.GONE, "stopped")
+
+
+def test_the_last_batches_of_a_dead_life_are_still_sent_on_for_a_moment():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    frame = encode_route(Route(MAGIC, "client-1", 1, "a", 1))
+    broker.routing.forward(ACTOR, frame)
+    broker.say(BOSS, Ended("a", 1, "killed", {}))
+    assert broker.routing.routes[ACTOR + frame] == ONE
+
+    for now in (1.0, 2.0):
+        broker.routing.tick(now)
+
+    assert broker.routing.routes == {}
+
+
+def test_nothing_is_sent_on_to_the_dead_or_for_an_impostor():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    assert broker.forward(ONE, "a", 1, "client-1") == ACTOR
+    assert broker.forward(ONE, "a", 2, "client-1").code == "no-route"
+    assert broker.forward(ONE, "a", 1, "client-2").code == "impostor"
+    assert broker.forward(TWO, "a", 1, "client-2").code == "unregistered"
+
+    broker.say(BOSS, Ended("a", 1, "killed", {}))
+
+    assert broker.forward(ONE, "a", 1, "client-1").code == "no-route"
+    assert broker.routing.routes == {}
+
+
+def test_a_client_that_leaves_is_gone_for_everybody_who_knew_it():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.client(TWO, "client-2")
+    broker.say(TWO, Resolve("client-1"))
+
+    assert standings(broker.say(ONE, Goodbye())[TWO]) == [Standing.GONE]
+    assert broker.routing.parties == [BOSS, TWO]
+
+
+def test_words_the_broker_does_not_take_are_refused():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+
+    assert codes(broker.say(ONE, Stop("now", drain=False))[ONE]) == ["unsupported"]
+    assert codes(broker.say(TWO, Ping())[TWO]) == ["unregistered"]
+
+
+@given(frame=st.binary(max_size=60))
+def test_a_garbled_route_is_refused(frame):
+    assert isinstance(Broker().routing.forward(ONE, frame), Refused)
