@@ -3,6 +3,7 @@
 #   make test PYTHON=python3.12 VENV=.venv312      another interpreter, another environment
 #   make test ARGS="-k restart -x"                 arguments for pytest
 #   make demo ARGS="--seconds 10"                  arguments for the demo
+#   make bench ARGS="ask tell --json"              arguments for the benchmarks (--help)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -34,7 +35,7 @@ test: $(DEV_READY)
 	$(BIN)/python -m pytest $(ARGS)
 
 bench: $(DEV_READY)
-	$(BIN)/python -m pytest tests/benchmarks -m bench $(ARGS)
+	$(BIN)/python -m tests.benchmarks $(ARGS)
 
 coverage: $(DEV_READY)
 	$(BIN)/coverage erase

@@ -36,8 +36,14 @@ class Standing(StrEnum):
     DOWN = "down"
     """Declared; no incarnation takes messages at the moment."""
     UP = "up"
+    FAILED = "failed"
+    """Its very first start failed, so there is no such actor after all."""
     GONE = "gone"
     """Stopped for good, or a client that left."""
+
+
+ENDED: Final = frozenset({Standing.UNKNOWN, Standing.FAILED, Standing.GONE})
+"""Standings of a name that nobody holds and nobody will."""
 
 
 class LaneRecord(msgspec.Struct, array_like=True, frozen=True):

@@ -24,6 +24,7 @@ from actors.errors import (
     Expired,
     NoSuchActor,
     OutcomeUnknown,
+    SpawnError,
 )
 from actors.link import Link, Loss
 from actors.outbox import Letter, Verdict
@@ -118,4 +119,6 @@ def _unknown(call: Call, reason: str) -> OutcomeUnknown:
 def _gone(call: Call, link: Link) -> ActorError:
     if link.standing is Standing.UNKNOWN:
         return NoSuchActor(target=call.target, message=call.message)
+    if link.standing is Standing.FAILED:
+        return SpawnError(actor=call.target, reason=link.reason)
     return ActorStopped(target=call.target, message=call.message, reason=link.reason)

@@ -25,6 +25,7 @@ from actors.arrivals import Arrivals
 from actors.calls import Call
 from actors.control import (
     BROKER,
+    ENDED,
     Closing,
     Goodbye,
     Hello,
@@ -216,7 +217,7 @@ class Peer:
         if up and (word.incarnation < link.known or word.incarnation <= link.ended):
             return
         link.standing, link.reason, link.held = word.standing, word.reason, False
-        if word.standing in (Standing.GONE, Standing.UNKNOWN):
+        if word.standing in ENDED:
             self._close(link, now)
             return
         if up:
@@ -240,6 +241,8 @@ class Peer:
         incarnation = link.ended = word.incarnation
         link.known = max(link.known, incarnation)
         bound, inbound = link.out.incarnation, link.inbound
+        if link.standing is Standing.UP:
+            link.standing = Standing.DOWN
         if 0 < bound <= incarnation:
             last = word if bound == incarnation else _unrecorded(link, bound)
             self._fates.bury(link, last, now)

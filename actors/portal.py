@@ -22,7 +22,7 @@ import msgspec
 from actors.attachments import Incoming, Memory, Outgoing
 from actors.calls import Call
 from actors.codec import Codec, ValueCodec, codec_for, value_codec
-from actors.control import SUPERVISOR, Standing
+from actors.control import ENDED, SUPERVISOR, Standing
 from actors.driver import Driver
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, ConnectionLost, MailboxFull, NoSuchActor
@@ -307,7 +307,7 @@ class Portal:
                 raise ConnectionLost(
                     reason=f"the broker has not answered for {RESOLVE_TIMEOUT:g} s"
                 )
-        if link.standing in (Standing.UNKNOWN, Standing.GONE):
+        if link.standing in ENDED:
             raise NoSuchActor(target=name, message=message)
         return link
 

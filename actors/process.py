@@ -353,6 +353,8 @@ class Life:
         returned: asyncio.Future[Any] = loop.create_future()
 
         def call() -> None:
+            if returned.done():
+                return  # nobody waits for it any more
             try:
                 value = hook(*args)
             except BaseException as error:  # noqa: BLE001 - goes to whoever awaits
@@ -363,7 +365,13 @@ class Life:
                 returned.set_result(value)
 
         loop.call_soon(call)
-        value = await returned
+        try:
+            value = await returned
+        except asyncio.CancelledError:
+            if not returned.cancelled() and inspect.iscoroutine(returned.result()):
+                # It was called, and stopped before its first step.
+                returned.result().close()
+            raise
         return await value if inspect.isawaitable(value) else value
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Final, TypeVar, final
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from actors.actor import Actor, FailurePolicy
 from actors.handler import receive
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 E = TypeVar("E")
 
+Readers: TypeAlias = dict[asyncio.Queue[E], None]
+"""A dictionary keeps its order, so two runs of the simulation tell them in the same one."""
+
 QUEUE: Final = 10_000
 """Notices kept for one reader of a stream that does not read."""
 
@@ -47,8 +50,8 @@ class Desk(Actor):
         self.supervisor = supervisor
         self.notify = notify
         self.watchers: dict[str, set[str]] = {}
-        self.readers: dict[str, set[asyncio.Queue[Terminated]]] = {}
-        self.letter_readers: set[asyncio.Queue[DeadLetter]] = set()
+        self.readers: dict[str, Readers[Terminated]] = {}
+        self.letter_readers: Readers[DeadLetter] = {}
         self.letters: deque[DeadLetter] = deque(maxlen=RECENT)
         self.dead_letters = 0
         return self
@@ -123,13 +126,13 @@ class Desk(Actor):
         """Send a program every end of a name."""
         if not self.supervisor.knows(msg.name):
             yield _nobody(msg.name)
-        async for notice in _follow(self.readers.setdefault(msg.name, set())):
+        async for notice in _follow(self.readers.setdefault(msg.name, {})):
             yield notice
 
     @receive
     async def endings(self, _msg: Endings) -> AsyncIterator[Terminated]:
         """Send a program every end of every name."""
-        async for notice in _follow(self.readers.setdefault("", set())):
+        async for notice in _follow(self.readers.setdefault("", {})):
             yield notice
 
     @receive
@@ -151,7 +154,7 @@ class Desk(Actor):
             if self.supervisor.knows(watcher):
                 self.notify(watcher, notice)
         for name in (notice.name, ""):
-            _spread(self.readers.get(name, set()), notice)
+            _spread(self.readers.get(name, {}), notice)
 
     def forget(self, name: str) -> None:
         """A name is gone: it watches nobody any more."""
@@ -159,23 +162,23 @@ class Desk(Actor):
             watchers.discard(name)
 
 
-async def _follow(readers: set[asyncio.Queue[E]]) -> AsyncIterator[E]:
+async def _follow(readers: Readers[E]) -> AsyncIterator[E]:
     queue: asyncio.Queue[E] = asyncio.Queue(QUEUE)
-    readers.add(queue)
+    readers[queue] = None
     try:
         while True:
             yield await queue.get()
     finally:
-        readers.discard(queue)
+        readers.pop(queue, None)
 
 
-def _spread(readers: set[asyncio.Queue[E]], notice: E) -> None:
+def _spread(readers: Readers[E], notice: E) -> None:
     for queue in list(readers):
         try:
             queue.put_nowait(notice)
         except asyncio.QueueFull:
             # A reader that has let so many notices wait will not get every one any more.
-            readers.discard(queue)
+            readers.pop(queue, None)
 
 
 def _nobody(name: str) -> Terminated:

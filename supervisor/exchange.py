@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import deque
 from typing import TYPE_CHECKING, Final, final
 
-from actors.control import Declare, Ended, LaneRecord, Standing, Synced, Word
+from actors.control import ENDED, Declare, Ended, LaneRecord, Standing, Synced, Word
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,7 +39,7 @@ class Exchange:
     def declare(self, word: Declare) -> None:
         """Say how a name stands."""
         self._gone.pop(word.name, None)
-        if word.standing is Standing.GONE:
+        if word.standing in ENDED:
             self._names.pop(word.name, None)
             self._gone[word.name] = word
             if len(self._gone) > GONE:

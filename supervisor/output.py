@@ -10,6 +10,7 @@ then whoever prints waits, as at any terminal, and nobody else.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import queue
 import select
@@ -17,7 +18,10 @@ import threading
 import time
 from collections.abc import Callable
 from functools import cache
-from typing import Final, final
+from typing import TYPE_CHECKING, Final, final
+
+if TYPE_CHECKING:
+    from actors.control import Logged
 
 CHUNK: Final = 1 << 16
 
@@ -208,6 +212,14 @@ def visible(line: bytes) -> str:
 
 
 @cache
+def log_for(name: str, incarnation: int, word: Logged) -> None:
+    """Log what an actor has logged, in its name."""
+    record = logging.LogRecord(word.logger, word.level, "", 0, word.text, None, None)
+    record.created = word.created
+    record.actor, record.incarnation = name, incarnation
+    logging.getLogger(word.logger).handle(record)
+
+
 def standard_streams() -> tuple[Printer, Printer]:
     """Return where this process and its children print: standard output and error."""
     return Printer(1), Printer(2)

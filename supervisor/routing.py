@@ -18,6 +18,7 @@ from collections import deque
 from typing import Final, NamedTuple, TypeVar, final
 
 from actors.control import (
+    ENDED,
     SUPERVISOR,
     Declare,
     Ended,
@@ -286,9 +287,10 @@ class Routing:
                 return self._try_questions(now)
             case Ended():
                 return self._ended(word)
-            case Declare(standing=Standing.GONE | Standing.UNKNOWN):
+            case Declare() if word.standing in ENDED:
                 self._names.setdefault(word.name, Entry())
-                return self._remove(word.name, word.reason) + self._try_questions(now)
+                removed = self._remove(word.name, word.reason, word.standing)
+                return removed + self._try_questions(now)
             case Declare():
                 return self._declare(word, now)
 
@@ -323,10 +325,10 @@ class Routing:
         stands = entry.stands(name)
         return [Send(party, stands) for party in self._present(entry.contacts)]
 
-    def _remove(self, name: str, reason: str) -> list[Send]:
+    def _remove(self, name: str, reason: str, standing: Standing = Standing.GONE) -> list[Send]:
         entry = self._names[name]
         self._forget_party(entry)
-        entry.standing, entry.reason = Standing.GONE, reason
+        entry.standing, entry.reason = standing, reason
         sends = self._announce(name)
         del self._names[name]
         for other in entry.contacts:

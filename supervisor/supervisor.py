@@ -10,7 +10,6 @@ It never decodes a user's message and never imports a user's module.
 from __future__ import annotations
 
 import asyncio
-import logging
 import os
 import random
 import time
@@ -37,6 +36,7 @@ from actors.roster import Roster, Vitals
 from supervisor import lifecycle as life
 from supervisor.launcher import Order
 from supervisor.lives import ChildLife
+from supervisor.output import log_for
 from supervisor.overview import Overview, obituary, reason_of
 from supervisor.plan import Launch, spec_of
 from supervisor.spec import Child, Tree
@@ -186,7 +186,7 @@ class Supervisor:
                 self._waiters.started(child.name, child.incarnation)
                 self._failed.pop(child.name, None)
             case Logged():
-                self._log(child, word)
+                log_for(child.name, child.incarnation, word)
             case Saved():
                 self._snapshots[child.name] = word
             case Stopped():
@@ -194,12 +194,6 @@ class Supervisor:
                 self._unhandled += word.unhandled
             case _:
                 return
-
-    def _log(self, child: ChildLife, word: Logged) -> None:
-        record = logging.LogRecord(word.logger, word.level, "", 0, word.text, None, None)
-        record.created = word.created
-        record.actor, record.incarnation = child.name, child.incarnation
-        logging.getLogger(word.logger).handle(record)
 
     # --- ending ----------------------------------------------------------------------------------
 
@@ -252,14 +246,15 @@ class Supervisor:
 
     def _child_gone(self, command: life.ChildGone) -> None:
         name = command.name
-        self._gone(name, command.reason)
+        failed = command.why is life.Gone.FIRST_START_FAILED
+        self._gone(name, command.reason, Standing.FAILED if failed else Standing.GONE)
         self._launches.pop(name, None)
         self._snapshots.pop(name, None)
         self._overview.forget(name)
         self.desk.forget(name)
 
-    def _gone(self, name: str, reason: life.ExitReason) -> None:
-        self.exchange.declare(Declare(name, Standing.GONE, 0, reason=str(reason)))
+    def _gone(self, name: str, reason: life.ExitReason, standing: Standing = Standing.GONE) -> None:
+        self.exchange.declare(Declare(name, standing, 0, reason=str(reason)))
         self._waiters.down(name, self._spawn_error(name, reason))
         self._failed.pop(name, None)
 

@@ -206,6 +206,17 @@ def test_the_defaults_of_the_page_are_those_of_the_code(options):
     }
 
 
+def test_every_room_that_a_page_names_is_there():
+    named = {
+        room
+        for page in PAGES
+        for room in re.findall(r"`((?:actors|supervisor|docs|tests)/[\w./]*)`", page.read_text())
+    }
+
+    assert named
+    assert [room for room in sorted(named) if not (ROOT / room).exists()] == []
+
+
 def test_a_line_of_three_dots_stands_for_any_lines():
     assert _matches("one\n...\nfour\n", "one\ntwo\nthree\nfour\n")
     assert not _matches("one\nfour\n", "one\ntwo\nfour\n")

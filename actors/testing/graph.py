@@ -77,8 +77,7 @@ def _records_in(record: RecordOf) -> Iterator[RecordOf]:
                 yield part
 
 
-def names_in(record: RecordOf) -> tuple[str, ...]:
-    """Return the names of dimensions that the arrays of one record share."""
-    parts = (part for field in fields_of(record) for part in within(field.schema))
-    shapes = [part.spec.shape or () for part in parts if isinstance(part, ArrayOf)]
+def names_in(schema: Schema) -> tuple[str, ...]:
+    """Return the names of dimensions in a schema; those of a record within it are its own."""
+    shapes = [part.spec.shape or () for part in within(schema) if isinstance(part, ArrayOf)]
     return tuple(dict.fromkeys(dim for shape in shapes for dim in shape if isinstance(dim, str)))

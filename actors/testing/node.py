@@ -79,7 +79,9 @@ class Node:
         former = world.current
         world.enter(self)
         try:
-            return self.context.run(function, *args) if former is not self else function(*args)
+            if former is self or self.parked is not None:
+                return function(*args)  # its context is entered already
+            return self.context.run(function, *args)
         finally:
             world.enter(former)
 

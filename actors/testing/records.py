@@ -9,10 +9,9 @@ A default that its own validator or the codec refuses is not left.
 
 from __future__ import annotations
 
-import itertools
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import attrs
@@ -65,6 +64,7 @@ class _Field:
     schema: Schema
     demand: Alternatives
     may_be_left: bool
+    named: tuple[str, ...]  # names among the dimensions of its arrays
     name: str  # with its class, for errors
 
 
@@ -113,12 +113,34 @@ class Records:
         if opaque:
             _warn(record.cls, opaque)
         fields = [field for field in _read(record, choice) if field.alias not in choice.left]
-        arguments = _for_all_lengths(
-            _spans(record, fields),
-            lambda names: self._arguments(fields, At(depth, names), choice),
-        )
+        arguments = self._arguments([f for f in fields if not f.named], At(depth), choice)
+        named = [field for field in fields if field.named]
+        if named:
+            parts = st.tuples(arguments, self._named(named, depth, choice))
+            arguments = parts.map(_merged)
         make = maker_of(record, opaque=bool(opaque))
         return arguments.map(make).filter(was_made)
+
+    def _named(self, fields: Sequence[_Field], depth: int, choice: Choice) -> Strategy:
+        """Return a strategy for the arguments whose arrays have named dimensions."""
+        made: dict[tuple[int, ...], Strategy] = {}
+        spans = _spans(fields)
+        given = {f.alias: choice.given[f.alias] for f in fields if f.alias in choice.given}
+        others = [field for field in fields if field.alias not in given]
+
+        def with_lengths(lengths: tuple[int, ...]) -> Strategy:
+            if lengths not in made:
+                names = dict(zip(spans, lengths, strict=True))
+                made[lengths] = self._arguments(others, At(depth, names), choice)
+            return made[lengths]
+
+        def after(values: dict[str, Any]) -> Strategy:
+            known = _lengths_in(fields, values)
+            drawn = [st.integers(*span) for span in (spans | known).values()]
+            return st.tuples(*drawn).flatmap(with_lengths).map(values.__or__)
+
+        with_lengths(tuple(least for least, _ in spans.values()))  # errors show now, not in a draw
+        return st.fixed_dictionaries(given).flatmap(after)
 
     def _arguments(self, fields: Sequence[_Field], at: At, choice: Choice) -> Strategy:
         """Return a strategy for the arguments of `__init__`."""
@@ -154,6 +176,7 @@ def _read(record: RecordOf, choice: Choice) -> Iterable[_Field]:
             field.schema,
             demand,
             not decided and _may_be_left(attribute, field, demand),
+            names_in(field.schema),
             f"{record.cls.__qualname__}.{field.name}",
         )
 
@@ -203,14 +226,14 @@ def _warn(cls: type, opaque: Mapping[str, tuple[Any, ...]]) -> None:
 # ---- dimensions with names
 
 
-def _spans(record: RecordOf, fields: Sequence[_Field]) -> dict[str, tuple[int, int]]:
-    """Return for each named dimension of the record's arrays how long it may be."""
-    spans: dict[str, tuple[int, int]] = dict.fromkeys(names_in(record), _SIDE)
+def _spans(fields: Sequence[_Field]) -> dict[str, tuple[int, int]]:
+    """Return for each named dimension of a record's arrays how long it may be."""
+    spans: dict[str, tuple[int, int]]
+    spans = {name: _SIDE for field in fields for name in field.named}
     for field in fields:
         if len(field.demand) != 1:
             continue
-        arms = field.schema.arms if isinstance(field.schema, UnionOf) else (field.schema,)
-        for arm in arms:
+        for arm in _arms(field.schema):
             first = (arm.spec.shape or (None,))[0] if isinstance(arm, ArrayOf) else None
             if isinstance(first, str):
                 try:
@@ -222,18 +245,23 @@ def _spans(record: RecordOf, fields: Sequence[_Field]) -> dict[str, tuple[int, i
     return spans
 
 
-def _for_all_lengths(
-    spans: Mapping[str, tuple[int, int]], build: Callable[[Mapping[str, int]], Strategy]
-) -> Strategy:
-    """Draw a length for each name, then what `build` makes of them."""
-    if not spans:
-        return build({})
-    made: dict[tuple[int, ...], Strategy] = {}
+def _lengths_in(fields: Iterable[_Field], values: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
+    """Return the lengths that arrays drawn by somebody else give to their named dimensions."""
+    return {
+        name: (length, length)
+        for field in fields
+        for arm in _arms(field.schema)
+        if isinstance(arm, ArrayOf) and field.alias in values
+        for name, length in zip(
+            arm.spec.shape or (), getattr(values[field.alias], "shape", ()), strict=False
+        )
+        if isinstance(name, str)
+    }
 
-    def with_lengths(lengths: tuple[int, ...]) -> Strategy:
-        if lengths not in made:
-            made[lengths] = build(dict(zip(spans, lengths, strict=True)))
-        return made[lengths]
 
-    with_lengths(tuple(least for least, _ in spans.values()))  # errors show now, not in a draw
-    return st.tuples(*itertools.starmap(st.integers, spans.values())).flatmap(with_lengths)
+def _arms(schema: Schema) -> tuple[Schema, ...]:
+    return schema.arms if isinstance(schema, UnionOf) else (schema,)
+
+
+def _merged(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    return {name: value for part in parts for name, value in part.items()}

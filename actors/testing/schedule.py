@@ -86,13 +86,17 @@ class _Deviation:
         return (tag_of(self.at), self.answer) in passing.contents
 
     def __repr__(self) -> str:
-        shown: list[str] = []
+        first: list[str] = []
+        rest: list[str] = []
         for field in attrs.fields(type(self)):
             value = getattr(self, field.name)
             if value != field.default:
                 text = value.__name__ if isinstance(value, type) else repr(value)
-                shown.append(text if not field.kw_only else f"{field.name}={text}")
-        return f"{type(self).__name__}({', '.join(shown)})"
+                if field.kw_only:
+                    rest.append(f"{field.name}={text}")
+                else:
+                    first.append(text)
+        return f"{type(self).__name__}({', '.join(first + rest)})"
 
 
 @final

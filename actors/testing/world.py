@@ -143,12 +143,13 @@ class World:
 
     # --- going round
 
-    def run(self) -> None:
-        """Go round until the run is over; called by whoever made this world."""
+    def run(self, begin: Callable[[], None]) -> None:
+        """Begin, and go round until the run is over; called by whoever made this world."""
         former = asyncio._get_running_loop()  # noqa: SLF001
         STAGE.world = self
         self._main = getcurrent()
         try:
+            begin()
             greenlet(self._work, parent=self._main).switch()
         finally:
             STAGE.world = None

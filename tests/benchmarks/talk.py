@@ -8,7 +8,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterator
 
 import supervisor
-from actors import ActorRef, link
+from actors import ActorRef, outbox
 from actors.peer import Peer
 from tests.benchmarks.cast import Add, AsyncPlayer, Note, Noted, Player
 from tests.benchmarks.figures import Figure, compared, rounds
@@ -187,12 +187,12 @@ def _without_batches(act: Callable[[int], None]) -> Callable[[int], None]:
     """The same with one envelope in a wire message, as if nothing ever waited for a peer."""
 
     def run(count: int) -> None:
-        usual = link.BATCH_ENVELOPES
-        link.BATCH_ENVELOPES = 1
+        usual = outbox.BATCH_ENVELOPES
+        outbox.BATCH_ENVELOPES = 1
         try:
             act(count)
         finally:
-            link.BATCH_ENVELOPES = usual
+            outbox.BATCH_ENVELOPES = usual
 
     return run
 
@@ -206,11 +206,11 @@ def _acknowledgements(ref: ActorRef, *, pause: float) -> float:
     def counting(*args: object) -> None:
         nonlocal arrived
         arrived += 1
-        receive(*args)  # type: ignore[arg-type]
+        receive(*args)
 
     ref.ask(Noted()).result()
     time.sleep(0.2)  # what is owed for former messages arrives
-    Peer.receive = counting  # type: ignore[method-assign,assignment]
+    Peer.receive = counting
     try:
         for _ in range(count):
             ref.tell(Note(1.5, 2.5))
@@ -218,5 +218,5 @@ def _acknowledgements(ref: ActorRef, *, pause: float) -> float:
                 time.sleep(pause)
         ref.ask(Noted()).result()
     finally:
-        Peer.receive = receive  # type: ignore[method-assign]
+        Peer.receive = receive
     return float(arrived - 1)

@@ -58,6 +58,9 @@ class Broker(RuleBasedStateMachine):
             if isinstance(send.word, Stands) and send.party != BOSS:
                 assert send.party in {party_of(n, self.life[n]) for n in self.life}
                 self.knows.setdefault(send.party, {})[send.word.name] = send.word
+            elif isinstance(send.word, Obituary):
+                # It says that nobody is up, as well as a word about the name would.
+                self.knows.get(send.party, {}).pop(send.word.name, None)
         return sends
 
     @rule()
