@@ -25,6 +25,10 @@ from actors.outbox import Letter
 ACK_EVERY: Final = 32
 """A one-way flood is acknowledged once in so many messages."""
 
+# Plain numbers: an operation on an IntFlag costs more than a microsecond.
+_ACKNOWLEDGE: Final = int(Flags.ACKNOWLEDGE)
+_RESEND: Final = int(Flags.RESEND)
+
 GONE_NAMES: Final = 10_000
 """Names remembered after their end, so that no late message counts as a new sender's first."""
 
@@ -80,12 +84,12 @@ class Arrivals:
             return
         link.held = False
         if link.out.incarnation == inbound.incarnation:
-            if batch.flags & Flags.RESEND:
+            if batch.flags & _RESEND:
                 link.out.rewind(batch.received)
                 self._departures.mark(link)
             settled = link.out.acknowledge(batch.handled, batch.finished, batch.credit)
             self._fates.settled += settled
-        if batch.flags & Flags.ACKNOWLEDGE:
+        if batch.flags & _ACKNOWLEDGE:
             inbound.probed(batch.last)
             link.prompt = True
         try:
@@ -134,8 +138,8 @@ class Arrivals:
     def _share(self, more: int) -> None:
         self._sharing += more
         self.credit = max(1, self._mailbox // max(1, self._sharing))
-        # With little credit the sender waits for every one of our words.
-        self._ack_every = min(ACK_EVERY, max(1, self.credit // 2))
+        # With little credit the sender waits for every one of our words; answers need none.
+        self._ack_every = min(ACK_EVERY, max(1, self.credit // 2)) if self._mailbox else ACK_EVERY
 
     def _accept(
         self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float

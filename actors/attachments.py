@@ -8,13 +8,15 @@ in    shared memory is copied out, a frame is viewed; both are read-only
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
 from actors.arrays.arena import Arena
 from actors.arrays.mapper import Mapper
-from actors.errors import MessageError
+from actors.envelope import LARGEST_FRAME
+from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
 
 if TYPE_CHECKING:
@@ -87,6 +89,18 @@ class Outgoing:
     def bind(self, address: Address) -> ActorRef:
         """Nothing is read while encoding."""
         raise MessageError(f"{address} on its way out")
+
+
+def check_size(payload: bytes, frames: Sequence[bytes | memoryview], message: str) -> None:
+    """Refuse what no broker would carry; raises `InvalidMessage`."""
+    largest = max((len(payload), *(memoryview(frame).nbytes for frame in frames)))
+    # The payload shares its frame with the head of the batch and other small letters.
+    if largest > LARGEST_FRAME - (8 << 20):
+        raise InvalidMessage(
+            message=message,
+            reason=f"{largest >> 20} MiB in one piece is more than a connection carries "
+            f"({LARGEST_FRAME >> 20} MiB). Send it in parts, as a stream for example",
+        )
 
 
 @final

@@ -43,6 +43,10 @@ Counter: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=LAST_NUMBER)]
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=LAST_NUMBER)]
 
 
+LARGEST_FRAME: Final = 256 << 20
+"""Bytes of one frame; a broker closes the connection of whoever sends a larger one."""
+
+
 class Kind(IntEnum):
     """What an envelope is.  The first three wait in a mailbox; the others are taken at once."""
 
@@ -101,6 +105,8 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     """Names of the actors that wait for this ask, outermost first."""
     attempt: Number = 1
     """1 for the first delivery; more for a redelivered message."""
+    schema: bytes = b""
+    """Fingerprint of the message class as the sender has it; empty when it does not say."""
 
 
 class Batch(msgspec.Struct, array_like=True, gc=False):

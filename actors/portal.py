@@ -19,7 +19,7 @@ from typing import Any, Final, TypeVar, final
 
 import msgspec
 
-from actors.attachments import Incoming, Memory, Outgoing
+from actors.attachments import Incoming, Memory, Outgoing, check_size
 from actors.calls import Call
 from actors.codec import Codec, ValueCodec, codec_for, value_codec
 from actors.control import ENDED, SUPERVISOR, Standing
@@ -200,10 +200,12 @@ class Portal:
         near = bool(self.peer.host) and link.host == self.peer.host
         carrier = Outgoing(self.memory if near else None)
         try:
-            return codec.encode(value, carrier), carrier
+            payload = codec.encode(value, carrier)
+            check_size(payload, carrier.frames, type(value).__name__)
         except BaseException:
             self.memory.free(tuple(carrier.blocks))
             raise
+        return payload, carrier
 
     def after_pump(self) -> None:
         """Do what the deciders left to do: free memory, report losses, wake who waits.
@@ -267,6 +269,7 @@ class Portal:
             len(carrier.frames),
             0.0 if deadline == math.inf else deadline,
             chain,
+            schema=codec.fingerprint,
         )
         return Letter(
             envelope,

@@ -229,7 +229,15 @@ class Runtime:
         stream = handler.kind in (HandlerKind.STREAM, HandlerKind.ASYNC_STREAM)
         if stream != (envelope.kind == Kind.STREAM):
             raise InvalidMessage(message=cls.__name__, reason="sent as the wrong kind of message")
-        job.message = self._portal.decode(codec_for(cls), envelope.payload, job.delivery.frames)
+        codec = codec_for(cls)
+        if envelope.schema and envelope.schema != codec.fingerprint:
+            raise InvalidMessage(
+                message=cls.__name__,
+                reason=f"the sender has another version of this class (schema "
+                f"{envelope.schema.hex()[:16]}, here {codec.fingerprint.hex()}); "
+                "run the same code on both sides",
+            )
+        job.message = self._portal.decode(codec, envelope.payload, job.delivery.frames)
         job.handler = handler
         return handler
 

@@ -196,8 +196,8 @@ def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
     """Run the broker until its lifeline ends."""
     deframer = Deframer()
     lifeline.setblocking(True)
-    boot = _await_boot(lifeline, deframer)
-    if boot is None:
+    boot, ended = _await_boot(lifeline, deframer)
+    if boot is None or ended:
         return 0
     broker = Broker(boot)
     lifeline.sendall(frame(Started(broker.endpoints)))
@@ -223,12 +223,14 @@ def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
         more = broker.drain()  # last, because a send may take a word of the descriptor away
 
 
-def _await_boot(lifeline: socket.socket, deframer: Deframer) -> BrokerBoot | None:
+def _await_boot(lifeline: socket.socket, deframer: Deframer) -> tuple[BrokerBoot | None, bool]:
+    """Return the first word, and whether the end came along with it."""
     while data := lifeline.recv(65536):
-        for word in deframer.feed(data):
+        words = deframer.feed(data)
+        for word in words:
             if isinstance(word, BrokerBoot):
-                return word
-    return None
+                return word, any(isinstance(other, Stop) for other in words)
+    return None, True
 
 
 def _ended(lifeline: socket.socket, deframer: Deframer) -> str | None:

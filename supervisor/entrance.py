@@ -127,11 +127,15 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
             return System(system.endpoint, directory=_directory(system.endpoint))
     if not wanted and len(found) == 1:
         return System(found[0].endpoint, directory=_directory(found[0].endpoint))
-    names = ", ".join(system.name for system in found) or "none"
-    what = f"no system called {wanted!r} runs" if wanted else "which system is meant is not clear"
-    raise ConnectionLost(
-        reason=f"{what}; running: {names}. Start one with `understudy up`, or name one of these"
-    )
+    raise ConnectionLost(reason=_not_found(wanted, [system.name for system in found]))
+
+
+def _not_found(wanted: str, names: list[str]) -> str:
+    if not names:
+        which = f"no system called {wanted!r} runs" if wanted else "no system runs"
+        return f"{which}; start one with `understudy up`"
+    which = f"no system called {wanted!r} runs" if wanted else "several systems run"
+    return f"{which}; name one of these: {', '.join(names)}"
 
 
 @final

@@ -21,6 +21,7 @@ from actors.control import (
     Stop,
     Word,
 )
+from actors.envelope import LARGEST_FRAME
 from actors.errors import SpawnError
 from actors.log import logger
 from supervisor.launcher import Order
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from supervisor.boot import SupervisorBoot
     from supervisor.exchange import Exchange
     from supervisor.launcher import Launcher
-
-MAX_MESSAGE: Final = 256 << 20
-"""Bytes of one frame; larger ones are refused before they are received."""
 
 QUICK: Final = 1.0
 """Seconds of life below which a restart waits a little."""
@@ -116,7 +114,7 @@ class Infrastructure:
                     bound.set_result(None)
 
         life = self._broker = ChildLife("@broker", self.broker_restarts + 1, on_word=hear)
-        first = BrokerBoot(self.endpoints, self._routing_id, MAX_MESSAGE)
+        first = BrokerBoot(self.endpoints, self._routing_id, LARGEST_FRAME)
         await life.launch(self._launcher, self._order("broker", life), first)
         how = await asyncio.shield(life.ended)
         self._broker = None

@@ -241,6 +241,21 @@ def test_a_gap_is_answered_with_a_demand_to_send_again(party):
     assert demand[8] == []
 
 
+@pytest.mark.process
+def test_another_version_of_a_class_is_refused_with_both_fingerprints(party):
+    raw = party()
+    raw.say("Hello", raw.name, 1)
+    life = raw.say("Resolve", "calc")[3]
+    payload = msgspec.msgpack.encode([1.0, 2.0])
+    ask = [2, 1, 1, "calc:Add", payload, 0, 0.0, [], 1, b"somebody"]
+    raw.send("calc", life, [0.0, 1, 1, 0, 0, [], 100, 0, [ask]])
+
+    failure = msgspec.msgpack.decode(raw.receive()[8][0][4])
+
+    assert failure[0] == ["InvalidMessage"]
+    assert b"somebody".hex() in str(failure)
+
+
 # --- the tables -----------------------------------------------------------------------------------
 
 
@@ -303,7 +318,7 @@ def test_the_page_names_every_code_of_a_refusal():
 
 def test_the_limits_of_the_page_are_those_of_the_code():
     assert f"version described here is **`{envelope.MAGIC}`**" in PAGE
-    assert infrastructure.MAX_MESSAGE == 256 << 20
+    assert envelope.LARGEST_FRAME == 256 << 20
     assert (outbox.BATCH_ENVELOPES, outbox.BATCH_BYTES) == (256, 4 << 20)
     assert (outbox.OUTBOX_MESSAGES, outbox.OUTBOX_BYTES) == (10_000, 64 << 20)
     assert (credit.WINDOW, credit.WINDOW_BYTES, credit.FREE) == (64, 32 << 20, 8)

@@ -1,9 +1,9 @@
 """A run as a sequence chart: parties as columns, messages as arrows, at most 100 characters wide.
 
-       s    client          bank
-    0.009      |              O          incarnation 1 is up
-    0.010      |--Deposit---->|       1  Deposit(account='a1', amount=10)
-    0.010      |              X          crashes
+   s    client          bank
+0.009      |              O          incarnation 1 is up
+0.010      |--Deposit---->|       1  Deposit(account='a1', amount=10)
+0.010      |              X          crashes
 """
 
 from __future__ import annotations
@@ -97,7 +97,11 @@ def _line(event: Event, places: dict[str, int]) -> str:
     _put(line, 0, f"{event.when:{TIME - 2}.3f}")
     for place in places.values():
         line[place] = "|"
-    remark = _happened(line, event, places) if isinstance(event, Happened) else _arrow(line, event, places)
+    remark = (
+        _happened(line, event, places)
+        if isinstance(event, Happened)
+        else _arrow(line, event, places)
+    )
     drawn = "".join(line).rstrip()
     edge = max(places.values()) + 2
     return f"{drawn.ljust(edge)} {remark}".rstrip()[:WIDTH]
@@ -120,7 +124,9 @@ def _arrow(line: list[str], event: Passed, places: dict[str, int]) -> str:
     start, end = places.get(event.source), places.get(event.target)
     if start is None or end is None:
         return f"{event.number:3} {fate}{event.source} -> {event.target}: {said}"
-    label = name_of(*event.letters[0]) + (f" +{len(event.letters) - 1}" if event.letters[1:] else "")
+    label = name_of(*event.letters[0]) + (
+        f" +{len(event.letters) - 1}" if event.letters[1:] else ""
+    )
     low, high = min(start, end), max(start, end)
     if low == high:
         return f"{event.number:3} {fate}to itself: {said}"

@@ -54,7 +54,9 @@ class Report:
     """Real time."""
 
     def __str__(self) -> str:
-        proved = f"every schedule of up to {self.exhaustive} fault" if self.exhaustive else "no fault"
+        proved = (
+            f"every schedule of up to {self.exhaustive} fault" if self.exhaustive else "no fault"
+        )
         return f"{self.worlds} worlds in {self.seconds:.2f} s: {proved} tried, none fails"
 
 
@@ -82,7 +84,7 @@ class CounterExample(AssertionError):
         names = sorted({type(one).__name__ for one in self.schedule} | {"check"})
         return (
             f"{self.scenario} fails {under} (world {self.worlds}):\n\n"
-            f"    {what}\n\n{self.chart}\n\nto repeat it:\n\n"
+            f"    {what}{''.join(f'{chr(10)}    {one}' for one in self.run.remarks)}\n\n{self.chart}\n\nto repeat it:\n\n"
             f"    from actors.testing import {', '.join(names)}\n"
             f"    check({self.scenario}, schedule=[{shown}], seed={self.run.seed}{given_data})"
         )
@@ -202,7 +204,10 @@ def _drawn(
     """Let Hypothesis draw schedules and data, and shrink what fails."""
     fewest = 2 if data is None else 0
     drawn = schedules(
-        kinds, min_faults=min(fewest, max_faults), max_faults=max_faults, positions=positions + SLACK
+        kinds,
+        min_faults=min(fewest, max_faults),
+        max_faults=max_faults,
+        positions=positions + SLACK,
     )
     failed: list[tuple[Stage, Any]] = []
 
@@ -270,9 +275,7 @@ def _named(run: Run) -> Schedule:
     """Return the schedule of a run by the names of what it hit."""
     hit = dict(run.hit)
     return tuple(
-        named(one, hit[one], _nth(run, hit[one]))
-        if one in hit and isinstance(one.at, int)
-        else one
+        named(one, hit[one], _nth(run, hit[one])) if one in hit and isinstance(one.at, int) else one
         for one in run.schedule
     )
 

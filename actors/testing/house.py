@@ -74,6 +74,8 @@ class House:
         self.supervisor: Supervisor
         self.programs: list[Pump] = []
         """The connections of programs."""
+        self.remarks: list[str] = []
+        """What may explain a failure."""
         self.over = ""
         """Why there is no system any more."""
         self.pids = FIRST_PID
@@ -155,6 +157,20 @@ class House:
             if call.letter is not None and call.letter.envelope.kind == Kind.ASK
         ]
         return "; ".join(waits) or "nobody for an answer"
+
+    def expiring(self) -> None:
+        """An ask is about to expire: say so when those who wait do so in a circle."""
+        waits: dict[str, list[str]] = {}
+        for child in self.children.values():
+            if child.node is not None and not child.node.dead and child.doing():
+                for pump in child.node.pumps:
+                    calls = pump.peer.calls.all()
+                    waits.setdefault(child.name, []).extend(call.target for call in calls)
+        path = circle(waits)
+        remark = f"ask cycle: {' -> '.join(path)}"
+        if path and remark not in self.remarks:
+            self.remarks.append(remark)
+            self.world.note("", remark)
 
     def unsettled(self) -> str:
         """Say what is still going on; "" when nothing is."""
@@ -306,7 +322,11 @@ class Child:
         task.add_done_callback(self._over)
 
     def _connect(
-        self, portal: Portal, boot: Boot, handle: Callable[[], None], _alive: Callable[[float], None]
+        self,
+        portal: Portal,
+        boot: Boot,
+        handle: Callable[[], None],
+        _alive: Callable[[float], None],
     ) -> Pump:
         assert self.node is not None
         return Pump(self.node, self._house.post, portal, boot.routing_id, handle=handle)
@@ -383,6 +403,22 @@ class Child:
         self._hear = hear
         if self._told:
             self._ring()
+
+
+def circle(waits: dict[str, list[str]]) -> list[str]:
+    """Return the first circle among who waits for whom, its beginning repeated at the end."""
+    for start in waits:
+        paths = [[start]]
+        seen = {start}
+        while paths:
+            path = paths.pop()
+            for name in waits.get(path[-1], ()):
+                if name == start:
+                    return [*path, start]
+                if name not in seen:
+                    seen.add(name)
+                    paths.append([*path, name])
+    return []
 
 
 def unfinished(pump: Pump) -> str:

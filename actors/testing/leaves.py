@@ -192,7 +192,7 @@ def _float(end: Bound | None) -> float | None:
     try:
         return float(end.value)
     except OverflowError:
-        return math.copysign(math.inf, end.value)
+        return math.inf if end.value > 0 else -math.inf
 
 
 def _decimals(limits: Limits) -> Strategy:

@@ -132,6 +132,10 @@ class NodeLoop(asyncio.AbstractEventLoop):
 
     default_exception_handler = call_exception_handler
 
+    def escaped(self, escape: SimEscape) -> None:
+        """Code of this process tried to leave the simulation."""
+        self._world.escaped(escape)
+
     def close(self) -> None:
         """Run nothing any more."""
         self.closed = True
@@ -140,7 +144,9 @@ class NodeLoop(asyncio.AbstractEventLoop):
 
 def _refuse(name: str) -> Callable[..., NoReturn]:
     def refuse(self: NodeLoop, *_args: object, **_options: object) -> NoReturn:
-        raise SimEscape(f"loop.{name}")
+        escape = SimEscape(f"loop.{name}")
+        self.escaped(escape)
+        raise escape
 
     return refuse
 

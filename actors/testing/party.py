@@ -111,13 +111,24 @@ class Pump:
         due = self.peer.next_due()
         if due != self._armed:
             self._armed = due
-            if due < math.inf:
-                self._world.at(due, self._due, due)
+            if due == math.inf:
+                return
+            # Unlike a deadline, a late acknowledgement or a probe is nothing to wait for.
+            if due < self.peer.calls.next_deadline():
+                self._world.remind(due, self._due, due)
+            else:
+                self._world.at(due, self._expire, due)
 
     def _due(self, due: float) -> None:
         if due == self._armed:
             self._armed = math.inf
             self.look()
+
+    def _expire(self, due: float) -> None:
+        if due == self._armed:
+            self._world.lively()
+            self._post.theatre.expiring()
+            self._due(due)
 
     # --- what the runtime and `Life` use
 

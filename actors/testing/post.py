@@ -84,6 +84,10 @@ class Theatre(Protocol):
         """End the supervisor, and all that depends on it."""
         ...
 
+    def expiring(self) -> None:
+        """The deadline of an ask is here: perhaps it was part of a cycle."""
+        ...
+
 
 class Packet:
     """One wire message on its way."""
@@ -172,7 +176,8 @@ class Post:
         pair.packets.append(packet)
         if pump.node in self._unsent:
             self._unsent[pump.node].append(packet)
-        world.at(when, self._drain, pair)
+        # What it brings, if anything, is known when it is there.
+        world.remind(when, self._drain, pair)
 
     def _drain(self, pair: _Pair) -> None:
         packets, now = pair.packets, self._world.now
@@ -192,6 +197,7 @@ class Post:
         if not letters:
             target.arrive(packet.frames)
             return
+        self._world.lively()
         fate = self._cut(source, target)
         if not packet.number:
             passing = self._number(packet, source, target, letters)
@@ -202,7 +208,7 @@ class Post:
             target.arrive(packet.frames)
         elif fate.startswith("delayed"):
             pair.packets.appendleft(packet)
-            self._world.at(packet.when, self._drain, pair)
+            self._world.remind(packet.when, self._drain, pair)
 
     def _find(self, source: Pump, route: bytes) -> Pump | None:
         """Return the party a batch goes to, as the broker does."""

@@ -20,19 +20,19 @@ from hypothesis.errors import InvalidArgument
 
 from actors.annotations import fields_of
 from actors.schema import ArrayOf, FieldSchema, RecordOf, Schema, UnionOf
-from actors.testing.arrays import LONGEST_SIDE, side
+from actors.testing.arrays import side
 from actors.testing.composition import At, Composer, fits
 from actors.testing.construction import maker_of, was_made
 from actors.testing.graph import Graph, names_in
 from actors.testing.leaves import Strategy
-from actors.testing.limits import Alternatives, Endless, Impossible, limits_of
+from actors.testing.limits import Alternatives, Endless, Impossible, Limits, limits_of
 from actors.testing.validators import opaque_in, read
 
-_SIDE: Final[tuple[int, int]] = (0, LONGEST_SIDE)
 DEEPEST: Final = 3
 """Levels of a class that contains itself, below the outermost."""
 
 _FACTORY: Final[Any] = attrs.Factory  # a class, which the stubs call a function
+_LEFT: Final = object()  # stands for an argument that is not given
 _warned: Final[weakref.WeakSet[type]] = weakref.WeakSet()
 
 
@@ -144,8 +144,7 @@ class Records:
 
     def _arguments(self, fields: Sequence[_Field], at: At, choice: Choice) -> Strategy:
         """Return a strategy for the arguments of `__init__`."""
-        required: dict[str, Strategy] = {}
-        optional: dict[str, Strategy] = {}
+        arguments: dict[str, Strategy] = {}
         for field in fields:
             given = choice.given.get(field.alias)
             try:
@@ -161,8 +160,8 @@ class Records:
                     f"agree, or give {field.alias}= a strategy that knows better."
                 ) from None
             else:
-                (optional if field.may_be_left else required)[field.alias] = drawn
-        return st.fixed_dictionaries(required, optional=optional)
+                arguments[field.alias] = _drawn_or_left(drawn) if field.may_be_left else drawn
+        return st.fixed_dictionaries(arguments).map(_without_left)
 
 
 def _read(record: RecordOf, choice: Choice) -> Iterable[_Field]:
@@ -228,21 +227,24 @@ def _warn(cls: type, opaque: Mapping[str, tuple[Any, ...]]) -> None:
 
 def _spans(fields: Sequence[_Field]) -> dict[str, tuple[int, int]]:
     """Return for each named dimension of a record's arrays how long it may be."""
-    spans: dict[str, tuple[int, int]]
-    spans = {name: _SIDE for field in fields for name in field.named}
-    for field in fields:
-        if len(field.demand) != 1:
-            continue
-        for arm in _arms(field.schema):
-            first = (arm.spec.shape or (None,))[0] if isinstance(arm, ArrayOf) else None
-            if isinstance(first, str):
-                try:
-                    least, most = side(field.demand[0])
-                except Impossible:
-                    continue  # said where the field's strategy is made
-                low, high = spans[first]
-                spans[first] = max(low, least), max(least, min(high, most))
+    spans: dict[str, tuple[int, int]] = {}
+    for name in dict.fromkeys(name for field in fields for name in field.named):
+        limits = Limits()
+        for field in fields:
+            if len(field.demand) == 1 and _begins_with(name, field.schema):
+                limits = limits.and_also(field.demand[0])
+        try:
+            spans[name] = side(limits)
+        except Impossible as error:
+            concerned = " and ".join(field.name for field in fields if name in field.named)
+            raise ImpossibleField(f'{concerned}: no length of "{name}" passes: {error}') from None
     return spans
+
+
+def _begins_with(name: str, schema: Schema) -> bool:
+    """Tell whether `len` of an array is the length of the dimension of this name."""
+    shapes = [arm.spec.shape for arm in _arms(schema) if isinstance(arm, ArrayOf)]
+    return any(shape and shape[0] == name for shape in shapes)
 
 
 def _lengths_in(fields: Iterable[_Field], values: Mapping[str, Any]) -> dict[str, tuple[int, int]]:
@@ -261,6 +263,16 @@ def _lengths_in(fields: Iterable[_Field], values: Mapping[str, Any]) -> dict[str
 
 def _arms(schema: Schema) -> tuple[Schema, ...]:
     return schema.arms if isinstance(schema, UnionOf) else (schema,)
+
+
+# The optional keys of fixed_dictionaries get in each other's way when a failure shrinks.
+@st.composite
+def _drawn_or_left(draw: st.DrawFn, strategy: Strategy) -> Any:
+    return draw(strategy) if draw(st.booleans()) else _LEFT
+
+
+def _without_left(arguments: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in arguments.items() if value is not _LEFT}
 
 
 def _merged(parts: Iterable[dict[str, Any]]) -> dict[str, Any]:

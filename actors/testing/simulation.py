@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 import attrs
 
 from actors.attachments import Memory
-from actors.errors import ConnectionLost, NotDelivered, OutcomeUnknown
+from actors.errors import NotDelivered, OutcomeUnknown
 from actors.log import logger
 from actors.peer import Peer
 from actors.portal import Portal, Until
@@ -184,6 +184,8 @@ class Run:
     """The users' messages, in the order of their arrival."""
     hit: tuple[tuple[Deviation, Passing], ...]
     """Which deviations happened, and where."""
+    remarks: tuple[str, ...]
+    """What may explain the error: ask cycles, the end of the system."""
     trace: str = attrs.field(repr=False)
     """Everything that happened, one event in each line."""
     chart: str = attrs.field(repr=False)
@@ -242,13 +244,11 @@ class Stage:
             error = task.exception()
         except asyncio.CancelledError:
             error = AssertionError("the scenario was cancelled")
-        if isinstance(error, ConnectionLost) and self.house.over:
-            error.add_note(f"the system ended: {self.house.over}")
         self.world.finish(error)
 
     def report(self) -> Run:
         """Return the run as data, its trace and chart as text."""
-        trace = self.world.trace
+        trace, over = self.world.trace, self.house.over
         return Run(
             self.schedule,
             self.world.seed,
@@ -256,6 +256,7 @@ class Stage:
             self.world.now,
             tuple(self.post.delivered),
             tuple(self.director.hit),
+            (*self.house.remarks, *((f"the system ended: {over}",) if over else ())),
             trace.text(),
             draw(trace.events, first=CLIENT),
         )

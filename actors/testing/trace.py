@@ -62,7 +62,12 @@ class Trace:
         self.events: list[Event] = []
 
     def passed(
-        self, number: int, source: str, target: str, letters: tuple[tuple[str, Envelope], ...], fate: str
+        self,
+        number: int,
+        source: str,
+        target: str,
+        letters: tuple[tuple[str, Envelope], ...],
+        fate: str,
     ) -> None:
         """A message arrived, or was lost."""
         self.events.append(Passed(self._world.now, number, source, target, letters, fate))

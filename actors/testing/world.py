@@ -32,6 +32,9 @@ MOST_SECONDS: Final = 24 * 3600.0
 MOST_TURNS: Final = 1_000_000
 """Turns after which a run is over."""
 
+STILL: Final = 30.0
+"""Virtual seconds without anything but reminders of the network after which nothing will come."""
+
 MOST_AT_ONCE: Final = 20_000
 """Turns without any virtual time passing after which a run is over."""
 
@@ -69,6 +72,10 @@ class World:
         self.waiting: Callable[[], str] = lambda: "nobody"
         self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
         self._serial = 0
+        self._reminders = 0
+        """Entries of the agenda that alone bring nothing new."""
+        self._lively_at = 0.0
+        """When something last happened that may have consequences."""
         self._idle: list[greenlet] = []
         self._main = getcurrent()
         self._lost: list[greenlet] = []
@@ -87,6 +94,21 @@ class World:
         """Do something at a virtual time; entries for the same time keep their order."""
         self._serial += 1
         heapq.heappush(self._agenda, (max(when, self.now), self._serial, action, args))
+
+    def remind(self, when: float, action: Callable[..., None], *args: Any) -> None:
+        """Do something at a virtual time that alone brings nothing new (a probe of a link)."""
+        self._reminders += 1
+        self.at(when, self._reminded, action, args)
+
+    def _reminded(self, action: Callable[..., None], args: tuple[Any, ...]) -> None:
+        self._reminders -= 1
+        lively_at = self._lively_at
+        action(*args)
+        self._lively_at = lively_at
+
+    def lively(self) -> None:
+        """Something happened that may have consequences."""
+        self._lively_at = self.now
 
     def note(self, who: str, text: str) -> None:
         """Write a remark into the trace."""
@@ -256,6 +278,8 @@ class World:
                 raise NoProgress(
                     f"not over after {self.now:g} virtual s; waiting: {self.waiting()}"
                 )
+            if len(self._agenda) == self._reminders and when > self._lively_at + STILL:
+                raise Deadlock(f"nothing can happen any more; waiting: {self.waiting()}")
             self.now = max(self.now, self._agenda[0][0])
         _, _, action, args = heapq.heappop(self._agenda)
         action(*args)

@@ -81,12 +81,12 @@ async def pay(bank: ActorRef, account: str, amount: int) -> None:
             return
 
 
-async def naive(sim) -> None:
+async def broken(sim) -> None:
     """Every deposit counts once; with the naive bank it does not."""
     await deposits_count_once(sim, NaiveBank)
 
 
-async def fixed(sim) -> None:
+async def correct(sim) -> None:
     """Every deposit counts once."""
     await deposits_count_once(sim, Bank)
 

@@ -22,7 +22,7 @@ from troupe import (
     WrongAnswer,
 )
 
-from actors import Actor, DeadLetter, Request, message, receive
+from actors import Actor, DeadLetter, Request, envelope, message, receive
 from actors.errors import (
     ActorError,
     HandlerError,
@@ -305,3 +305,11 @@ def test_asyncio_code_does_not_wait_unless_it_asks_to(spawn):
 
     numbers = asyncio.run(fill())
     assert [n for n in numbers if n >= 0] == list(range(200))
+
+
+def test_a_message_that_no_connection_carries_is_refused_in_the_call(system, name):
+    actor = system.spawn(troupe.Calculator, name=name)
+
+    with pytest.raises(InvalidMessage, match="in one piece"):
+        actor.tell(troupe.Note("x" * envelope.LARGEST_FRAME))
+    assert actor.ask(troupe.Add(1, 2)).result() == 3

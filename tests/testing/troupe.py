@@ -234,6 +234,11 @@ class Fragile(Adder):
         raise ValueError("as it was told")
 
 
+class Stillborn(Actor):
+    def on_start(self) -> None:
+        raise RuntimeError("not to be")
+
+
 class Asserting(Actor):
     @receive
     def fail(self, _msg: Fail) -> None:
@@ -243,6 +248,7 @@ class Asserting(Actor):
 @message
 class Start(Request[int]):
     other: ActorRef
+    timeout: float
 
 
 class Circular(Actor):
@@ -250,4 +256,4 @@ class Circular(Actor):
 
     @receive
     async def start(self, msg: Start) -> int:
-        return await msg.other.ask(Start(self.context.ref), timeout=float("inf"))
+        return await msg.other.ask(Start(self.context.ref, msg.timeout), timeout=msg.timeout)

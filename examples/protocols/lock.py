@@ -1,0 +1,117 @@
+"""A lock that is released by a late message: by somebody who does not hold it any more.
+
+A lock ends by itself after a few seconds, in case its holder has died.  `Trusting` frees it
+whoever says so; a Release that was long on its way then frees the lock of the next holder, and two
+are inside.  `Checking` frees it only for the token it was given with.
+
+Found by a single fault: a Release is delayed for 10 s.  Length of the minimal schedule: 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from actors import Actor, ActorRef, Request, message, receive
+from actors.errors import NotDelivered, OutcomeUnknown
+
+SECONDS = 4.0
+
+
+@message
+class Lock(Request[int]):
+    """Answers a token; 0 when the lock is taken."""
+
+
+@message
+class Release:
+    token: int
+
+
+@message
+class Expire:
+    token: int
+
+
+@message
+class Given:
+    token: int
+
+
+class Trusting(Actor):
+    """Frees the lock whoever says so."""
+
+    given = 0
+    held = 0
+
+    async def on_start(self) -> None:
+        if self.context.incarnation > 1:
+            await asyncio.sleep(SECONDS)  # what a former life gave away has ended then
+
+    def restore(self, state: Given) -> None:
+        self.given = state.token
+
+    @receive
+    def lock(self, _msg: Lock) -> int:
+        if self.held:
+            return 0
+        self.given += 1
+        self.context.save(Given(self.given))
+        self.held = self.given
+        self.context.tell_after(SECONDS, Expire(self.held))
+        return self.held
+
+    @receive
+    def release(self, _msg: Release) -> None:
+        self.held = 0
+
+    @receive
+    def expire(self, msg: Expire) -> None:
+        if msg.token == self.held:
+            self.held = 0
+
+
+class Checking(Trusting):
+    """Frees the lock for its holder."""
+
+    @receive
+    def release(self, msg: Release) -> None:
+        if msg.token == self.held:
+            self.held = 0
+
+
+async def visit(sim, locks: ActorRef, inside: list[str], name: str) -> None:
+    """Be inside for a while, three times, alone."""
+    for _ in range(3):
+        asked = sim.now()
+        try:
+            token = await locks.ask(Lock(), timeout=1.0)
+        except (OutcomeUnknown, NotDelivered):
+            token = 0
+        # A lock is ours from the moment we asked for it at the latest.
+        if not token or sim.now() - asked > 1.0:
+            await asyncio.sleep(0.5)
+            continue
+        inside.append(name)
+        assert inside == [name], f"{inside} are inside together"
+        await asyncio.sleep(2.0)
+        inside.remove(name)
+        locks.tell(Release(token))
+        await asyncio.sleep(0.5)
+
+
+async def run(sim, cls: type[Actor]) -> None:
+    """Never are two inside."""
+    sim.spawn(cls, name="locks")
+    inside: list[str] = []
+    async with asyncio.TaskGroup() as group:
+        for name in ("alice", "bob", "carol"):
+            locks = sim.client(name).ref("locks")
+            group.create_task(visit(sim, locks, inside, name))
+
+
+async def broken(sim) -> None:
+    await run(sim, Trusting)
+
+
+async def correct(sim) -> None:
+    await run(sim, Checking)

@@ -1,0 +1,137 @@
+"""A work queue that loses a task: its worker dies between taking it and having done it.
+
+`Trusting` forgets a task as soon as somebody has taken it.  `Careful` keeps it until it is done,
+and gives it to somebody else when that takes too long; so a task may be done twice, and its result
+is kept under its name.
+
+Found by a single fault: a worker dies when it has got its task.  Length of the schedule: 1.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+from actors import Actor, ActorRef, Request, message, receive
+from actors.errors import NotDelivered, OutcomeUnknown
+
+PATIENCE = 5.0
+
+
+@message
+class Take(Request[str]):
+    """Answers a task; "" when there is none at the moment."""
+
+
+@message
+class Done(Request[None]):
+    task: str
+
+
+@message
+class Finished(Request[tuple[str, ...]]):
+    pass
+
+
+@message
+class Work:
+    pass
+
+
+@message
+class Tasks:
+    waiting: tuple[str, ...]
+    taken: tuple[str, ...]
+    done: tuple[str, ...]
+
+
+class Trusting(Actor):
+    """Forgets what somebody has taken."""
+
+    tasks = Tasks(("paint", "saw", "glue"), (), ())
+
+    def on_start(self) -> None:
+        self.since: dict[str, float] = {}
+
+    def restore(self, tasks: Tasks) -> None:
+        self.tasks = tasks
+
+    def keep(self, waiting: tuple[str, ...], taken: tuple[str, ...], done: tuple[str, ...]) -> None:
+        self.tasks = Tasks(waiting, taken, done)
+        self.context.save(self.tasks)
+
+    @receive
+    def take(self, _msg: Take) -> str:
+        self.remind()
+        if not self.tasks.waiting:
+            return ""
+        first, *rest = self.tasks.waiting
+        self.keep(tuple(rest), (*self.tasks.taken, first), self.tasks.done)
+        self.since[first] = time.monotonic()
+        return first
+
+    def remind(self) -> None:
+        """What was taken is in good hands."""
+
+    @receive
+    def done(self, msg: Done) -> None:
+        tasks = self.tasks
+        taken = tuple(task for task in tasks.taken if task != msg.task)
+        if msg.task not in tasks.done:
+            self.keep(tasks.waiting, taken, (*tasks.done, msg.task))
+
+    @receive
+    def finished(self, _msg: Finished) -> tuple[str, ...]:
+        return self.tasks.done
+
+
+class Careful(Trusting):
+    """Gives a task to somebody else when it takes too long."""
+
+    def remind(self) -> None:
+        now = time.monotonic()
+        tasks = self.tasks
+        late = [one for one in tasks.taken if now - self.since.setdefault(one, now) > PATIENCE]
+        late = [one for one in late if one not in tasks.done]
+        if late:
+            taken = tuple(one for one in tasks.taken if one not in late)
+            self.keep((*tasks.waiting, *late), taken, tasks.done)
+
+
+class Worker(Actor):
+    """Takes a task, works on it for a second, and takes the next."""
+
+    tasks: ActorRef
+
+    def on_start(self) -> None:
+        self.context.tell_every(1.0, Work())
+
+    @receive
+    async def work(self, _msg: Work) -> None:
+        try:
+            task = await self.tasks.ask(Take(), timeout=2.0)
+            if task:
+                await asyncio.sleep(1.0)
+                await self.tasks.ask(Done(task), timeout=2.0)
+        except (OutcomeUnknown, NotDelivered):
+            return  # the next one, then
+
+
+async def run(sim, cls: type[Actor]) -> None:
+    """Every task is done."""
+    tasks = sim.spawn(cls, name="tasks")
+    for name in ("ann", "ben"):
+        sim.spawn(Worker, name=name, tasks=tasks)
+
+    async def all_done() -> bool:
+        return set(await tasks.ask(Finished(), timeout=2.0)) == {"paint", "saw", "glue"}
+
+    await sim.eventually(all_done, "every task is done", within=60.0)
+
+
+async def broken(sim) -> None:
+    await run(sim, Trusting)
+
+
+async def correct(sim) -> None:
+    await run(sim, Careful)
