@@ -56,16 +56,9 @@ if TYPE_CHECKING:
 class Supervisor:
     """Every child of one system."""
 
-    def __init__(
-        self,
-        boot: SupervisorBoot,
-        tree: Tree,
-        launches: dict[str, Launch],
-        *,
-        child_life: Callable[..., ChildLife] = ChildLife,
-    ) -> None:
+    def __init__(self, boot: SupervisorBoot, tree: Tree, launches: dict[str, Launch]) -> None:
         self.boot = boot
-        self._child_life = child_life
+        self.child_life: Callable[..., ChildLife] = ChildLife
         """Makes what holds one life of a child; the simulation's is no process."""
         self.launcher: Launcher
         self.exchange: Exchange
@@ -120,7 +113,7 @@ class Supervisor:
             case life.ChildGone():
                 self._child_gone(command)
             case life.Report():
-                self._report(command)
+                logger.warning("%s", command)
             case life.GiveUp():
                 self._reason = command.reason
                 logger.error("the system ends: %s", command.reason)
@@ -131,7 +124,7 @@ class Supervisor:
     # --- starting --------------------------------------------------------------------------------
 
     def _start(self, command: life.StartChild) -> None:
-        child = self._child_life(command.name, command.incarnation, on_word=self._hear)
+        child = self.child_life(command.name, command.incarnation, on_word=self._hear)
         self._lives[command.name] = child
         self._declare(command.name, Standing.DOWN, command.incarnation, child.routing_id)
         self._run(self._live(child, command.spec))
@@ -323,6 +316,11 @@ class Supervisor:
         """Whether the system is going down."""
         return self._tree.is_ending
 
+    @property
+    def settled(self) -> bool:
+        """Whether every child is running, or down for good."""
+        return self._tree.is_up
+
     def begin_shut_down(self) -> None:
         """End every child in reverse order, after what they have."""
         self._run(self._shut_down_quietly())
@@ -379,9 +377,6 @@ class Supervisor:
         status = self._tree.child(name)
         mailbox = status.spec.limits.mailbox if status is not None else 0
         self.exchange.declare(Declare(name, standing, incarnation, party, mailbox))
-
-    def _report(self, report: life.Report) -> None:
-        logger.warning("%s", report)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import Any, Final, final
 
 import attrs
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
@@ -28,10 +28,14 @@ from actors.testing.schedule import (
     schedules,
     single_faults,
 )
-from actors.testing.simulation import NO_DATA, Run, Scenario, Stage
+from actors.testing.simulation import NO_DATA, Run, Scenario, Stage, Troupe
 
-if TYPE_CHECKING:
-    from supervisor.spec import Tree
+_UNHEEDED: Final = (
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.filter_too_much,
+    HealthCheck.large_base_example,
+)
 
 SLACK: Final = 6
 """Messages beyond the faultless run that drawn schedules also hit: faults make more of them."""
@@ -61,7 +65,7 @@ class Report:
 
 
 @final
-class CounterExample(AssertionError):
+class CounterExample(AssertionError):  # noqa: N818 - the contract's name
     """A scenario failed: the schedule under which it does, and the chart of that run."""
 
     def __init__(self, scenario: str, run: Run, *, worlds: int, data: Any = NO_DATA) -> None:
@@ -79,12 +83,13 @@ class CounterExample(AssertionError):
         error = self.run.error
         what = f"{type(error).__name__}: {error}" if error is not None else "it failed"
         shown = ", ".join(map(repr, self.schedule))
+        remarks = "".join(f"\n    {remark}" for remark in self.run.remarks)
         under = f"under [{shown}]" if self.schedule else "without any fault"
         given_data = "" if self.data is NO_DATA else f", data=st.just({self.data!r})"
         names = sorted({type(one).__name__ for one in self.schedule} | {"check"})
         return (
             f"{self.scenario} fails {under} (world {self.worlds}):\n\n"
-            f"    {what}{''.join(f'{chr(10)}    {one}' for one in self.run.remarks)}\n\n{self.chart}\n\nto repeat it:\n\n"
+            f"    {what}{remarks}\n\n{self.chart}\n\nto repeat it:\n\n"
             f"    from actors.testing import {', '.join(names)}\n"
             f"    check({self.scenario}, schedule=[{shown}], seed={self.run.seed}{given_data})"
         )
@@ -128,7 +133,7 @@ def check(  # noqa: PLR0913 - each of them is one thing a user may want to say
     data: st.SearchStrategy[Any] | None = None,
     schedule: Iterable[Deviation] | None = None,
     seed: int = 0,
-    tree: Tree | None = None,
+    tree: Troupe | None = None,
     files: bool = False,
 ) -> Report:
     """Look for a schedule under which a scenario fails.
@@ -220,7 +225,7 @@ def _drawn(
         print_blob=False,
         verbosity=Verbosity.quiet,
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=_UNHEEDED,
     )
     @given(schedule=drawn, value=st.just(NO_DATA) if data is None else data)
     def run(schedule: Schedule, value: Any) -> None:
@@ -261,7 +266,7 @@ def _simplest(data: st.SearchStrategy[Any]) -> Any:
         deadline=None,
         derandomize=True,
         phases=(Phase.generate,),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=_UNHEEDED,
     )
     @given(data)
     def draw(value: Any) -> None:

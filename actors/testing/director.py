@@ -1,4 +1,4 @@
-"""Says which deviations of a schedule happen at a message, and remembers what they hit.  A decider."""
+"""Which deviations of a schedule happen at a message, and what they have hit.  A decider."""
 
 from __future__ import annotations
 
@@ -7,28 +7,37 @@ from typing import final
 from actors.testing.schedule import Deviation, Passing, Schedule
 
 
+class _Planned:
+    """A deviation that has not happened yet."""
+
+    __slots__ = ("deviation", "left")
+
+    def __init__(self, deviation: Deviation) -> None:
+        self.deviation = deviation
+        self.left = 1 if isinstance(deviation.at, int) else deviation.nth
+        """Messages of its kind until it happens."""
+
+
 @final
 class Director:
     """The schedule of one run."""
 
     def __init__(self, schedule: Schedule) -> None:
-        self._left = [[deviation, deviation.nth] for deviation in schedule]
+        self._planned = [_Planned(deviation) for deviation in schedule]
         self.hit: list[tuple[Deviation, Passing]] = []
         """What has happened, and where."""
 
     def at(self, passing: Passing) -> list[Deviation]:
         """Return what happens at this message, and strike it off."""
         due: list[Deviation] = []
-        for entry in list(self._left):
-            deviation, left = entry
-            if deviation.matches(passing):
-                entry[1] = left - 1 if not isinstance(deviation.at, int) else 0
-                if entry[1] == 0:
-                    self._left.remove(entry)
-                    self.hit.append((deviation, passing))
-                    due.append(deviation)
+        for planned in [one for one in self._planned if one.deviation.matches(passing)]:
+            planned.left -= 1
+            if not planned.left:
+                self._planned.remove(planned)
+                self.hit.append((planned.deviation, passing))
+                due.append(planned.deviation)
         return due
 
     def stop(self) -> None:
         """Nothing goes wrong from now on."""
-        self._left.clear()
+        self._planned.clear()

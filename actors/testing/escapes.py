@@ -152,18 +152,15 @@ _WAYS_OUT: Final[tuple[tuple[Any, str, str], ...]] = (
 
 def _replacements() -> list[tuple[Any, str, Any]]:
     found: list[tuple[Any, str, Any]] = []
-    for name, virtual in _CLOCKS.items():
-        found.append((time, name, _timed(getattr(time, name), virtual)))
-    for name in _DRAWS:
-        found.append((random, name, _drawn(name, getattr(random, name))))
+    found += [(time, name, _timed(getattr(time, name), to)) for name, to in _CLOCKS.items()]
+    found += [(random, name, _drawn(name, getattr(random, name))) for name in _DRAWS]
     for owner, name, called in _WAYS_OUT:
         wrap = _opened if name == "open" else _refused
         found.append((owner, name, wrap(called, getattr(owner, name))))
-    for owner in (builtins, io):
-        found.append((owner, "open", _opened("open", open)))
+    found += [(owner, "open", _opened("open", open)) for owner in (builtins, io)]
     chance = _urandom(os.urandom)
     found += [(os, "urandom", chance), (random, "_urandom", chance)]
-    found.append((os, "_exit", _exit(os._exit)))  # noqa: SLF001
+    found.append((os, "_exit", _exit(os._exit)))
     return found
 
 

@@ -10,23 +10,21 @@ This room stands above both houses: it alone, and `simulation.py`, import the su
 from __future__ import annotations
 
 import asyncio
+import math
 import sys
-from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from actors import classes
 from actors.attachments import Memory
-from actors.blackbox import Record, read
 from actors.context import Context
-from actors.control import SUPERVISOR, Boot, ClassName, Failed, Saved, Started, Word
+from actors.control import SUPERVISOR, ClassName, Word
 from actors.envelope import Kind
-from actors.failure import trace_of
 from actors.peer import Peer
 from actors.portal import Portal
-from actors.process import Life
 from actors.recorder import Recorder
 from actors.runtime import Runtime
+from actors.testing.child import Child
 from actors.testing.node import Node
 from actors.testing.party import Pump
 from actors.testing.post import KILLED, LATENCY
@@ -42,15 +40,9 @@ from supervisor.supervisor import Supervisor
 
 if TYPE_CHECKING:
     from actors.actor import Actor
-    from actors.testing.schedule import Schedule
     from actors.testing.post import Post
+    from actors.testing.schedule import Schedule
     from actors.testing.world import World
-
-LAUNCH: Final = 0.005
-"""Seconds from the order until the process runs."""
-
-REAP: Final = 0.001
-"""Seconds until the supervisor knows of an end."""
 
 FIRST_PID: Final = 1000
 
@@ -78,7 +70,7 @@ class House:
         """What may explain a failure."""
         self.over = ""
         """Why there is no system any more."""
-        self.pids = FIRST_PID
+        self._pids = FIRST_PID
         self._tree = tree or Tree()
         self.routing_id = self.node.random.randbytes(16)
 
@@ -99,7 +91,8 @@ class House:
         )
         launches: dict[str, Launch] = {}
         tree = tree_of(plan, launches)
-        supervisor = self.supervisor = Supervisor(boot, tree, launches, child_life=self._child)
+        supervisor = self.supervisor = Supervisor(boot, tree, launches)
+        supervisor.child_life = self._child
         supervisor.launcher = cast("Any", None)
         portal = Portal(Peer(SUPERVISOR, 1), Memory(), ask_timeout=self.ask_timeout)
         recorder = Recorder(Recorder.blank())
@@ -114,6 +107,17 @@ class House:
         runtime.open = True
         supervisor.done.add_done_callback(self._ended)
         self._runtime = runtime
+
+    # --- `child.Family`
+
+    def next_pid(self) -> int:
+        """Return a process id."""
+        self._pids += 1
+        return self._pids
+
+    def ended(self, code: int | None, signal: int | None) -> Exit:
+        """Return how a process ended."""
+        return Exit(code, signal)
 
     def _child(self, name: str, incarnation: int, *, on_word: Callable[..., None]) -> ChildLife:
         child = self.children[name] = Child(self, name, incarnation, on_word)
@@ -147,12 +151,19 @@ class House:
 
     # --- how things stand
 
+    @property
+    def _pumps(self) -> list[Pump]:
+        return [pump for node in self.world.nodes if not node.dead for pump in node.pumps]
+
+    def hope(self) -> bool:
+        """Whether some ask has a deadline: then not everything is over."""
+        return any(pump.peer.calls.next_deadline() < math.inf for pump in self._pumps)
+
     def waiting(self) -> str:
         """Say who waits for whom."""
-        pumps = [pump for node in self.world.nodes if not node.dead for pump in node.pumps]
         waits = [
             f"{pump.label} for {call.target} to answer {call.message}"
-            for pump in pumps
+            for pump in self._pumps
             for call in pump.peer.calls.all()
             if call.letter is not None and call.letter.envelope.kind == Kind.ASK
         ]
@@ -176,7 +187,7 @@ class House:
         """Say what is still going on; "" when nothing is."""
         if self.over:
             return ""
-        if not self.supervisor._tree.is_up:  # noqa: SLF001
+        if not self.supervisor.settled:
             return "an actor is being started"
         if self.post.in_flight:
             return "messages are on their way"
@@ -206,205 +217,6 @@ class House:
         return classes.load(name)
 
 
-@final
-class Child:
-    """One life of one child: what `ChildLife` is for a real process."""
-
-    def __init__(
-        self, house: House, name: str, incarnation: int, on_word: Callable[..., None]
-    ) -> None:
-        world = house.world
-        self.name = name
-        self.incarnation = incarnation
-        self.label = f"{name}/{incarnation}"
-        self.routing_id = world.random.randbytes(16)
-        self.began = world.now
-        self.killed = False
-        self.expected = False
-        self.up = False
-        self.failure: Failed | None = None
-        self.exit: Exit | None = None
-        self.peak_memory: int | None = None
-        self.page_fd = -1
-        self.pid: int | None = None
-        self.ended: asyncio.Future[Exit] = house.node.loop.create_future()
-        self.node: Node | None = None
-        self.life: Life | None = None
-        self._house = house
-        self._world = world
-        self._on_word = on_word
-        self._page = Recorder.blank()
-        self._said: deque[Word] = deque()
-        """By the child, and not heard by the supervisor yet."""
-        self._told: list[Word] = []
-        """By the supervisor, and not heard by the child yet."""
-        self._hear: Callable[[], None] | None = None
-        self._closed = False
-
-    @property
-    def runtime(self) -> Runtime | None:
-        """What handles its messages; None before it begins."""
-        return getattr(self.life, "_runtime", None)
-
-    @property
-    def actor(self) -> Actor | None:
-        """The actor itself; None before it begins."""
-        return getattr(self.life, "_actor", None)
-
-    def doing(self) -> str:
-        """Say what keeps it busy; "" when nothing does."""
-        runtime, node = self.runtime, self.node
-        if node is not None and node.frozen:
-            return f"{self.name} hangs"
-        if runtime is None or not self.up:
-            return f"{self.name} is starting"
-        if runtime.busy or (node is not None and node.parked is not None):
-            record = self.record()
-            what = record.in_progress[0].tag.rpartition(":")[2] if record.in_progress else "a timer"
-            return f"{self.name} is handling {what}"
-        return f"{self.name} has messages waiting" if len(runtime.mailbox) else ""
-
-    # --- what the supervisor uses
-
-    def record(self) -> Record:
-        """Return what the flight recorder says now."""
-        return read(self._page)
-
-    async def launch(self, _launcher: object, _order: object, first: Word) -> None:
-        """Start the process."""
-        await asyncio.sleep(LAUNCH)
-        assert isinstance(first, Boot)
-        self._house.pids += 1
-        self.pid = self._house.pids
-        node = self.node = Node(self._world, self.name, self.incarnation)
-        self._world.nodes.append(node)
-        node.on_exit = self._exited
-        if self.killed:
-            node.die(None, KILLED)
-        else:
-            node.call(self._begin, first)
-
-    def say(self, word: Word) -> None:
-        """Put a word on the lifeline; a child that is gone hears nothing."""
-        if not self._closed:
-            self._told.append(word)
-            self._ring()
-
-    def kill(self) -> None:
-        """SIGKILL, as soon as there is a process."""
-        if self.node is not None:
-            self.node.die(None, KILLED)
-
-    def abandon(self) -> None:
-        """It could not be launched: nobody need wait for its end."""
-        self.ended.cancel()
-
-    def close(self) -> None:
-        """Nothing more is said or heard."""
-        self._closed = True
-
-    # --- the process
-
-    def _begin(self, boot: Boot) -> None:
-        node = self.node
-        assert node is not None
-        lifeline = _Lifeline(self)
-        try:
-            cls = self._house.find_class(boot.actor)
-        except BaseException as error:  # noqa: BLE001 - importing runs user code
-            text = f"{type(error).__name__}: {error}"
-            lifeline.say(Failed(text, trace_of(error), starting=True))
-            node.die(1, None)
-            return
-        life = Life(lifeline, boot, own_process=False, host=b"", connect=self._connect)
-        self.life = life
-        task = node.loop.create_task(life.live(cls, self._page), name=self.label)
-        task.add_done_callback(self._over)
-
-    def _connect(
-        self,
-        portal: Portal,
-        boot: Boot,
-        handle: Callable[[], None],
-        _alive: Callable[[float], None],
-    ) -> Pump:
-        assert self.node is not None
-        return Pump(self.node, self._house.post, portal, boot.routing_id, handle=handle)
-
-    def _over(self, task: asyncio.Task[int]) -> None:
-        """Its life is over in good order: what still runs is cancelled, as `asyncio.run` does."""
-        assert self.node is not None
-        error = None if task.cancelled() else task.exception()
-        code = 1 if task.cancelled() or error is not None else task.result()
-        if error is not None:
-            self._world.note(self.label, f"the life itself raised {error!r}")
-        rest = self.node.loop.tasks
-        if rest:
-            for other in rest:
-                other.cancel()
-            self._closing = self.node.loop.create_task(self._close(rest, code))
-        else:
-            self.node.die(code, None)
-
-    async def _close(self, rest: list[asyncio.Task[Any]], code: int) -> None:
-        await asyncio.wait(rest)
-        assert self.node is not None
-        self.node.die(code, None)
-
-    def _exited(self, code: int | None, signal: int | None) -> None:
-        self._world.at(self._world.now + REAP, self._reaped, Exit(code, signal))
-
-    def _reaped(self, how: Exit) -> None:
-        if not self._house.node.dead:
-            self._house.node.loop.call_soon(self._bury, how)
-
-    def _bury(self, how: Exit) -> None:
-        # Its last words may still be on the lifeline.
-        self._listen()
-        self.exit = how
-        if not self.ended.done():
-            self.ended.set_result(how)
-
-    # --- the lifeline
-
-    def speak(self, word: Word) -> None:
-        """The child says something."""
-        self._said.append(word)
-        trace = self._world.trace
-        if isinstance(word, Started):
-            trace.happened("start", self.name, f"incarnation {self.incarnation} is up")
-        elif isinstance(word, Saved):
-            trace.happened("save", self.name, word.tag)
-        elif isinstance(word, Failed):
-            trace.happened("note", self.name, f"raised {word.text}")
-            if word.text.startswith("AssertionError"):
-                self._world.finish(AssertionError(f"in {self.label}: {word.traceback}"))
-        if not self._house.node.dead:
-            self._house.node.loop.call_soon(self._listen)
-
-    def _listen(self) -> None:
-        while self._said:
-            word = self._said.popleft()
-            if isinstance(word, Failed) and not word.text.startswith("on_stop"):
-                self.failure = word
-            self._on_word(self, word)
-
-    def _ring(self) -> None:
-        if self._hear is not None and self.node is not None and not self.node.dead:
-            self.node.loop.call_soon(self._hear)
-
-    def hear(self) -> list[Word]:
-        """Return what the supervisor has said."""
-        told, self._told = self._told, []
-        return told
-
-    def listen(self, hear: Callable[[], None] | None) -> None:
-        """The child listens from now on, or (None) no longer."""
-        self._hear = hear
-        if self._told:
-            self._ring()
-
-
 def circle(waits: dict[str, list[str]]) -> list[str]:
     """Return the first circle among who waits for whom, its beginning repeated at the end."""
     for start in waits:
@@ -431,30 +243,6 @@ def unfinished(pump: Pump) -> str:
         if not link.out.idle:
             return f"{pump.label} has messages for {link.name}"
     return ""
-
-
-@final
-class _Lifeline:
-    """A child's end of its lifeline."""
-
-    def __init__(self, child: Child) -> None:
-        self._child = child
-
-    def say(self, word: Word) -> None:
-        """Send a word; whatever becomes of the child, it arrives."""
-        self._child.speak(word)
-
-    def hear(self) -> list[Word]:
-        """Return the words that have arrived."""
-        return self._child.hear()
-
-    def listen(self, hear: Callable[[], None]) -> None:
-        """Call `hear` whenever words have arrived."""
-        self._child.listen(hear)
-
-    def deaf(self) -> None:
-        """Listen no longer."""
-        self._child.listen(None)
 
 
 @final

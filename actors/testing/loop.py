@@ -11,27 +11,42 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar, final
 
 from actors.testing.escapes import SimEscape
 
 if TYPE_CHECKING:
+    # Type checkers find every method in the one; the other has none that would do anything.
+    from asyncio import BaseEventLoop as Loop
+
     from actors.testing.node import Node
+else:
+    from asyncio import AbstractEventLoop as Loop
 
 T = TypeVar("T")
+
+class Runnable(Protocol):
+    """What stands in a loop's line: handles, and the pumps of its connections."""
+
+    _cancelled: bool
+    _context: Context
+    _callback: Any
+    _args: Any
+
 
 KEPT_TASKS: Final = 64
 """Tasks remembered before those that are over are dropped."""
 
 
+
 @final
-class NodeLoop(asyncio.AbstractEventLoop):
+class NodeLoop(Loop):
     """The loop of one simulated process."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._world = node.world
-        self.ready: deque[asyncio.Handle] = deque()
+        self.ready: deque[Runnable] = deque()
         self._tasks: list[asyncio.Task[Any]] = []
         self._prune_at = KEPT_TASKS
         self._made = 0
@@ -69,7 +84,7 @@ class NodeLoop(asyncio.AbstractEventLoop):
         self._node.wake()
         return handle
 
-    call_soon_threadsafe = call_soon
+    call_soon_threadsafe = call_soon  # type: ignore[assignment]
 
     def call_at(  # type: ignore[override]
         self,
@@ -98,7 +113,9 @@ class NodeLoop(asyncio.AbstractEventLoop):
             self.ready.append(handle)
             self._node.wake()
 
-    def _timer_handle_cancelled(self, handle: asyncio.TimerHandle) -> None:
+    def _timer_handle_cancelled(  # pyright: ignore[reportUnusedFunction] - asyncio calls it
+        self, handle: asyncio.TimerHandle
+    ) -> None:
         """Nothing to do: it is met and passed over."""
 
     def create_future(self) -> asyncio.Future[Any]:
@@ -117,7 +134,8 @@ class NodeLoop(asyncio.AbstractEventLoop):
         self._made += 1
         label = f"{self._node.label}-{self._made}" if name is None else str(name)
         task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=label, context=context)
-        task._log_destroy_pending = False  # type: ignore[attr-defined]  # noqa: SLF001
+        # What a power cut leaves pending is nobody's mistake.
+        setattr(task, "_log_destroy_pending", False)  # noqa: B010 - it is no public attribute
         if len(self._tasks) >= self._prune_at:
             self._tasks = self.tasks
             self._prune_at = max(KEPT_TASKS, 2 * len(self._tasks))

@@ -8,18 +8,18 @@ running ──► parked    plain code waits (`.result()` in a `def` handler): n
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context, copy_context
 from random import Random
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, cast, final
 
 from actors.testing.loop import NodeLoop
 
 if TYPE_CHECKING:
     from greenlet import greenlet
 
-    from actors.testing.post import Pump
+    from actors.testing.party import Pump
     from actors.testing.world import World
 
 
@@ -125,14 +125,6 @@ class Node:
         """Let go of everything, after the verdict: now what was cut off may run its `finally`."""
         self.loop.close()
         for task in self.loop.tasks:
-            coro = task.get_coro()
-            try:
-                if coro is not None:
-                    coro.close()
-            except BaseException:  # noqa: BLE001, S110 - nobody is there any more to be told
-                pass
-
-
-def no_loop() -> None:
-    """Say that no event loop runs in this thread."""
-    asyncio._set_running_loop(None)  # noqa: SLF001
+            # Whatever it raises, nobody is there any more to be told.
+            with suppress(BaseException):
+                cast("Coroutine[Any, Any, Any]", task.get_coro()).close()

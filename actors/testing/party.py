@@ -45,6 +45,11 @@ class Pump:
         """Called after every look at the network; None for a client, which has no handlers."""
         self._soon = False
         self._armed = math.inf
+        # It stands in the loop's line itself, as a handle would, which takes no time to make.
+        self._cancelled = False
+        self._context = node.context
+        self._callback = self._pump
+        self._args = ()
         portal.driver = self
         node.pumps.append(self)
         post.join(self)
@@ -144,7 +149,8 @@ class Pump:
         """Look at the network in the process's next turn."""
         if not self._soon and not self.dead:
             self._soon = True
-            self.node.loop.call_soon(self._pump, context=self.node.context)
+            self.node.loop.ready.append(self)
+            self.node.wake()
 
     def close(self, _linger: float = 0.0) -> None:
         """Send what is ready, and be gone."""

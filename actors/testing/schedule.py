@@ -19,7 +19,7 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, final
 import attrs
 from hypothesis import strategies as st
 
-from actors.message import is_message, tag_of
+from actors.message import class_of, is_message, tag_of
 
 Moment: TypeAlias = Literal["before", "after", "lost"]
 """When a crash happens.
@@ -48,7 +48,7 @@ class Passing(NamedTuple):
     """Of each envelope: the tag of its class (an answer has that of its request), is an answer."""
 
 
-def _place(_owner: object, _field: object, at: object) -> None:
+def _place(_owner: object, _field: object, at: int | type[Any]) -> None:
     if isinstance(at, int) and not isinstance(at, bool):
         if at < 1:
             raise ValueError(f"at={at}: messages are numbered from 1")
@@ -65,7 +65,7 @@ def _positive(_owner: object, field: attrs.Attribute[Any], value: float) -> None
 class _Deviation:
     """Where something goes wrong."""
 
-    at: int | type = attrs.field(validator=_place)
+    at: int | type[Any] = attrs.field(validator=_place)
     """The number of a message, or a message class."""
     nth: int = attrs.field(default=1, validator=_positive)
     """Which of them, when `at` is a class."""
@@ -89,7 +89,7 @@ class _Deviation:
         first: list[str] = []
         rest: list[str] = []
         for field in attrs.fields(type(self)):
-            value = getattr(self, field.name)
+            value: object = getattr(self, field.name)
             if value != field.default:
                 text = value.__name__ if isinstance(value, type) else repr(value)
                 if field.kw_only:
@@ -228,15 +228,21 @@ def schedules(
     nothing, which is fine.
     """
     places = st.integers(1, max(1, positions))
-    tried = [deviation for deviation in deviations_at(1, tuple(kinds))]
-    one = st.builds(lambda what, at: attrs.evolve(what, at=at), st.sampled_from(tried), places)
-    return st.lists(one, min_size=min_faults, max_size=max_faults).map(tuple)
+    tried = list(deviations_at(1, tuple(kinds)))
+    one = st.builds(_moved, st.sampled_from(tried), places)
+    return st.lists(one, min_size=min_faults, max_size=max_faults).map(_as_schedule)
+
+
+def _moved(deviation: Deviation, at: int) -> Deviation:
+    return attrs.evolve(deviation, at=at)
+
+
+def _as_schedule(deviations: list[Deviation]) -> Schedule:
+    return tuple(deviations)
 
 
 def named(deviation: Deviation, hit: Passing, nth: int) -> Deviation:
     """Return the same deviation by the name of what it hit, `nth` of its kind, not by number."""
-    from actors.message import class_of
-
     if not hit.contents:
         return deviation
     tag, answer = hit.contents[0]

@@ -53,6 +53,9 @@ LONGEST_LOOK: Final = 0.1
 
 NO_DATA: Final[Any] = object()
 
+Troupe: TypeAlias = Tree
+"""Actors that are there from the beginning."""
+
 
 class Client(Calls):
     """A program that is connected to the simulated system, under a name of its own."""
@@ -128,10 +131,13 @@ class Simulation(Client):
             if former is not None:
                 former()
             try:
-                if not holds():
-                    raise AssertionError(f"always: {what or describe(holds)} does not hold")
+                held = holds()
             except Exception as error:  # noqa: BLE001 - whatever it is, it ends the run
                 world.finish(error)
+            else:
+                if not held:
+                    text = what or describe(holds)
+                    world.finish(AssertionError(f"always: {text} does not hold"))
 
         world.after_turn = look
 
@@ -212,7 +218,7 @@ class Stage:
         self.post = Post(self.world, self.house.routing, self.director)
         self.post.theatre = self.house
         self.node = Node(self.world, CLIENT)
-        self.world.waiting = self.house.waiting
+        self.world.waiting, self.world.hope = self.house.waiting, self.house.hope
         self.error: BaseException | None = None
 
     def run(self, scenario: Scenario, data: Any = NO_DATA) -> None:
@@ -229,6 +235,8 @@ class Stage:
             world.run(begin)
             self.error = world.failure
             world.close()
+        if self.error is not None and not isinstance(self.error, Exception):
+            raise self.error  # Ctrl-C, or a time limit of the test
 
     def _begin(self, scenario: Scenario, data: Any) -> None:
         task = self.node.loop.create_task(self._perform(scenario, data), name="scenario")

@@ -60,6 +60,8 @@ class Trace:
     def __init__(self, world: World) -> None:
         self._world = world
         self.events: list[Event] = []
+        self.closed = False
+        """The verdict is there: what is cut off now has no part in it."""
 
     def passed(
         self,
@@ -74,7 +76,8 @@ class Trace:
 
     def happened(self, what: What, who: str, text: str = "") -> None:
         """Something happened to a party."""
-        self.events.append(Happened(self._world.now, what, who, text))
+        if not self.closed:
+            self.events.append(Happened(self._world.now, what, who, text))
 
     def note(self, who: str, text: str) -> None:
         """A remark."""

@@ -15,8 +15,9 @@ import asyncio
 import heapq
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
@@ -40,20 +41,24 @@ MOST_AT_ONCE: Final = 20_000
 
 
 @final
-class Deadlock(AssertionError):
+class Deadlock(AssertionError):  # noqa: N818 - it says what happened
     """Nothing can happen any more, and the scenario is not over."""
 
 
 @final
-class NoProgress(AssertionError):
+class NoProgress(AssertionError):  # noqa: N818 - it says what happened
     """A run that does not end."""
+
+
+_Entry: TypeAlias = tuple[float, int, Callable[..., None], tuple[Any, ...], int]
+"""When, which in order, what to do; 1 for a reminder."""
 
 
 @final
 class World:
     """Time, and whose turn it is."""
 
-    def __init__(self, seed: int = 0, *, files: bool = False) -> None:
+    def __init__(self, seed: int = 0, *, files: bool = False) -> None:  # noqa: PLR0915 - one each
         self.seed = seed
         self.files = files
         """Whether code inside may open files."""
@@ -70,7 +75,10 @@ class World:
         self.after_turn: Callable[[], None] | None = None
         """Called after every turn: invariants."""
         self.waiting: Callable[[], str] = lambda: "nobody"
-        self._agenda: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
+        """Says who waits for whom."""
+        self.hope: Callable[[], bool] = lambda: False
+        """Whether some ask has a deadline."""
+        self._agenda: list[_Entry] = []
         self._serial = 0
         self._reminders = 0
         """Entries of the agenda that alone bring nothing new."""
@@ -79,7 +87,7 @@ class World:
         self._idle: list[greenlet] = []
         self._main = getcurrent()
         self._lost: list[greenlet] = []
-        self._random = Random(f"{seed}")  # noqa: S311
+        self._random = Random(f"{seed}")
         self._turns = 0
         self._turns_now = 0
 
@@ -93,18 +101,13 @@ class World:
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Do something at a virtual time; entries for the same time keep their order."""
         self._serial += 1
-        heapq.heappush(self._agenda, (max(when, self.now), self._serial, action, args))
+        heapq.heappush(self._agenda, (max(when, self.now), self._serial, action, args, 0))
 
     def remind(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Do something at a virtual time that alone brings nothing new (a probe of a link)."""
+        self._serial += 1
         self._reminders += 1
-        self.at(when, self._reminded, action, args)
-
-    def _reminded(self, action: Callable[..., None], args: tuple[Any, ...]) -> None:
-        self._reminders -= 1
-        lively_at = self._lively_at
-        action(*args)
-        self._lively_at = lively_at
+        heapq.heappush(self._agenda, (max(when, self.now), self._serial, action, args, 1))
 
     def lively(self) -> None:
         """Something happened that may have consequences."""
@@ -142,7 +145,7 @@ class World:
 
     def close(self) -> None:
         """Let go of everything; errors of code that is cut off have no meaning."""
-        self.over = True
+        self.over = self.trace.closed = True
         self.runnable.clear()
         self._agenda.clear()
         for node in self.nodes:
@@ -153,10 +156,9 @@ class World:
             node.close()
         for each in (*self._lost, *self._idle):
             if not each.dead:
-                try:
+                # Whatever it raises, nobody is there any more to be told.
+                with suppress(BaseException):
                     each.throw(GreenletExit)
-                except BaseException:  # noqa: BLE001, S110 - nobody is there any more to be told
-                    pass
         self._lost.clear()
         self._idle.clear()
         for node in self.nodes:
@@ -241,14 +243,20 @@ class World:
         if self._turns_now > MOST_AT_ONCE:
             raise NoProgress(f"{node.label} is busy for ever, and no time passes")
         ready = node.loop.ready
-        self.enter(node)
+        if self.current is not node:
+            self.enter(node)
         for _ in range(len(ready)):
             if not ready or self.over or node.frozen:
                 break
-            handle = ready.popleft()
-            if not handle._cancelled:  # noqa: SLF001
-                self._call(node, handle)
-        self.enter(None)
+            each = ready.popleft()
+            if each._cancelled:
+                continue
+            try:
+                each._context.run(each._callback, *each._args)
+            except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
+                node.loop.call_exception_handler({"message": "a callback", "exception": error})
+            except SystemExit as error:
+                node.die(error.code if isinstance(error.code, int) else 1, None)
         if ready:
             node.wake()
         elif node.plug is not None and node.parked is None:
@@ -256,15 +264,11 @@ class World:
         if self.after_turn is not None and not self.over:
             self.after_turn()
 
-    def _call(self, node: Node, handle: asyncio.Handle) -> None:
-        try:
-            handle._context.run(handle._callback, *handle._args)  # type: ignore[attr-defined]  # noqa: SLF001
-        except (GreenletExit, KeyboardInterrupt):
-            raise
-        except SystemExit as error:
-            node.die(error.code if isinstance(error.code, int) else 1, None)
-        except BaseException as error:  # noqa: BLE001 - user code may raise anything
-            node.loop.call_exception_handler({"message": "a callback raised", "exception": error})
+    def _look_for_deadlock(self, when: float) -> None:
+        if len(self._agenda) > self._reminders:
+            self._lively_at = self.now
+        elif when > self._lively_at + STILL and not self.hope():
+            raise Deadlock(f"nothing can happen any more; waiting: {self.waiting()}")
 
     def _jump(self) -> None:
         if not self._agenda:
@@ -278,8 +282,10 @@ class World:
                 raise NoProgress(
                     f"not over after {self.now:g} virtual s; waiting: {self.waiting()}"
                 )
-            if len(self._agenda) == self._reminders and when > self._lively_at + STILL:
-                raise Deadlock(f"nothing can happen any more; waiting: {self.waiting()}")
+            self._look_for_deadlock(when)
             self.now = max(self.now, self._agenda[0][0])
-        _, _, action, args = heapq.heappop(self._agenda)
+        if self.current is not None:
+            self.enter(None)
+        _, _, action, args, reminder = heapq.heappop(self._agenda)
+        self._reminders -= reminder
         action(*args)

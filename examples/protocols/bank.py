@@ -14,6 +14,7 @@ import asyncio
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
+from actors.testing import Simulation
 
 
 @message
@@ -81,17 +82,17 @@ async def pay(bank: ActorRef, account: str, amount: int) -> None:
             return
 
 
-async def broken(sim) -> None:
+async def broken(sim: Simulation) -> None:
     """Every deposit counts once; with the naive bank it does not."""
     await deposits_count_once(sim, NaiveBank)
 
 
-async def correct(sim) -> None:
+async def correct(sim: Simulation) -> None:
     """Every deposit counts once."""
     await deposits_count_once(sim, Bank)
 
 
-async def deposits_count_once(sim, cls: type[Actor]) -> None:
+async def deposits_count_once(sim: Simulation, cls: type[Actor]) -> None:
     bank = sim.spawn(cls, name="bank")
     await pay(bank, "a1", 10)
     await pay(bank, "b1", 5)

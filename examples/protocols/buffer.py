@@ -13,8 +13,9 @@ import asyncio
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
+from actors.testing import Simulation
 
-CAPACITY = 2
+CAPACITY = 1
 
 
 @message
@@ -79,19 +80,17 @@ class Strict(Polite):
 
 
 async def produce(buffer: ActorRef, name: str, start: float) -> None:
-    """Put three items, each when there seems to be room."""
+    """Put an item when there seems to be room."""
     await asyncio.sleep(start)
-    for number in range(3):
-        try:
-            while not await buffer.ask(HasRoom(), timeout=20.0):
-                await asyncio.sleep(0.2)
-            await buffer.ask(Put(f"{name}{number}"), timeout=20.0)
-        except (OutcomeUnknown, NotDelivered):
-            await asyncio.sleep(0.2)
-        await asyncio.sleep(0.2)
+    try:
+        while not await buffer.ask(HasRoom(), timeout=20.0):  # noqa: ASYNC110 - it is far away
+            await asyncio.sleep(0.8)
+        await buffer.ask(Put(name), timeout=20.0)
+    except (OutcomeUnknown, NotDelivered):
+        return
 
 
-async def run(sim, cls: type[Actor]) -> None:
+async def run(sim: Simulation, cls: type[Actor]) -> None:
     """There is never more in the buffer than fits."""
     sim.spawn(cls, name="buffer")
     parties = [sim.client(name) for name in ("alice", "bob", "carol")]
@@ -99,17 +98,18 @@ async def run(sim, cls: type[Actor]) -> None:
     async with asyncio.TaskGroup() as group:
         group.create_task(produce(buffers[0], "a", 0.0))
         group.create_task(produce(buffers[1], "b", 0.05))
-        for _ in range(30):
+        await asyncio.sleep(1.0)
+        for _ in range(4):
             try:
                 await buffers[2].ask(Get(), timeout=20.0)
             except (OutcomeUnknown, NotDelivered):
-                pass
-            await asyncio.sleep(0.13)
+                await asyncio.sleep(0.2)
+            await asyncio.sleep(0.5)
 
 
-async def broken(sim) -> None:
+async def broken(sim: Simulation) -> None:
     await run(sim, Polite)
 
 
-async def correct(sim) -> None:
+async def correct(sim: Simulation) -> None:
     await run(sim, Strict)

@@ -15,6 +15,7 @@ import asyncio
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
+from actors.testing import Simulation
 
 
 @message
@@ -144,7 +145,7 @@ class Mindful(Forgetful):
         self.context.save(State(decision))
 
 
-async def run(sim, cls: type[Actor]) -> None:
+async def run(sim: Simulation, cls: type[Actor]) -> None:
     """Both shops have committed, or none has."""
     coordinator = sim.spawn(cls, name="coordinator")
     shops = [sim.spawn(Shop, name=name, coordinator=coordinator) for name in ("left", "right")]
@@ -159,9 +160,9 @@ async def run(sim, cls: type[Actor]) -> None:
     assert "committed" not in states or states == {"committed"}, states
 
 
-async def broken(sim) -> None:
+async def broken(sim: Simulation) -> None:
     await run(sim, Forgetful)
 
 
-async def correct(sim) -> None:
+async def correct(sim: Simulation) -> None:
     await run(sim, Mindful)

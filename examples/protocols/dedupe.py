@@ -12,6 +12,7 @@ from __future__ import annotations
 from bank import Bank, Books, Deposit, NaiveBank, deposits_count_once
 
 from actors import receive
+from actors.testing import Simulation
 
 
 class Forgetful(NaiveBank):
@@ -28,11 +29,11 @@ class Forgetful(NaiveBank):
         return self.keep(Books(self.books.balance + msg.amount))
 
 
-async def broken(sim) -> None:
+async def broken(sim: Simulation) -> None:
     """Every deposit counts once; with the forgetful bank it does not."""
     await deposits_count_once(sim, Forgetful)
 
 
-async def correct(sim) -> None:
+async def correct(sim: Simulation) -> None:
     """Every deposit counts once."""
     await deposits_count_once(sim, Bank)

@@ -1,6 +1,6 @@
 """Two leaders: who hears nothing of the leader takes its place, though the leader still leads.
 
-Three nodes; the leader sends a beat every half second.  With `Eager` a node that hears none for
+Three nodes; the leader sends a beat every second.  With `Eager` a node that hears none for
 two seconds becomes the leader, which it also does when it alone is cut off.  `Voted` needs the
 votes of a majority, each of them a promise not to vote for anybody else for a while, and the
 leader itself counts as one only as long as a majority has promised that.
@@ -15,9 +15,10 @@ import time
 
 from actors import Actor, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
+from actors.testing import Simulation
 
 NAMES = ("ann", "ben", "cem")
-BEAT = 0.5
+BEAT = 1.0
 PROMISE = 2.0
 """Seconds for which a vote is a promise."""
 
@@ -118,7 +119,7 @@ class Voted(Eager):
                 self.until = max(self.until, asked + PROMISE)
 
 
-async def run(sim, cls: type[Actor]) -> None:
+async def run(sim: Simulation, cls: type[Actor]) -> None:
     """There are never two leaders, and in the end there is one."""
     for place, name in enumerate(NAMES):
         sim.spawn(cls, name=name, place=place)
@@ -129,13 +130,13 @@ async def run(sim, cls: type[Actor]) -> None:
 
     sim.always(lambda: len(leaders()) < 2, "there is at most one leader")
     await sim.eventually(leaders, "there is a leader", within=60.0)
-    await sim.sleep(6.0)
+    await sim.sleep(4.0)
     await sim.eventually(leaders, "there is a leader again", within=60.0)
 
 
-async def broken(sim) -> None:
+async def broken(sim: Simulation) -> None:
     await run(sim, Eager)
 
 
-async def correct(sim) -> None:
+async def correct(sim: Simulation) -> None:
     await run(sim, Voted)

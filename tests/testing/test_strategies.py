@@ -24,6 +24,7 @@ from attrs import validators as v
 from hypothesis import HealthCheck, find, given, settings
 from hypothesis import strategies as st
 from hypothesis.errors import InvalidArgument
+from hypothesis.strategies._internal import attrs as hypothesis_attrs
 from numpy.typing import NDArray
 
 from actors.actor import Actor, receive
@@ -195,7 +196,7 @@ TYPES: list[tuple[Any]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("annotation",), numbered(TYPES))
+@pytest.mark.parametrize("annotation", numbered(TYPES))
 def test_every_draw_of_this_type_travels(annotation):
     for drawn in draws(messages(holder(annotation))):
         assert same(over_the_wire(drawn), drawn)
@@ -724,7 +725,7 @@ def test_a_class_without_end_is_cut_where_a_default_an_arm_or_a_list_allows_it()
 
 
 def test_an_override_takes_the_place_of_everything_that_is_known_of_a_field():
-    found = draws(messages(Four, count=st.just(3), on=st.just(True)))  # noqa: FBT003
+    found = draws(messages(Four, count=st.just(3), on=st.just(True)))
 
     assert {(drawn.count, drawn.on) for drawn in found} == {(3, True)}
 
@@ -877,9 +878,7 @@ def test_builds_of_other_attrs_classes_is_left_alone():
 
 
 def test_the_function_of_hypothesis_that_is_replaced_is_still_there():
-    from hypothesis.strategies._internal import attrs as room
-
-    assert room.from_attrs.__module__ == "actors.testing.strategies"
+    assert hypothesis_attrs.from_attrs.__module__ == "actors.testing.strategies"
 
 
 @pytest.mark.process

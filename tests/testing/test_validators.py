@@ -33,7 +33,10 @@ LOOKS = [
     (v.and_(GE, IN), lambda _: AllOf((read(GE), read(IN)))),
     (v.or_(GE, IN), lambda _: AnyOf((read(GE), read(IN)))),
     (v.optional(GE), lambda _: AnyOf((read(v.instance_of(type(None))), read(GE)))),
-    (v.optional([GE, IN]), lambda _: AnyOf((read(v.instance_of(type(None))), read(v.and_(GE, IN))))),
+    (
+        v.optional([GE, IN]),
+        lambda _: AnyOf((read(v.instance_of(type(None))), read(v.and_(GE, IN)))),
+    ),
     (v.not_(GE), lambda me: Fails(me, read(GE))),
     (v.ge(3), lambda me: Order(me, ">=", 3)),
     (v.gt(3), lambda me: Order(me, ">", 3)),
