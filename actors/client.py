@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 import time
-from functools import partial
 from typing import TYPE_CHECKING, Final, final
 
 from actors.control import Ping
 from actors.handling import in_event_loop
+from actors.log import logger
+from actors.reply import sleep
 
 if TYPE_CHECKING:
     from actors.connection import Connection
@@ -47,6 +48,14 @@ class ClientThread:
             self._thread.join()
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program must hear it
+            # Nobody else would ever wake those who wait.
+            logger.exception("the I/O thread failed")
+            self._portal.lose(f"the I/O thread of this program failed: {error!r}")
+
+    def _serve(self) -> None:
         portal, connection, peer = self._portal, self._connection, self._portal.peer
         ping_at = time.monotonic() + PING_EVERY
         more = True  # the first look makes the connection known
@@ -83,16 +92,7 @@ class ClientThread:
 
     def block(self, pending: Pending, timeout: float | None) -> None:
         """Sleep until `pending` is done or the time is over."""
-        end = None if timeout is None else time.monotonic() + timeout
-        while not pending.done():
-            gate = threading.Lock()
-            gate.acquire()
-            pending.on_change(partial(self._release, gate))
-            left = -1.0 if end is None else end - time.monotonic()
-            if end is not None and left <= 0:
-                return
-            if not gate.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
-                return
+        sleep(pending, timeout, self._release)
 
     def _release(self, gate: threading.Lock) -> None:
         if threading.current_thread() is self._thread:

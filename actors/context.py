@@ -11,6 +11,7 @@ from actors.address import check_name
 from actors.errors import SpawnError
 from actors.handling import HANDLING
 from actors.log import logger
+from actors.mailbox import Timer
 from actors.message import is_message
 from actors.portal import Until
 from actors.requests import WatchActor
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 class Keeper(Protocol):
     """What the context needs of the process around it."""
 
-    def tell_self(self, msg: Any) -> None:
+    def tell_self(self, timer: Timer, /) -> None:
         """Put a message into the actor's own mailbox."""
         ...
 
@@ -127,15 +128,14 @@ class Context:
 
     def tell_after(self, seconds: float, msg: Any) -> asyncio.TimerHandle:
         """Put `msg` into the own mailbox after `seconds`; the handle can be cancelled."""
-        return self._loop.call_later(seconds, self._keeper.tell_self, _checked(msg))
+        return self._loop.call_later(seconds, self._keeper.tell_self, Timer(_checked(msg)))
 
     def tell_every(self, seconds: float, msg: Any) -> Every:
         """Put `msg` into the own mailbox every `seconds`, first after one period.
 
         Ticks that the actor was too busy to take are left out, not made up for.
         """
-        _checked(msg)
-        return Every(self._loop, seconds, lambda: self._keeper.tell_self(msg))
+        return Every(self._loop, seconds, Timer(_checked(msg)), self._keeper)
 
     # --- state and words
 
@@ -159,17 +159,21 @@ def _checked(msg: object) -> object:
 class Every:
     """A repeating timer; `cancel` ends it."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, seconds: float, tick: Any) -> None:
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, seconds: float, timer: Timer, keeper: Keeper
+    ) -> None:
         if not seconds > 0:
             raise ValueError(f"tell_every needs a period above 0 s, not {seconds!r}")
         self._loop = loop
         self._seconds = seconds
-        self._tick = tick
+        self._timer = timer
+        self._keeper = keeper
         self._due = loop.time() + seconds
         self._handle = loop.call_at(self._due, self._fire)
 
     def _fire(self) -> None:
-        self._tick()
+        if not self._timer.waiting:
+            self._keeper.tell_self(self._timer)
         missed = math.floor((self._loop.time() - self._due) / self._seconds)
         self._due += self._seconds * (max(0, missed) + 1)
         self._handle = self._loop.call_at(self._due, self._fire)

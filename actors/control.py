@@ -96,6 +96,8 @@ class BrokerBoot(_Word, frozen=True):
     supervisor: bytes
     """The supervisor's routing id: nobody else may declare names."""
     max_message: int
+    faults: bytes = b""
+    """What a testing broker shall do wrong; b"" for an ordinary one."""
 
 
 class Stop(_Word, frozen=True):

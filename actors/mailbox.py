@@ -7,15 +7,21 @@ credit), so nothing is refused at this end.
 from __future__ import annotations
 
 from collections import deque
-from typing import Any, NamedTuple, final
+from typing import final
 
 from actors.link import Delivery
 
 
-class Timer(NamedTuple):
-    """A message the actor sent itself with `tell_after` or `tell_every`."""
+@final
+class Timer:
+    """A message the actor sends itself with `tell_after` or `tell_every`."""
 
-    message: Any
+    __slots__ = ("message", "waiting")
+
+    def __init__(self, message: object) -> None:
+        self.message = message
+        self.waiting = False
+        """Whether it is in the mailbox now."""
 
 
 @final
@@ -30,11 +36,16 @@ class Mailbox:
 
     def put(self, item: Delivery | Timer) -> None:
         """Append a message."""
+        if isinstance(item, Timer):
+            item.waiting = True
         self._items.append(item)
 
     def take(self) -> Delivery | Timer | None:
         """Remove and return the next message; None when there is none."""
-        return self._items.popleft() if self._items else None
+        item = self._items.popleft() if self._items else None
+        if isinstance(item, Timer):
+            item.waiting = False
+        return item
 
     def withdraw(self, sender: str, incarnation: int, correlation: int) -> Delivery | None:
         """Remove a request its sender has given up, if it is still waiting."""

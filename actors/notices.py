@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from actors.message import message
+
+LONGEST_TEXT: Final = 200
+"""Characters of a message that a dead letter shows."""
 
 
 @message(tag="understudy:Terminated")
@@ -32,3 +37,12 @@ class DeadLetter:
     text: str
     """The message as text, shortened."""
     reason: str
+
+
+def text_of(msg: object) -> str:
+    """Return a user's message as a short text, whatever its `__repr__` does."""
+    try:
+        text = repr(msg)
+    except Exception as error:  # noqa: BLE001 - user code may raise anything
+        text = f"<{type(msg).__name__}, whose repr raised {type(error).__name__}>"
+    return text if len(text) <= LONGEST_TEXT else text[: LONGEST_TEXT - 3] + "..."

@@ -1,5 +1,6 @@
-"""How the handling of a message ends: answered, failed, refused or lost, and marked as finished.
+"""How the handling of a message begins in the flight recorder, and how it ends.
 
+    begin ──► Job
     answer ──► REPLY ──┐
     fail   ──► FAILURE ┼─► finish: the link acknowledges, the flight recorder clears its mark
     refuse ──► FAILURE,│   or a dead letter when the message was told
@@ -14,11 +15,12 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final, final
 
+from actors.control import lane_key
 from actors.envelope import Envelope, Kind
-from actors.errors import MessageError, pack_error
+from actors.errors import ActorError, MessageError, pack_error
 from actors.log import logger
 from actors.message import is_message
-from actors.notices import DeadLetter
+from actors.notices import DeadLetter, text_of
 from actors.outbox import Letter
 from actors.portal import answer_codec
 
@@ -28,8 +30,7 @@ if TYPE_CHECKING:
     from actors.portal import Portal
     from actors.recorder import Recorder
 
-LONGEST_TEXT: Final = 200
-"""Characters of a message that a dead letter shows."""
+UNRECORDED: Final = -1
 
 
 @final
@@ -43,7 +44,7 @@ class Job:
         self.slot = slot
         """Place of the sender in the flight recorder."""
         self.index = index
-        """Place of this message among those in progress."""
+        """Place of this message among those in progress; UNRECORDED when it has none."""
         self.handler: Handler | None = None
         self.message: object = None
         self.task: asyncio.Task[None] | None = None
@@ -59,14 +60,51 @@ class Job:
 
 @final
 class Outcomes:
-    """Ends jobs."""
+    """Begins and ends jobs."""
 
     def __init__(self, portal: Portal, recorder: Recorder) -> None:
         self._portal = portal
         self._peer = portal.peer
         self._recorder = recorder
+        self._slots: dict[str, tuple[int, int]] = {}
+        """Senders: present incarnation, and place in the recorder."""
         self.handled = 0
         """Messages of this life that are finished."""
+
+    def begin(self, delivery: Delivery) -> Job:
+        """Record that a message is begun; `UNRECORDED` when its sender has no place there."""
+        now = time.monotonic()
+        envelope = delivery.envelope
+        try:
+            slot = self._slot(delivery)
+            index = self._recorder.begin(slot, envelope.seq, envelope.tag, now)
+        except LookupError:
+            return Job(delivery, UNRECORDED, UNRECORDED)
+        if (delivery.incarnation, slot) != self._slots.get(delivery.link.name):
+            # Its sender is gone and nobody will say so again: its place is free after this.
+            self._recorder.unlink(slot)
+        return Job(delivery, slot, index)
+
+    def _slot(self, delivery: Delivery) -> int:
+        """Return the sender's place in the recorder; raises `LookupError` when none is free."""
+        name, incarnation = delivery.link.name, delivery.incarnation
+        known = self._slots.get(name)
+        if known is not None and known[0] == incarnation:
+            return known[1]
+        departed = 0 < incarnation <= delivery.link.ended
+        if known is not None and not departed:
+            self._recorder.unlink(self._slots.pop(name)[1])
+        slot = self._recorder.link(lane_key(name, incarnation), delivery.inbound.handled)
+        if not departed:
+            self._slots[name] = (incarnation, slot)
+        return slot
+
+    def depart(self, name: str, incarnation: int) -> None:
+        """A sender's life has ended: its place in the recorder is free for others."""
+        known = self._slots.get(name)
+        if known is not None and known[0] <= incarnation:
+            del self._slots[name]
+            self._recorder.unlink(known[1])
 
     def answer(self, job: Job, value: Any) -> None:
         """The handler returned: send its answer, if anybody asked for one."""
@@ -95,8 +133,8 @@ class Outcomes:
         self._post(job, Letter(Envelope(Kind.FAILURE, 0, correlation, "", payload)))
         self.finish(job)
 
-    def refuse(self, job: Job, error: MessageError) -> None:
-        """The message cannot be handled: its sender is told why."""
+    def refuse(self, job: Job, error: ActorError) -> None:
+        """The message is not handled: its sender is told why."""
         if job.delivery.envelope.kind == Kind.TELL:
             self.drop(job, str(error))
         else:
@@ -105,10 +143,10 @@ class Outcomes:
     def drop(self, job: Job, reason: str) -> None:
         """A told message will not be handled any further: it becomes a dead letter."""
         envelope = job.delivery.envelope
-        text = repr(job.message) if is_message(type(job.message)) else ""
+        text = text_of(job.message) if is_message(type(job.message)) else ""
         sender = job.delivery.link.name
         tag = envelope.tag or type(job.message).__name__
-        letter = DeadLetter(self._peer.name, sender, tag, text[:LONGEST_TEXT], reason)
+        letter = DeadLetter(self._peer.name, sender, tag, text, reason)
         self._portal.dead_letter(letter)
         self.finish(job)
 
@@ -120,7 +158,8 @@ class Outcomes:
         with self._portal.lock:
             handled = self._peer.finished(delivery.link, delivery.inbound, seq, now)
         self._recorder.alive(now)
-        self._recorder.finish(job.index, job.slot, seq, handled)
+        if job.index != UNRECORDED:
+            self._recorder.finish(job.index, job.slot, seq, handled)
         self.handled += 1
 
     def _post(self, job: Job, letter: Letter) -> None:

@@ -38,7 +38,7 @@ from actors.message import (
     message_kind,
     redelivers,
 )
-from actors.notices import DeadLetter
+from actors.notices import DeadLetter, text_of
 from actors.outbox import Letter
 from actors.peer import Peer
 from actors.ref import ActorRef
@@ -53,8 +53,6 @@ ROOM_TIMEOUT: Final = 5.0
 
 RESOLVE_TIMEOUT: Final = 5.0
 """Seconds the broker has to say how a name stands."""
-
-_TEXT_LIMIT: Final = 200
 
 
 @final
@@ -72,6 +70,12 @@ class Until:
                 self._portal.conditions.append((self.done, wake))
                 return
         wake()
+
+    def off_change(self, wake: Callable[[], None]) -> None:
+        """Do not call `wake` any more."""
+        with self._portal.lock:
+            conditions = self._portal.conditions
+            conditions[:] = [one for one in conditions if one[1] is not wake]
 
 
 @final
@@ -352,8 +356,7 @@ class Portal:
             msg = self.decode(codec_for(class_of(envelope.tag)), envelope.payload, [])
         except ActorError:
             return f"{envelope.tag}, {len(envelope.payload)} bytes"
-        text = repr(msg)
-        return text if len(text) <= _TEXT_LIMIT else text[: _TEXT_LIMIT - 3] + "..."
+        return text_of(msg)
 
 
 _DEAD_LETTER: Final = codec_for(DeadLetter)

@@ -32,6 +32,7 @@ from actors.errors import MessageError
 from actors.failure import trace_of
 from actors.lifeline import Lifeline, LifelineHandler
 from actors.log import logger
+from actors.mailbox import Timer
 from actors.message import class_of
 from actors.peer import Peer
 from actors.portal import Portal, Until
@@ -71,9 +72,11 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     except BaseException as error:  # noqa: BLE001 - importing runs user code
         words.say(Failed(f"{type(error).__name__}: {error}", trace_of(error), starting=True))
         return 1
+    page = open_page(fds["recorder"])
+    os.close(fds["recorder"])
     with asyncio.Runner() as runner:
         life = Life(words, boot, own_process=own_process, host=host_key(), connect=_connect)
-        return runner.run(life.live(cls, open_page(fds["recorder"])))
+        return runner.run(life.live(cls, page))
 
 
 class Words(Protocol):
@@ -193,7 +196,13 @@ class Life:
         if self._code.done():
             return
         if self._started:
-            self._runtime.turn()
+            try:
+                self._runtime.turn()
+            except Exception as error:  # noqa: BLE001 - a fault of ours: end, or messages wait for ever
+                self._runtime.open = False
+                text = f"the runtime itself failed: {error!r}"
+                self.say(Failed(text, trace_of(error), starting=False))
+                self.end(1, text)
             if self._snapshots and not self._runtime.busy:
                 self._snapshot_if_due()
         if self._stop is not None:
@@ -279,9 +288,9 @@ class Life:
 
     # --- `context.Keeper`
 
-    def tell_self(self, msg: Any) -> None:
+    def tell_self(self, timer: Timer, /) -> None:
         """Put a message into the actor's own mailbox."""
-        self._runtime.tell_self(msg)
+        self._runtime.tell_self(timer)
 
     def save(self, state: object) -> None:
         """Give state to the supervisor for the next incarnation."""

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from actors.handling import in_event_loop
+from actors.reply import sleep
 
 if TYPE_CHECKING:
     from actors.connection import Connection
@@ -142,7 +143,7 @@ class LoopPump:
     def block(self, pending: Pending, timeout: float | None) -> None:
         """Wait in plain code: pump in place on the loop's thread, sleep in any other."""
         if threading.get_ident() != self._home:
-            self._sleep(pending, timeout)
+            sleep(pending, timeout, _release)
         elif in_event_loop():
             raise RuntimeError(
                 "result() would stop this actor's event loop: in an `async def` handler write "
@@ -156,7 +157,7 @@ class LoopPump:
         if threading.get_ident() == self._home:
             self._pump_until(pending, timeout)
         else:
-            self._sleep(pending, timeout)
+            sleep(pending, timeout, _release)
 
     @property
     def may_block(self) -> bool:
@@ -177,14 +178,6 @@ class LoopPump:
         # What arrived meanwhile for the mailbox is handled when the present handler is over.
         self.again()
 
-    def _sleep(self, pending: Pending, timeout: float | None) -> None:
-        end = None if timeout is None else time.monotonic() + timeout
-        while not pending.done():
-            gate = threading.Lock()
-            gate.acquire()
-            pending.on_change(gate.release)
-            left = -1.0 if end is None else end - time.monotonic()
-            if end is not None and left <= 0:
-                return
-            if not gate.acquire(timeout=min(left, threading.TIMEOUT_MAX)):
-                return
+
+def _release(gate: threading.Lock) -> None:
+    gate.release()

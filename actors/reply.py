@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Generator
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final
 
 from actors.envelope import Envelope, Kind
@@ -33,6 +35,10 @@ class Pending(Protocol):
 
     def on_change(self, wake: Callable[[], None]) -> None:
         """Call `wake` once at the next change, from any thread; at once when already done."""
+        ...
+
+    def off_change(self, wake: Callable[[], None]) -> None:
+        """Do not call `wake` any more: whoever waited has given up."""
         ...
 
 
@@ -71,7 +77,32 @@ async def wait_in_loop(pending: Pending) -> None:
             loop.call_soon_threadsafe(resolve)
 
     pending.on_change(wake)
-    await future
+    try:
+        await future
+    except asyncio.CancelledError:
+        pending.off_change(wake)
+        raise
+
+
+def sleep(
+    pending: Pending, timeout: float | None, release: Callable[[threading.Lock], None]
+) -> None:
+    """Sleep until `pending` is done or the time is over; `release` opens a gate, in any thread."""
+    end = None if timeout is None else time.monotonic() + timeout
+    while not pending.done():
+        gate = threading.Lock()
+        gate.acquire()
+        wake = partial(release, gate)
+        pending.on_change(wake)
+        left = -1.0 if end is None else max(0.0, end - time.monotonic())
+        woken = False
+        try:
+            woken = gate.acquire(timeout=min(left, threading.TIMEOUT_MAX))
+        finally:
+            if not woken:
+                pending.off_change(wake)
+        if not woken:
+            return
 
 
 @final
@@ -160,6 +191,12 @@ class Reply(Generic[R_co]):
                 self._wakers.append(wake)
                 return
         wake()
+
+    def off_change(self, wake: Callable[[], None]) -> None:
+        """Do not call `wake` any more."""
+        with self._door.lock:
+            if wake in self._wakers:
+                self._wakers.remove(wake)
 
     def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
         """Accept the answer."""

@@ -14,14 +14,20 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Final, Protocol, final
 
 import msgspec
 
 from actors.codec import codec_for
-from actors.control import Failed, Word, lane_key
+from actors.control import Failed, Word
 from actors.envelope import Envelope, Kind
-from actors.errors import InvalidMessage, MessageError, UnknownMessage, pack_error
+from actors.errors import (
+    InvalidMessage,
+    MailboxFull,
+    MessageError,
+    UnknownMessage,
+    pack_error,
+)
 from actors.failure import trace_of
 from actors.handler import FailurePolicy, Handler, HandlerKind, handlers_of
 from actors.handling import HANDLING, Handling
@@ -29,7 +35,7 @@ from actors.link import Delivery, Inbound, Link, Signal
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
 from actors.message import class_of, tag_of
-from actors.outcomes import Job, Outcomes
+from actors.outcomes import UNRECORDED, Job, Outcomes
 from actors.writers import Writer
 
 if TYPE_CHECKING:
@@ -47,6 +53,7 @@ FAST: Final = 50e-6
 CONCURRENT: Final = 60
 """Overlapping handlers at the most; the recorder has 64 places."""
 
+CROWDED: Final = "messages of 1,024 senders are recorded here already; send again when some left"
 
 _TIMERS: Final = Link("@timer")
 """Stands in the recorder for the sender of an actor's own timers."""
@@ -98,7 +105,6 @@ class Runtime:
         self._begun: asyncio.Handle | None = None
         """A handler was begun whose code has not run yet: what was sent before begins before."""
         self._writers: dict[tuple[str, int, int], Writer] = {}
-        self._slots: dict[str, tuple[int, int]] = {}
         self._seconds: dict[Handler, float] = {}
         self._timers = Inbound(1)
 
@@ -132,7 +138,7 @@ class Runtime:
         """Whether another message may be begun."""
         if not self.open or self.held or self._begun is not None or self._exclusive is not None:
             return False
-        return self._overlapping < CONCURRENT
+        return self._overlapping < CONCURRENT and self._recorder.room
 
     @property
     def busy(self) -> bool:
@@ -144,9 +150,9 @@ class Runtime:
         """Messages of this life that are finished."""
         return self._outcomes.handled
 
-    def tell_self(self, msg: Any) -> None:
+    def tell_self(self, timer: Timer) -> None:
         """Put a timer's message into the mailbox."""
-        self.mailbox.put(Timer(msg))
+        self.mailbox.put(timer)
         self.pump.again()
 
     def stop(self) -> None:
@@ -172,38 +178,22 @@ class Runtime:
             job.task.cancel()
         waiting = self.mailbox.withdraw(*key)
         if waiting is not None:
-            self._outcomes.finish(self._begin(waiting))
+            self._outcomes.finish(self._outcomes.begin(waiting))
 
     def _depart(self, name: str, incarnation: int) -> None:
         """A life has ended: nobody waits any more for what we do for it."""
         for key in [k for k in self._writers if k[0] == name and k[1] <= incarnation]:
             self._writers[key].close()
-        slot = self._slots.get(name)
-        if slot is not None and slot[0] <= incarnation:
-            del self._slots[name]
-            self._recorder.unlink(slot[1])
+        self._outcomes.depart(name, incarnation)
 
     # --- one message -----------------------------------------------------------------------------
 
-    def _begin(self, delivery: Delivery) -> Job:
-        now = time.monotonic()
-        envelope = delivery.envelope
-        slot = self._slot(delivery)
-        return Job(delivery, slot, self._recorder.begin(slot, envelope.seq, envelope.tag, now))
-
-    def _slot(self, delivery: Delivery) -> int:
-        name, incarnation = delivery.link.name, delivery.incarnation
-        known = self._slots.get(name)
-        if known is not None:
-            if known[0] == incarnation:
-                return known[1]
-            self._recorder.unlink(known[1])
-        slot = self._recorder.link(lane_key(name, incarnation), delivery.inbound.handled)
-        self._slots[name] = (incarnation, slot)
-        return slot
-
     def _handle(self, delivery: Delivery) -> None:
-        job = self._begin(delivery)
+        job = self._outcomes.begin(delivery)
+        if job.index == UNRECORDED:
+            name, tag = self._peer.name, delivery.envelope.tag
+            self._outcomes.refuse(job, MailboxFull(CROWDED, target=name, message=tag))
+            return
         if time.monotonic() > delivery.deadline:
             self._outcomes.finish(job)
             return
@@ -373,7 +363,7 @@ class Runtime:
             return
         envelope = Envelope(Kind.TELL, self._timers.expected, 0, tag_of(cls), b"")
         self._timers.accept(envelope.seq)
-        job = self._begin(Delivery(_TIMERS, 0, self._timers, envelope, [], math.inf))
+        job = self._outcomes.begin(Delivery(_TIMERS, 0, self._timers, envelope, [], math.inf))
         job.message, job.handler = message, handler
         token = HANDLING.set(None)
         try:

@@ -17,7 +17,7 @@ import attrs
 import msgspec
 
 from actors.actor import Actor, fields_of
-from actors.address import Address
+from actors.address import Address, check_name
 from actors.classes import name_of
 from actors.codec import value_codec
 from actors.errors import InvalidMessage, MessageError
@@ -116,6 +116,9 @@ def decode_fields(
 
 def _encode(cls: type[Actor], name: str, hint: Any, value: Any) -> bytes:
     carrier = FrameCarrier()
+    if hint is ActorRef and isinstance(value, str):
+        # In a tree that is written before there is a system, a sibling is known by its name only.
+        value = ActorRef(check_name(value), None)
     try:
         payload = value_codec(hint).encode(value, carrier)
     except CannotTravel as error:

@@ -137,6 +137,12 @@ class Stream(Generic[T_co]):
                 return
         wake()
 
+    def off_change(self, wake: Callable[[], None]) -> None:
+        """Do not call `wake` any more."""
+        with self._door.lock:
+            if wake in self._wakers:
+                self._wakers.remove(wake)
+
     def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
         """Accept an item, the end, or a failure."""
         if self._over:

@@ -48,6 +48,7 @@ class Writer:
         self._context = contextvars.copy_context()
         self._loop = asyncio.get_running_loop()
         self._scheduled = False
+        self._closed = False
 
     # --- a generator
 
@@ -93,8 +94,9 @@ class Writer:
                 while not self._credit.open:
                     self._room.clear()
                     await self._room.wait()
-        except asyncio.CancelledError:
-            return
+        except asyncio.CancelledError as error:
+            if not self._closed:  # not by us: the generator awaited something that was cancelled
+                self._end(Kind.FAILURE, pack_error(error))
         except Exception as error:  # noqa: BLE001 - whatever user code raises goes to the reader
             self._end(Kind.FAILURE, pack_error(error))
         else:
@@ -131,6 +133,7 @@ class Writer:
 
     def close(self, failure: bytes = b"") -> None:
         """End the stream from this side; the generator is closed."""
+        self._closed = True
         if failure:
             self._end(Kind.FAILURE, failure)
         items, self._items = self._items, None

@@ -31,6 +31,8 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     client: bytes
     state_dir: str
     version: str
+    faults: bytes = b""
+    """What its broker shall do wrong (`actors.testing.replay`); b"" for an ordinary broker."""
 
 
 class SupervisorReady(msgspec.Struct, array_like=True, frozen=True, tag=True):

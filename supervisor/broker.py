@@ -15,9 +15,9 @@ import socket
 import sys
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Final, final
+from typing import Final
 
 import zmq
 
@@ -65,9 +65,11 @@ _NOBLOCK: Final = int(zmq.NOBLOCK)
 _MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
-@final
 class Broker:
     """Performs what `Routing` decides."""
+
+    tick_seconds = TICK
+    """Seconds between two calls of `tick`."""
 
     def __init__(self, boot: BrokerBoot) -> None:
         self.routing = Routing(boot.supervisor)
@@ -116,14 +118,15 @@ class Broker:
             try:
                 target = routing.routes.get(party + route)
                 if target is not None and rest:
-                    self._pass_on(target, route, rest)
+                    self._pass_on(party, target, route, rest)
                 else:
                     self._first(party, route, rest)
             except zmq.ZMQError:
                 self.dropped += 1
         return True
 
-    def _pass_on(self, target: bytes, route: bytes, rest: list[zmq.Frame]) -> None:
+    def _pass_on(self, _party: bytes, target: bytes, route: bytes, rest: list[zmq.Frame]) -> None:
+        """Send a batch on; the testing broker looks into it first."""
         send = self.router.send
         send(target, _MORE)  # an unknown target is refused here or not at all
         send(route, _MORE)
@@ -154,7 +157,7 @@ class Broker:
             return
         if len(routing.routes) > MOST_ROUTES:
             routing.routes.clear()
-        self._pass_on(target, route, rest)
+        self._pass_on(party, target, route, rest)
 
     def _refuse(self, party: bytes, word: Refused) -> None:
         self._told[party] += 1
@@ -194,12 +197,17 @@ class Broker:
 
 def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
     """Run the broker until its lifeline ends."""
+    return serve(lifeline, Broker)
+
+
+def serve(lifeline: socket.socket, make: Callable[[BrokerBoot], Broker]) -> int:
+    """Run a broker of some kind until its lifeline ends."""
     deframer = Deframer()
     lifeline.setblocking(True)
     boot, ended = _await_boot(lifeline, deframer)
     if boot is None or ended:
         return 0
-    broker = Broker(boot)
+    broker = make(boot)
     lifeline.sendall(frame(Started(broker.endpoints)))
     lifeline.setblocking(False)
     # The descriptors themselves: `zmq.Poller` asks the socket before and after.  ZeroMQ's speaks
@@ -207,10 +215,10 @@ def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
     poller = select.poll()
     poller.register(broker.router, select.POLLIN)
     poller.register(lifeline, select.POLLIN)
-    tick_at = time.monotonic() + TICK
+    tick_at = time.monotonic() + broker.tick_seconds
     more = True
     while True:
-        ready = dict(poller.poll(0 if more else TICK * 1000))
+        ready = dict(poller.poll(0 if more else broker.tick_seconds * 1000))
         if lifeline.fileno() in ready:
             end = _ended(lifeline, deframer)
             if end is not None:
@@ -218,7 +226,7 @@ def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
                 broker.close(end)
                 return 0
         if time.monotonic() >= tick_at:
-            tick_at = time.monotonic() + TICK
+            tick_at = time.monotonic() + broker.tick_seconds
             broker.tick(time.monotonic())
         more = broker.drain()  # last, because a send may take a word of the descriptor away
 

@@ -158,8 +158,10 @@ class Desk(Actor):
 
     def forget(self, name: str) -> None:
         """A name is gone: it watches nobody any more."""
-        for watchers in self.watchers.values():
+        for watched, watchers in list(self.watchers.items()):
             watchers.discard(name)
+            if not watchers:
+                del self.watchers[watched]
 
 
 async def _follow(readers: Readers[E]) -> AsyncIterator[E]:

@@ -6,6 +6,7 @@ is a socket that closes with this program, however the program ends.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -57,6 +58,7 @@ def start(
     inproc: bool = False,
     ask_timeout: float = 30.0,
     launcher: str | None = None,
+    _faults: bytes = b"",
 ) -> System:
     """Start a system: a supervisor process with its broker and monitor, and the actors of `tree`.
 
@@ -71,6 +73,7 @@ def start(
         inproc: run everything as threads of this process, for debugging.
         ask_timeout: seconds an ask waits when nobody says otherwise.
         launcher: "fork" (Linux, the default there) or "spawn".
+        _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
     endpoints = _check_listen(listen)
@@ -87,6 +90,7 @@ def start(
         client=b"",
         state_dir="",
         version=version_text(),
+        faults=_faults,
     )
     host = _Host(boot)
     try:
@@ -102,6 +106,8 @@ def start(
         host.abandon()
         raise
     host.serve(system)
+    # A program that ends without `with` has told things too, and wants them handled.
+    atexit.register(system.close)
     return system
 
 

@@ -114,8 +114,10 @@ class Infrastructure:
                     bound.set_result(None)
 
         life = self._broker = ChildLife("@broker", self.broker_restarts + 1, on_word=hear)
-        first = BrokerBoot(self.endpoints, self._routing_id, LARGEST_FRAME)
-        await life.launch(self._launcher, self._order("broker", life), first)
+        faults = self._boot.faults
+        first = BrokerBoot(self.endpoints, self._routing_id, LARGEST_FRAME, faults)
+        entry = "faulty-broker" if faults else "broker"
+        await life.launch(self._launcher, self._order(entry, life), first)
         how = await asyncio.shield(life.ended)
         self._broker = None
         life.close()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import time
+from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, final
@@ -46,7 +47,7 @@ class ChildLife:
         self._launched: Launched | None = None
         self._outputs: list[Output] = []
         self._deframer = Deframer()
-        self._waiting: list[bytes] = []
+        self._waiting: deque[memoryview] = deque()
         self._closed = False
 
     @property
@@ -79,7 +80,7 @@ class ChildLife:
         ]
         asyncio.get_running_loop().add_reader(launched.lifeline.fileno(), self._hear)
         launched.when_ended(self._ended)
-        self._waiting.insert(0, frame(first))
+        self._waiting.appendleft(memoryview(frame(first)))
         self._write()
         if self.killed:
             self.kill()
@@ -88,7 +89,7 @@ class ChildLife:
         """Put a word on the lifeline; a child that is gone hears nothing."""
         # A word for a child that is still being launched waits for it.
         if not self._closed:
-            self._waiting.append(frame(word))
+            self._waiting.append(memoryview(frame(word)))
             self._write()
 
     def kill(self) -> None:
@@ -133,7 +134,7 @@ class ChildLife:
                 break
             self._waiting[0] = self._waiting[0][sent:]
             if not self._waiting[0]:
-                self._waiting.pop(0)
+                self._waiting.popleft()
         loop.remove_writer(launched.lifeline.fileno())
 
     def _hear(self) -> None:

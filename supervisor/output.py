@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
 CHUNK: Final = 1 << 16
 
+LAST_CHUNKS: Final = 16
+"""Pieces taken at a child's end; more than a pipe holds, so that one who still writes is left."""
+
 LONGEST_LINE: Final = 1 << 16
 """Bytes after which a line without an end is printed as it is."""
 
@@ -144,9 +147,9 @@ class Output:
 
     def close(self) -> None:
         """Print what the child left in the pipe, and stop reading.  Twice is fine."""
-        while self._open:
+        for _ in range(LAST_CHUNKS):
             try:
-                if not self._take():
+                if not self._open or not self._take():
                     break
             except BlockingIOError:
                 break  # a process that got away from its group has it open still
@@ -211,7 +214,6 @@ def visible(line: bytes) -> str:
     )
 
 
-@cache
 def log_for(name: str, incarnation: int, word: Logged) -> None:
     """Log what an actor has logged, in its name."""
     record = logging.LogRecord(word.logger, word.level, "", 0, word.text, None, None)
@@ -220,6 +222,7 @@ def log_for(name: str, incarnation: int, word: Logged) -> None:
     logging.getLogger(word.logger).handle(record)
 
 
+@cache
 def standard_streams() -> tuple[Printer, Printer]:
-    """Return where this process and its children print: standard output and error."""
+    """Return where this process and its children print: the one printer of each stream."""
     return Printer(1), Printer(2)

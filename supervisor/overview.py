@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final, final
 
 import attrs
 
+from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
 from supervisor.status import ActorStatus, SystemStatus
@@ -127,3 +128,18 @@ def obituary(child: ChildLife, reason: life.ExitReason) -> str:
         seconds = max(0.0, time.monotonic() - item.since)
         text += f", after {seconds:.1f} s in {item.tag or 'a timer'}"
     return text
+
+
+def notice_of(
+    child: ChildLife, reason: life.ExitReason, text: str, *, restarting: bool
+) -> Terminated:
+    """Return what those who watch a child are told of the end of a life."""
+    return Terminated(
+        child.name,
+        child.incarnation,
+        text,
+        reason.code,
+        reason.signal,
+        child.peak_memory,
+        restarting,
+    )

@@ -38,6 +38,9 @@ LONGEST_IPC: Final = 103 if sys.platform == "darwin" else 107
 LONGEST_LEAF: Final = 40
 """Bytes reserved in it for the socket's own name."""
 
+SHORT_NAME: Final = 24
+"""Bytes of a system's name for which a runtime directory must have room to be used alone."""
+
 _LOCK: Final = "lock"
 _SYSTEM: Final = "system.json"
 _BUSY_SECONDS: Final = 3.0
@@ -313,7 +316,11 @@ def _bases() -> list[Path]:
     if given.startswith("/"):
         with suppress(OSError):
             if Path(given).stat().st_uid == os.geteuid():
-                return [Path(given) / "understudy", fallback]
+                base = Path(given) / "understudy"
+                # The fallback is for directories too deep for sockets.  Where this one will do, a
+                # program with another runtime directory is another world, and none of ours.
+                roomy = len(os.fsencode(base)) + 2 + SHORT_NAME + LONGEST_LEAF <= LONGEST_IPC
+                return [base] if roomy else [base, fallback]
     return [fallback]
 
 

@@ -14,7 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import TYPE_CHECKING, Any, final
 
 from actors.control import (
     Boot,
@@ -31,13 +31,12 @@ from actors.control import (
 )
 from actors.errors import NoSuchActor, SpawnError
 from actors.log import logger
-from actors.notices import Terminated
 from actors.roster import Roster, Vitals
 from supervisor import lifecycle as life
 from supervisor.launcher import Order
 from supervisor.lives import ChildLife
 from supervisor.output import log_for
-from supervisor.overview import Overview, obituary, reason_of
+from supervisor.overview import Overview, notice_of, obituary, reason_of
 from supervisor.plan import Launch, spec_of
 from supervisor.spec import Child, Tree
 from supervisor.status import SystemStatus
@@ -124,7 +123,13 @@ class Supervisor:
     # --- starting --------------------------------------------------------------------------------
 
     def _start(self, command: life.StartChild) -> None:
-        child = self.child_life(command.name, command.incarnation, on_word=self._hear)
+        try:
+            child = self.child_life(command.name, command.incarnation, on_word=self._hear)
+        except OSError as error:
+            reason = life.ExitReason(life.ExitKind.START_FAILED, text=f"no page for it: {error}")
+            failed = life.StartFailed(command.name, command.incarnation, reason)
+            asyncio.get_running_loop().call_soon(self._handle, failed)
+            return
         self._lives[command.name] = child
         self._declare(command.name, Standing.DOWN, command.incarnation, child.routing_id)
         self._run(self._live(child, command.spec))
@@ -185,6 +190,9 @@ class Supervisor:
             case Stopped():
                 child.expected = True
                 self._unhandled += word.unhandled
+            case Failed() if (status := self._tree.child(child.name)) is not None:
+                # It ends by itself now; its `on_stop` has no more time than at a stop.
+                asyncio.get_running_loop().call_later(status.spec.grace, child.kill)
             case _:
                 return
 
@@ -223,17 +231,8 @@ class Supervisor:
         else:
             self._handle(life.StartFailed(child.name, child.incarnation, reason, counted))
         status = self._tree.child(child.name)
-        restarting = status is not None and status.state in _COMING
-        notice = Terminated(
-            child.name,
-            child.incarnation,
-            text,
-            reason.code,
-            reason.signal,
-            child.peak_memory,
-            restarting,
-        )
-        self.desk.terminated(notice)
+        restarting = status is not None and status.is_coming
+        self.desk.terminated(notice_of(child, reason, text, restarting=restarting))
         if not restarting:
             self._waiters.down(child.name, self._spawn_error(child.name, reason))
 
@@ -261,18 +260,21 @@ class Supervisor:
     async def spawn(self, msg: SpawnActor) -> int:
         """Add a child and start it; returns its incarnation."""
         name = msg.name
-        known = self._launches.get(name)
         actor = ClassName(msg.module, msg.qualname, msg.script, msg.definition)
-        self._launches[name] = Launch(actor, msg.fields)
+        mine = Launch(actor, msg.fields)
+        launch = self._launches.setdefault(name, mine)
         try:
             self._handle(life.Spawn(spec_of(msg)))
         except (life.Refused, ValueError, TypeError) as error:
-            if known is not None:
-                self._launches[name] = known
-            else:
+            if launch is mine:
                 del self._launches[name]
             raise SpawnError(actor=name, reason=str(error)) from None
-        return await self._waiters.start(name) if msg.wait else 0
+        try:
+            return await self._waiters.start(name) if msg.wait else 0
+        except asyncio.CancelledError:
+            if self.knows(name):  # its spawner has given up: no child is added
+                self._handle(life.StopAsked(name))
+            raise
 
     async def stop_child(self, name: str) -> None:
         """Stop a child for good; returns when it is down."""
@@ -305,9 +307,7 @@ class Supervisor:
 
     async def shut_down(self, *, drain: bool) -> int:
         """End every child in reverse order; returns how many messages stayed unhandled."""
-        self._draining = drain
-        if not self.done.done():
-            self._handle(life.ShutdownAsked())
+        self.begin_shut_down(drain=drain)
         await asyncio.shield(self.done)
         return self._unhandled
 
@@ -321,12 +321,11 @@ class Supervisor:
         """Whether every child is running, or down for good."""
         return self._tree.is_up
 
-    def begin_shut_down(self) -> None:
-        """End every child in reverse order, after what they have."""
-        self._run(self._shut_down_quietly())
-
-    async def _shut_down_quietly(self) -> None:
-        await self.shut_down(drain=True)
+    def begin_shut_down(self, *, drain: bool = True) -> None:
+        """End every child in reverse order, after what they have (`drain`) or at once."""
+        self._draining = drain
+        if not self.done.done():
+            self._handle(life.ShutdownAsked())
 
     def shut_down_at_once(self, reason: str) -> None:
         """Kill every child."""
@@ -389,8 +388,3 @@ class Supervisor:
         if error is not None:
             logger.critical("the supervisor itself failed", exc_info=error)
             self.shut_down_at_once(f"the supervisor itself failed: {error}")
-
-
-_COMING: Final = frozenset(
-    {life.State.WAITING, life.State.STARTING, life.State.RUNNING, life.State.BACKOFF}
-)

@@ -9,6 +9,7 @@ Every method is a plain call, safe from any thread; `async with` works on the sa
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,7 +20,7 @@ from actors.arrays.segment import host_key
 from actors.attachments import Memory
 from actors.client import ClientThread
 from actors.connection import Connection
-from actors.control import SUPERVISOR, Goodbye
+from actors.control import SUPERVISOR, Goodbye, Standing
 from actors.errors import ConnectionLost
 from actors.log import logger
 from actors.peer import Peer
@@ -80,6 +81,7 @@ class System(Calls):
         if self._closed:
             return
         self._closed = True
+        atexit.unregister(self.close)
         try:
             self._flush()
             if self._end is not None:
@@ -96,11 +98,13 @@ class System(Calls):
         with self._portal.lock:
             self._peer.demand()
         self._thread.wake()
-        timeout = None if self._end is not None else FLUSH_SECONDS
-        flushed = Until(
-            self._portal, lambda: self._portal.lost is not None or not self._unfinished()
-        )
-        self._thread.block(flushed, timeout)
+        portal = self._portal
+        flushed = Until(portal, lambda: portal.lost is not None or not self._unfinished())
+        self._thread.block(flushed, FLUSH_SECONDS)
+        if self._end is not None:
+            # It ends with us: who is at work may finish, but nobody waits for one that is down.
+            idle = Until(portal, lambda: portal.lost is not None or not self._unfinished(up=True))
+            self._thread.block(idle, None)
         unfinished = self._unfinished()
         if unfinished:
             logger.warning(
@@ -108,11 +112,13 @@ class System(Calls):
                 ", ".join(f"{count} to {name}" for name, count in sorted(unfinished.items())),
             )
 
-    def _unfinished(self) -> dict[str, int]:
+    def _unfinished(self, *, up: bool = False) -> dict[str, int]:
+        """Return how much each name has not handled, or only the names that are `up`."""
         return {
             link.name: link.out.unfinished
             for link in self._peer.links.values()
             if link.out.unfinished and link.name != SUPERVISOR
+            if not up or link.standing is Standing.UP
         }
 
     def _leave(self) -> None:

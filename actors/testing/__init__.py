@@ -4,12 +4,15 @@ Needs the extra `understudy[testing]`; nothing else in `actors` imports it.
 """
 
 from actors.testing.check import CounterExample, Report, check
+from actors.testing.clock import ManualClock
 from actors.testing.construction import UnstableConverter
 from actors.testing.escapes import SimEscape
 from actors.testing.history import History
 from actors.testing.linearizability import Outcome, Verdict, linearizable
 from actors.testing.operation import Operation
+from actors.testing.probe import Probe
 from actors.testing.records import ImpossibleField, OpaqueValidator
+from actors.testing.replay import Replayed, replay
 from actors.testing.schedule import (
     BrokerRestart,
     Crash,
@@ -37,11 +40,14 @@ __all__ = [
     "Hang",
     "History",
     "ImpossibleField",
+    "ManualClock",
     "NoProgress",
     "OpaqueValidator",
     "Operation",
     "Outcome",
     "Partition",
+    "Probe",
+    "Replayed",
     "Report",
     "Run",
     "SimEscape",
@@ -54,6 +60,7 @@ __all__ = [
     "linearizable",
     "messages",
     "register",
+    "replay",
     "schedules",
     "simulate",
 ]

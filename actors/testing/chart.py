@@ -28,7 +28,8 @@ _MARKS: Final = {"start": "O", "crash": "X", "end": "X", "save": "s", "note": "*
 
 
 def draw(events: Sequence[Event], *, first: str = "") -> str:
-    """Return the chart of a run."""
+    """Return the chart of a run; what the system says of itself is in the trace only."""
+    events = [event for event in events if isinstance(event, Passed) or event.who[:1] != "@"]
     parties = _parties(events, first)
     if not parties:
         return "(nothing happened)"
@@ -103,8 +104,12 @@ def _line(event: Event, places: dict[str, int]) -> str:
         else _arrow(line, event, places)
     )
     drawn = "".join(line).rstrip()
-    edge = max(places.values()) + 2
-    return f"{drawn.ljust(edge)} {remark}".rstrip()[:WIDTH]
+    full = f"{drawn.ljust(max(places.values()) + 2)} {remark}".rstrip()
+    if len(full) <= WIDTH:
+        return full
+    matters = isinstance(event, Happened) or event.fate
+    rest = f"\n{' ' * (TIME + 1)}{remark.strip()}"[: WIDTH + 1] if matters else ""
+    return f"{full[: WIDTH - 3]}...{rest}"
 
 
 def _happened(line: list[str], event: Happened, places: dict[str, int]) -> str:

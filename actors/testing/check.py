@@ -11,7 +11,9 @@ chart of the run, and the lines that repeat it.
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, Final, final
 
 import attrs
@@ -80,8 +82,7 @@ class CounterExample(AssertionError):  # noqa: N818 - the contract's name
         super().__init__(self._text())
 
     def _text(self) -> str:
-        error = self.run.error
-        what = f"{type(error).__name__}: {error}" if error is not None else "it failed"
+        what = "it failed" if self.run.error is None else _said(self.run.error)
         shown = ", ".join(map(repr, self.schedule))
         remarks = "".join(f"\n    {remark}" for remark in self.run.remarks)
         under = f"under [{shown}]" if self.schedule else "without any fault"
@@ -93,6 +94,19 @@ class CounterExample(AssertionError):  # noqa: N818 - the contract's name
             f"    from actors.testing import {', '.join(names)}\n"
             f"    check({self.scenario}, schedule=[{shown}], seed={self.run.seed}{given_data})"
         )
+
+
+def _said(error: BaseException) -> str:
+    """Return what went wrong, and the line of code that says so."""
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    if len(inner) == 1:
+        return _said(inner[0])
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return text
+    last = frames[-1]
+    return f"{text}\n    {Path(last.filename).name}:{last.lineno}: {last.line}"
 
 
 @final

@@ -119,7 +119,7 @@ def limits_of(demand: Demand) -> Alternatives:
         case Opaque():
             return ANYTHING
         case Fails(validator, part):
-            found = ANYTHING if opaque_in(part) else _opposite_of(part)
+            found = _opposite_of(part)
         case Members(validator, member, whole):
             found = _both(limits_of(whole), (Limits(items=limits_of(member)),))
         case Entries(validator, key, value, whole):

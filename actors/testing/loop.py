@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
 from contextvars import Context
-from typing import TYPE_CHECKING, Any, Final, NoReturn, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, final
 
 from actors.testing.escapes import SimEscape
 
@@ -25,18 +25,8 @@ else:
 
 T = TypeVar("T")
 
-class Runnable(Protocol):
-    """What stands in a loop's line: handles, and the pumps of its connections."""
-
-    _cancelled: bool
-    _context: Context
-    _callback: Any
-    _args: Any
-
-
 KEPT_TASKS: Final = 64
 """Tasks remembered before those that are over are dropped."""
-
 
 
 @final
@@ -46,7 +36,8 @@ class NodeLoop(Loop):
     def __init__(self, node: Node) -> None:
         self._node = node
         self._world = node.world
-        self.ready: deque[Runnable] = deque()
+        self.ready: deque[Any] = deque()
+        """Callbacks that are due: handles, and pumps, which look like handles."""
         self._tasks: list[asyncio.Task[Any]] = []
         self._prune_at = KEPT_TASKS
         self._made = 0

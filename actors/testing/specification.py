@@ -71,8 +71,8 @@ class Sequential:
             answer = Answer(handler(after, copied(message)))
         except Exception as error:  # noqa: BLE001 - what an actor's client would get, too
             answer = Answer(error=error)
-        # Copied, because a handler may answer with a part of its state.
-        return attrs.evolve(answer, result=copied(answer.result)), self._number_of(after)
+        # The answer may be a part of the state, which nobody changes any more.
+        return answer, self._number_of(after)
 
     def _number_of(self, state: Any) -> int:
         number = self._numbers.setdefault(key_of(state), len(self._states))

@@ -8,6 +8,7 @@ Plain code that waits (`Reply.result()`) must not hold up the others, so all of 
 greenlets: one is at work, going round as above; when the code it runs has to wait, it parks and
 another goes on; when that finds the parked one's process in line, it hands the work back.
 """
+# ruff: noqa: SLF001 - a scheduler that stands in for asyncio's own needs what that keeps to itself
 
 from __future__ import annotations
 
@@ -169,7 +170,7 @@ class World:
 
     def run(self, begin: Callable[[], None]) -> None:
         """Begin, and go round until the run is over; called by whoever made this world."""
-        former = asyncio._get_running_loop()  # noqa: SLF001
+        former = asyncio._get_running_loop()
         STAGE.world = self
         self._main = getcurrent()
         try:
@@ -178,19 +179,19 @@ class World:
         finally:
             STAGE.world = None
             self.current = None
-            asyncio._set_running_loop(former)  # noqa: SLF001
+            asyncio._set_running_loop(former)
 
     def enter(self, node: Node | None) -> None:
         """From now on code of this process runs."""
         self.current = node
-        asyncio._set_running_loop(None if node is None else node.loop)  # noqa: SLF001
+        asyncio._set_running_loop(None if node is None else node.loop)
 
     def park(self, node: Node) -> None:
         """Let the others go on until `node.unpark()`."""
         # Python 3.14 keeps the present task per thread, not per loop.
         task = asyncio.current_task(node.loop)
         if task is not None:
-            asyncio.tasks._leave_task(node.loop, task)  # noqa: SLF001
+            asyncio.tasks._leave_task(node.loop, task)
         node.parked = getcurrent()
         node.woken = False
         if node.plug is not None:
@@ -200,7 +201,7 @@ class World:
         node.parked = None
         self.enter(node)
         if task is not None:
-            asyncio.tasks._enter_task(node.loop, task)  # noqa: SLF001
+            asyncio.tasks._enter_task(node.loop, task)
 
     def _pull_plug(self, node: Node) -> None:
         if node.plug is not None and not node.dead:
@@ -245,9 +246,22 @@ class World:
         ready = node.loop.ready
         if self.current is not node:
             self.enter(node)
+        try:
+            self._run_due(node, ready)
+        except SystemExit as error:
+            node.die(error.code if isinstance(error.code, int) else 1, None)
+        if ready:
+            node.wake()
+        elif node.plug is not None and node.parked is None:
+            node.plug()
+        if self.after_turn is not None and not self.over:
+            self.after_turn()
+
+    def _run_due(self, node: Node, ready: deque[Any]) -> None:
+        """Run the callbacks that are in line now."""
         for _ in range(len(ready)):
             if not ready or self.over or node.frozen:
-                break
+                return
             each = ready.popleft()
             if each._cancelled:
                 continue
@@ -255,14 +269,6 @@ class World:
                 each._context.run(each._callback, *each._args)
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
                 node.loop.call_exception_handler({"message": "a callback", "exception": error})
-            except SystemExit as error:
-                node.die(error.code if isinstance(error.code, int) else 1, None)
-        if ready:
-            node.wake()
-        elif node.plug is not None and node.parked is None:
-            node.plug()
-        if self.after_turn is not None and not self.over:
-            self.after_turn()
 
     def _look_for_deadlock(self, when: float) -> None:
         if len(self._agenda) > self._reminders:

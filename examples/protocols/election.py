@@ -5,8 +5,8 @@ two seconds becomes the leader, which it also does when it alone is cut off.  `V
 votes of a majority, each of them a promise not to vote for anybody else for a while, and the
 leader itself counts as one only as long as a majority has promised that.
 
-Found by a single fault: a partition between the leader and one other node.
-Length of the minimal schedule: 1.
+Found by a single fault: the beats from the leader to one other node are delayed, or the two are
+cut off from each other.  Worlds until found: 43; length of the minimal schedule: 1.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ that arrives after its lease ran out destroys what the next holder wrote meanwhi
 the token of the lease with every write and refuses one that is older than the newest it has seen.
 
 Found by a single fault: a write is delayed for 10 s.  Its writer gives up then, and what it wrote
-may count or not; but the others must not lose theirs.  Length of the minimal schedule: 1.
+may count or not; but the others must not lose theirs.
+Worlds until found: 73; length of the minimal schedule: 1.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ its backup.  `Hasty` answers first and replicates a moment later; `Careful` answ
 has the value.
 
 Found by a single fault: the primary dies after its answer has left.
-Worlds until found: 3; length of the minimal schedule: 1.
+Worlds until found: 9; length of the minimal schedule: 1.
 """
 
 from __future__ import annotations

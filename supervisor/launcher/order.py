@@ -22,6 +22,7 @@ import attrs
 ENTRIES: Final[dict[str, str]] = {
     "actor": "actors.process:main",
     "broker": "supervisor.broker:main",
+    "faulty-broker": "actors.testing.faulty_broker:main",  # of `actors.testing.replay`
 }
 """What a child may run: a name to `module:function`.
 

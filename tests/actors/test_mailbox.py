@@ -27,11 +27,12 @@ def test_messages_and_timers_come_out_in_the_order_they_went_in():
 def test_a_request_that_was_given_up_is_taken_out_and_the_others_stay():
     mailbox = Mailbox()
     first, second, third = delivery(1), delivery(2), delivery(3)
-    for item in (first, Timer("tick"), second, third):
+    timer = Timer("tick")
+    for item in (first, timer, second, third):
         mailbox.put(item)
 
     assert mailbox.withdraw("a", 1, 2) is second
-    assert [mailbox.take(), mailbox.take(), mailbox.take()] == [first, Timer("tick"), third]
+    assert [mailbox.take(), mailbox.take(), mailbox.take()] == [first, timer, third]
 
 
 def test_only_the_life_that_asked_can_give_up():

@@ -298,6 +298,7 @@ def test_what_is_queued_at_a_stop_comes_back(system, spawn):
     ref = spawn(Clumsy)
     held = ref.ask(Wait("held"), timeout=1.0)
     queued = [ref.ask(Who()) for _ in range(5)]
+    until_busy(system, ref)
     with system.subscribe(DeadLetter) as letters:
         ref.tell(Note("too late"))
         system.stop(ref.name)  # waits for the held one, until its deadline

@@ -11,6 +11,7 @@ from troupe import (
     Add,
     Calculator,
     Collector,
+    Forwarder,
     Get,
     Note,
     Put,
@@ -149,3 +150,15 @@ def test_asks_that_are_open_at_the_end_are_ended(transport):
         last = ref.ask(Get())
 
     assert last.exception() is None or isinstance(last.exception(), ActorStopped | ConnectionLost)
+
+
+def test_a_sibling_is_given_by_its_name_in_a_tree(start_system):
+    tree = Tree(
+        children=[
+            Child(Calculator, name="calculator"),
+            Child(Forwarder, name="forwarder", target="calculator"),
+        ]
+    )
+    system = start_system(tree)
+
+    assert system.ref("forwarder").ask(Add(1, 2)).result() == 3.0

@@ -726,3 +726,13 @@ class Sleeper(Actor):
 
     async def on_start(self) -> None:
         await asyncio.Event().wait()
+
+
+class Forwarder(Actor):
+    """Passes every sum on to another actor."""
+
+    target: ActorRef
+
+    @receive
+    async def add(self, msg: Add) -> float:
+        return await self.target.ask(msg)

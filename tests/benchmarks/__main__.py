@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import attrs
 
-from tests.benchmarks import arrays, lives, talk
+from tests.benchmarks import arrays, lives, talk, worlds
 from tests.benchmarks.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
@@ -28,6 +28,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "kill": lives.kill,
     "memory": lives.memory,
     "flat": lives.flat,
+    "worlds": worlds.worlds,
 }
 
 

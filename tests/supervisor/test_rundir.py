@@ -6,6 +6,7 @@ import os
 import stat
 import subprocess
 import sys
+import tempfile
 import threading
 from pathlib import Path
 
@@ -240,3 +241,16 @@ def test_a_name_that_leaves_no_room_for_sockets_is_refused(monkeypatch):
     monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
     with pytest.raises(ValueError, match="too long to name a system"):
         rundir.create("x" * 64)
+
+
+def test_another_runtime_directory_is_another_world(monkeypatch):
+    # Short paths, as the real ones are: where sockets do not fit, /tmp is everybody's.
+    with tempfile.TemporaryDirectory(prefix="us-") as one, tempfile.TemporaryDirectory() as two:
+        monkeypatch.setenv("XDG_RUNTIME_DIR", one)
+        with rundir.create("lab") as here:
+            here.write_system(endpoint="ipc:///nowhere", version="0", started=0.0)
+            seen = [system.name for system in rundir.live_systems()]
+            monkeypatch.setenv("XDG_RUNTIME_DIR", two)
+
+            assert seen == ["lab"]
+            assert rundir.live_systems() == []
