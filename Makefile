@@ -73,7 +73,7 @@ format: $(DEV_READY)
 
 clean:
 	rm -rf $(VENV) build dist docs/_build .benchmarks .coverage* .hypothesis \
-	  .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
+	  .import_linter_cache .mypy_cache .pytest_cache .ruff_cache superfluid.png
 	find actors supervisor tests examples docs -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------------------- environments
