@@ -54,6 +54,7 @@ class ClientThread:
             # Nobody else would ever wake those who wait.
             logger.exception("the I/O thread failed")
             self._portal.lose(f"the I/O thread of this program failed: {error!r}")
+            self._release_all()
 
     def _serve(self) -> None:
         portal, connection, peer = self._portal, self._connection, self._portal.peer
@@ -75,11 +76,14 @@ class ClientThread:
                 portal.lose(peer.ended)
             # Only now, because whoever is woken wants the interpreter, which this thread gives
             # back next while it waits; woken earlier, the two would take it from each other.
-            while self._released:
-                self._released.pop().release()
+            self._release_all()
         with portal.lock:
             connection.flush(peer, time.monotonic())
             connection.close(self._linger)
+
+    def _release_all(self) -> None:
+        while self._released:
+            self._released.pop().release()
 
     # --- `driver.Driver`
 

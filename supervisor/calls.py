@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from actors.actor import Actor
 from actors.address import check_name
 from actors.control import SUPERVISOR
-from actors.errors import ConnectionLost
+from actors.errors import ConnectionLost, DeadlineExceeded, SpawnError
 from actors.notices import DeadLetter, Terminated
 from actors.portal import Portal, Until
 from actors.requests import (
@@ -91,7 +91,11 @@ class Calls:
             restart=restart.value,
             limits=None if limits is None else _limits(limits),
         )
-        self._supervisor.ask(order, timeout=START_TIMEOUT).result()
+        try:
+            self._supervisor.ask(order, timeout=START_TIMEOUT).result()
+        except DeadlineExceeded:
+            text = f"it was not ready after {START_TIMEOUT:g} s, and is not started any more"
+            raise SpawnError(actor=name, reason=text) from None
         return self._portal.ref(name)
 
     def ref(self, name: str) -> ActorRef:

@@ -35,6 +35,17 @@ def test_a_request_that_was_given_up_is_taken_out_and_the_others_stay():
     assert [mailbox.take(), mailbox.take(), mailbox.take()] == [first, timer, third]
 
 
+def test_a_timer_knows_whether_it_waits():
+    mailbox, timer = Mailbox(), Timer("tick")
+    states = [timer.waiting]
+    mailbox.put(timer)
+    states.append(timer.waiting)
+    mailbox.take()
+    states.append(timer.waiting)
+
+    assert states == [False, True, False]
+
+
 def test_only_the_life_that_asked_can_give_up():
     mailbox = Mailbox()
     mailbox.put(delivery(1, incarnation=1))

@@ -12,6 +12,7 @@ from troupe import (
     AsyncKeeper,
     Calculator,
     Clumsy,
+    Collector,
     Ends,
     Exit,
     ExitAsked,
@@ -19,6 +20,8 @@ from troupe import (
     FailTold,
     Get,
     Keeper,
+    LateBloomer,
+    Lingerer,
     Moody,
     Note,
     Open,
@@ -45,7 +48,7 @@ from actors.errors import (
     OutcomeUnknown,
     SpawnError,
 )
-from supervisor import Child, Intensity, Restart, Tree
+from supervisor import Child, Intensity, Restart, Tree, calls
 
 
 def fall_told(system, ref):
@@ -431,3 +434,36 @@ def test_several_callers_may_restart_an_actor_at_once(system, spawn):
 
     assert min(lives) >= 2
     assert ref.ask(Who()).result()[1] == max(lives)
+
+
+def test_many_messages_may_overtake_one_that_overlaps_and_none_is_lost(spawn):
+    ref = spawn(Collector)
+    slow = ref.ask(WaitTogether("slow"))
+
+    quick = [ref.ask(Who(), timeout=20.0) for _ in range(400)]
+    slow.cancel()
+
+    assert {reply.result() for reply in quick} == {(ref.name, 1)}
+
+
+def test_an_actor_that_falls_and_lingers_is_ended_after_its_grace(start_system):
+    system = start_system(Tree(children=[Child(Lingerer, name="lingerer", grace=0.2)]))
+    ref = system.ref("lingerer")
+
+    ref.tell(FailTold("down"))
+
+    assert ref.ask(Add(1, 2), timeout=10.0).result() == 3.0
+    assert system.status().actor("lingerer").incarnation == 2
+
+
+def test_a_child_whose_spawner_gave_up_is_not_added(system, name, monkeypatch):
+    monkeypatch.setattr(calls, "START_TIMEOUT", 0.2)
+
+    with pytest.raises(SpawnError):
+        system.spawn(LateBloomer, name=name, seconds=60.0)
+
+    monkeypatch.undo()
+    while any(actor.name == name for actor in system.status().actors):
+        pass
+    system.spawn(Calculator, name=name)
+    system.stop(name)

@@ -11,6 +11,7 @@ from troupe import (
     Blocks,
     Closings,
     Count,
+    CountCancelled,
     CountLater,
     FailTold,
     Produced,
@@ -173,3 +174,11 @@ def test_the_writer_may_use_its_array_again_after_it_was_yielded(spawn):
     blocks = list(spawn(Source).stream(Blocks(5, 20_000)))
 
     assert [set(np.unique(block)) for block in blocks] == [{float(n)} for n in range(5)]
+
+
+def test_a_stream_whose_generator_was_cancelled_ends_with_an_error(spawn):
+    stream = spawn(Source).stream(CountCancelled())
+    assert next(stream) == 0
+
+    with pytest.raises(HandlerError, match="Cancelled"):
+        stream.next(10.0)

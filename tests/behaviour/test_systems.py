@@ -16,6 +16,7 @@ from troupe import (
     Note,
     Put,
     Say,
+    Stillborn,
     Texts,
     WaitTogether,
     Who,
@@ -24,7 +25,8 @@ from troupe import (
 
 import supervisor
 from actors.errors import ActorStopped, ConnectionLost
-from supervisor import Child, Tree
+from supervisor import Backoff, Child, Tree
+from supervisor import system as program
 
 pytestmark = pytest.mark.process
 
@@ -162,3 +164,15 @@ def test_a_sibling_is_given_by_its_name_in_a_tree(start_system):
     system = start_system(tree)
 
     assert system.ref("forwarder").ask(Add(1, 2)).result() == 3.0
+
+
+def test_leaving_the_block_does_not_wait_for_ever_for_an_actor_that_is_down(
+    transport, monkeypatch, caplog
+):
+    monkeypatch.setattr(program, "FLUSH_SECONDS", 0.3)
+    never = Child(Stillborn, name="never", backoff=Backoff(initial=60.0, maximum=60.0))
+
+    with running(transport, Tree(children=[never])) as system:
+        system.ref("never").tell(Note("nobody will read this"))
+
+    assert "1 to never" in caplog.text

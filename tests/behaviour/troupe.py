@@ -151,6 +151,11 @@ class CountLater(StreamRequest[int]):
 
 
 @message
+class CountCancelled(StreamRequest[int]):
+    """A stream that waits for something that is cancelled."""
+
+
+@message
 class Blocks(StreamRequest[NDArray[np.float64]]):
     n: int
     size: int
@@ -461,6 +466,13 @@ class Source(Actor):
             self.closed += 1
 
     @receive
+    async def count_cancelled(self, msg: CountCancelled) -> AsyncIterator[int]:
+        yield 0
+        other = asyncio.ensure_future(asyncio.sleep(60))
+        other.cancel()
+        await other
+
+    @receive
     def blocks(self, msg: Blocks) -> Iterator[NDArray[np.float64]]:
         block = np.empty(msg.size)
         for n in range(msg.n):
@@ -631,6 +643,26 @@ class Stillborn(Actor):
 
     def on_start(self) -> None:
         raise ValueError(self.text)
+
+
+class LateBloomer(Calculator):
+    """Takes so many seconds to start."""
+
+    seconds: float
+
+    async def on_start(self) -> None:
+        await asyncio.sleep(self.seconds)
+
+
+class Lingerer(Calculator):
+    """Falls when it is told to, and then does not find its end."""
+
+    @receive
+    def fail_told(self, msg: FailTold) -> None:
+        raise RuntimeError(msg.text)
+
+    async def on_stop(self, reason: str) -> None:
+        await asyncio.sleep(3600)
 
 
 class Moody(Actor):

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import subprocess
 import threading
 
 import pytest
 
-from supervisor.output import ENOUGH, TOO_MUCH, WHOLE, Printer, visible
+from supervisor.output import (
+    ENOUGH,
+    TOO_MUCH,
+    WHOLE,
+    Output,
+    Printer,
+    standard_streams,
+    visible,
+)
 
 
 @pytest.fixture
@@ -89,3 +99,28 @@ def test_a_terminal_that_is_gone_is_no_reason_to_fail():
 
     assert printer.finish(5.0)
     os.close(writer)
+
+
+def test_all_children_share_one_printer_for_each_stream():
+    out, err = standard_streams()
+
+    assert standard_streams() == (out, err)
+    assert out is not err
+
+
+def test_a_stranger_who_writes_without_end_does_not_hold_up_the_end_of_a_child(pipe):
+    reader, writer = pipe
+    os.set_blocking(reader, False)
+
+    async def close():
+        output = Output(reader, "child/1", Printer(-1))
+        output.close()
+
+    with subprocess.Popen(["yes"], stdout=writer) as stranger:
+        try:
+            asyncio.run(close())
+            still_writes = stranger.poll() is None
+        finally:
+            stranger.kill()
+
+    assert still_writes

@@ -480,6 +480,7 @@ def test_one_list_under_two_names_is_kept_and_told_from_two_equal_lists():
     shared, apart = Register([same, same]), Register([same, other])
 
     assert key_of(shared) != key_of(apart)
+    assert key_of([same, other, same]) != key_of([same, other, other])
     copy = copied(shared)
     assert copy.value[0] is copy.value[1]
 
@@ -567,6 +568,12 @@ def test_a_long_history_is_told_around_what_is_stuck():
     assert "(375 other operations)" in text
     assert "  > b" in text
     assert "Put(key='k', value=299) -> None" in lines[-3]
+
+
+def test_an_operation_of_unknown_outcome_has_no_end_in_the_timeline():
+    lost = op("a", Put("k", 1), 0, 1, error=DeadlineExceeded())
+
+    assert "|--..." in timeline([lost, get(2, 3, 1)])[1]
 
 
 def test_the_key_is_named_and_the_other_parts_are_left_out():
@@ -758,7 +765,9 @@ def test_giving_up_the_waiting_leaves_the_operation_open(end):
 
     reply._reply.end = 7
     assert reply.result() == 7
+    ended = list(history)
     assert reply.result() == 7
+    assert list(history) == ended
     assert [one.result for one in history] == [7]
 
 

@@ -76,7 +76,7 @@ class Cell(TypedDict, total=False):
 Image = Array["float32", ("h", "w")]
 Mask = Array["bool", ("h", "w")]
 Square = Array["<i2", ("n", "n", 3)]
-Video = Array["uint8", (480, 640, 3)]
+Video = Array["uint8", (48, 64, 3)]
 Metres = NewType("Metres", float)
 
 
@@ -124,7 +124,7 @@ def holder(annotation, validator=None, **options):
     return message(attrs.make_class("Holder", {"it": field}, frozen=True))
 
 
-def draws(strategy, examples=40):
+def draws(strategy, examples=25):
     """What a strategy gives; no health check is silenced, so it is not slow or wasteful either."""
     found = []
 
@@ -467,7 +467,7 @@ def test_draws_are_as_wide_as_the_validators_let_them_be():
         some: list[int] = attrs.field(validator=v.deep_iterable(v.in_([5, 6]), v.max_len(2)))
         real: float
 
-    found = draws(messages(Wide), 400)
+    found = draws(messages(Wide), 250)
 
     assert {drawn.small for drawn in found} == {0, 1, 2, 3}
     assert {1, 2} < {drawn.either for drawn in found}
@@ -636,7 +636,7 @@ def test_messages_in_one_message_have_their_own_dimensions():
     class Album:
         pages: list[Picture]
 
-    found = draws(messages(Album), 100)
+    found = draws(messages(Album), 40)
 
     assert any(len({page.pixels.shape for page in drawn.pages}) > 1 for drawn in found)
 

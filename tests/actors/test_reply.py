@@ -1,0 +1,57 @@
+"""Waiting for an answer, and giving up waiting."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from actors.reply import Reply, sleep, wait_in_loop
+
+
+class Door:
+    """Nobody ever answers behind it."""
+
+    def __init__(self):
+        self.lock = threading.RLock()
+
+    def block(self, pending, timeout):
+        sleep(pending, timeout, lambda gate: gate.release())
+
+
+def waiting(reply):
+    return len(reply._wakers)
+
+
+@pytest.fixture
+def reply():
+    return Reply(Door(), lambda payload, frames: payload)
+
+
+def test_whoever_gives_up_waiting_leaves_nothing_behind(reply):
+    for _ in range(10):
+        with pytest.raises(TimeoutError):
+            reply.result(0.001)
+
+    assert waiting(reply) == 0
+
+
+def test_a_task_that_is_cancelled_while_it_waits_leaves_nothing_behind(reply):
+    async def give_up():
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(wait_in_loop(reply), 0.001)
+
+    asyncio.run(give_up())
+
+    assert waiting(reply) == 0
+    assert not reply.done()
+
+
+def test_whoever_waits_is_woken_by_the_end():
+    reply = Reply(Door(), lambda payload, frames: payload)
+    thread = threading.Thread(target=lambda: reply._finish("answer", None))
+    thread.start()
+
+    assert reply.result(10.0) == "answer"
+    thread.join()
