@@ -263,7 +263,7 @@ def test_a_number_that_raises_when_it_is_compared_is_not_drawn():
 
     assert find(strategy, lambda m: m.it.is_qnan()).it.is_nan()
     with pytest.raises(NoSuchExample):
-        find(strategy, lambda m: m.it.is_snan())
+        find(strategy, lambda m: m.it.is_snan(), settings=settings(max_examples=300))
 
 
 def test_flags_are_drawn_alone_together_and_not_at_all():
