@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from pathlib import Path
 
 import pytest
 from conftest import running
@@ -176,3 +177,14 @@ def test_leaving_the_block_does_not_wait_for_ever_for_an_actor_that_is_down(
         system.ref("never").tell(Note("nobody will read this"))
 
     assert "1 to never" in caplog.text
+
+
+def test_actors_that_ended_leave_no_descriptors_behind(transport):
+    with running(transport) as system:
+        counts = []
+        for n in range(40):
+            system.spawn(Calculator, name=f"short-{n}")
+            system.stop(f"short-{n}")
+            counts.append(len(list(Path("/dev/fd").iterdir())))
+
+    assert counts[-1] <= counts[1] + 15  # some may be ending still

@@ -62,8 +62,6 @@ def session(tmp_path):
         path = tmp_path / "test_cast.py"
         path.write_text(textwrap.dedent(CAST) + textwrap.dedent(tests), encoding="utf-8")
         command = [sys.executable, "-m", "pytest", "-q", "-W", "error", *options, str(path)]
-        if "no:understudy" not in options:
-            command[3:3] = ["-p", "actors.plugin"]
         done = subprocess.run(
             [*command, "-p", "no:cacheprovider", "--strict-markers"],
             cwd=tmp_path,

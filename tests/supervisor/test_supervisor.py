@@ -1,0 +1,59 @@
+"""The supervisor's doer, with nobody behind it."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+
+from actors.actor import Actor
+from supervisor import Backoff, Child, Tree
+from supervisor.plan import Launch
+from supervisor.supervisor import Supervisor
+
+
+class Idle(Actor):
+    pass
+
+
+class Poor:
+    """A machine without memory or descriptors, at first."""
+
+    def __init__(self, failures):
+        self.failures = failures
+        self.asked = 0
+        self.had_one = asyncio.Event()
+
+    def __call__(self, name, incarnation, *, on_word):
+        self.asked += 1
+        if self.asked <= self.failures:
+            raise OSError("too many open files")
+        self.had_one.set()
+        return Life(name, incarnation)
+
+
+class Life:
+    routing_id = b"r" * 16
+    page_fd = -1
+
+    def __init__(self, name, incarnation):
+        self.name, self.incarnation, self.label = name, incarnation, f"{name}/{incarnation}"
+        self.ended = asyncio.get_running_loop().create_future()
+
+    async def launch(self, launcher, order, first):
+        pass
+
+
+def test_a_child_for_which_there_is_no_memory_is_tried_again():
+    async def run():
+        boot = SimpleNamespace(env={}, cwd="/", sys_path=[], ask_timeout=1.0, name="test")
+        child = Child(Idle, name="idle", backoff=Backoff(initial=0.01, maximum=0.01))
+        doer = Supervisor(boot, Tree(children=[child]), {"idle": Launch(None, {})})
+        doer.exchange = SimpleNamespace(declare=lambda word: None)
+        doer.launcher = None
+        doer.child_life = poor = Poor(failures=3)
+        doer.begin()
+        await asyncio.wait_for(poor.had_one.wait(), 10.0)
+        await asyncio.sleep(0)
+        return poor.asked
+
+    assert asyncio.run(run()) == 4
