@@ -126,12 +126,13 @@ class FaultyBroker(Broker):
         self._marked = False
         self._next_second = time.monotonic() + TICK
         self._count = 0
-        for entry in read_journal(self._home / JOURNAL):  # of the broker that was here before
+        self._journal = (self._home / JOURNAL).open("a+b", buffering=0)
+        self._journal.seek(0)
+        for entry in read_journal(self._journal.read()):  # of the broker that was here before
             self._count += 1
             self._asked.update({(name, life, ask): tag for name, life, ask, tag in entry.asked})
             if not entry.healed:
                 self._director.at(entry.passing)
-        self._journal = (self._home / JOURNAL).open("ab", buffering=0)
         (self._home / HELD).unlink(missing_ok=True)
 
     # --- what passes -----------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import inspect
 import sys
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -208,19 +209,22 @@ def replay(
     began, plan = time.monotonic(), tuple(schedule)
     with start(tree, ask_timeout=ask_timeout, _faults=pack(plan)) as system:
         sim = RealSimulation(system, plan)
-        journal = Path(system.status().endpoint.removeprefix("ipc://")).with_name(JOURNAL)
-        try:
-            asyncio.run(_perform(scenario, sim, data))
-        except BaseException as error:
-            _, missed = _read(journal, plan)
-            if missed:
-                error.add_note(f"did not happen in the replay: {list(missed)}")
-            raise
-        finally:
-            journal.with_name(HEALED).touch()  # the end of the system is in good order
-            for other in sim.systems:
-                other.close()
-        delivered, missed = _read(journal, plan)
+        home = Path(system.status().endpoint.removeprefix("ipc://")).parent
+        # Held open: the sweeper of a supervisor that crashed takes the directory away.
+        with (home / JOURNAL).open("rb") as journal:
+            try:
+                asyncio.run(_perform(scenario, sim, data))
+            except BaseException as error:
+                _, missed = _read(journal.read(), plan)
+                if missed:
+                    error.add_note(f"did not happen in the replay: {list(missed)}")
+                raise
+            finally:
+                with suppress(FileNotFoundError):  # swept already
+                    (home / HEALED).touch()  # the end of the system is in good order
+                for other in sim.systems:
+                    other.close()
+            delivered, missed = _read(journal.read(), plan)
     return Replayed(plan, missed, delivered, time.monotonic() - began)
 
 
@@ -229,7 +233,7 @@ async def _perform(scenario: Scenario, sim: RealSimulation, data: Any) -> None:
     await running
 
 
-def _read(journal: Path, schedule: Schedule) -> tuple[tuple[Passing, ...], Schedule]:
+def _read(journal: bytes, schedule: Schedule) -> tuple[tuple[Passing, ...], Schedule]:
     """Return the messages of a run, and which deviations did not happen."""
     director = Director(schedule)
     entries = read_journal(journal)

@@ -11,7 +11,6 @@ name-...   how a program is called in the schedule
 from __future__ import annotations
 
 from contextlib import suppress
-from pathlib import Path
 from typing import Any, Final, NamedTuple
 
 import attrs
@@ -90,9 +89,6 @@ def write_entry(entry: Entry) -> bytes:
     return msgspec.json.encode(entry) + b"\n"
 
 
-def read_journal(path: Path) -> list[Entry]:
-    """Return what is in a journal; nothing when there is none."""
-    if not path.exists():
-        return []
-    lines = path.read_bytes().splitlines()
-    return [msgspec.json.decode(line, type=Entry) for line in lines]
+def read_journal(journal: bytes) -> list[Entry]:
+    """Return the entries of a journal."""
+    return [msgspec.json.decode(line, type=Entry) for line in journal.splitlines()]

@@ -217,7 +217,7 @@ def test_a_supervisor_that_crashes_takes_the_system_along():
         with pytest.raises(ConnectionLost):
             await book.ask(Note())
 
-    replay(scenario, [SupervisorCrash(at=Note)])
+    assert replay(scenario, [SupervisorCrash(at=Note)]).missed == ()
 
 
 # --- what is said ---------------------------------------------------------------------------------
