@@ -1,98 +1,99 @@
-"""The clock, chance, and the ways out of a process, as code inside the simulation finds them.
+"""The ways out of a process: threads, sockets, sleeping, subprocesses, files.
 
-    time, random, os.urandom      of the simulated process that runs at the moment
-    threads, sockets, sleeping,   `SimEscape`, naming the call
-    subprocesses, files
-
-Everything is put in place once for many runs.  Outside a run, and in every other thread, the real
-functions are called.
+Inside the simulation each of them raises `SimEscape`, naming the call and what to write instead.
+`staged` puts that in place, and the clock and chance of `senses.py`, once for many runs.
 """
 
 from __future__ import annotations
 
 import builtins
+import functools
 import io
 import os
-import random
 import socket
 import subprocess
+import sys
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Final, final
+from typing import Any, Final, NamedTuple, final
 
-if TYPE_CHECKING:
-    from actors.testing.world import World
+from actors.testing.senses import calendar, chance, replacements
+from actors.testing.stage import STAGE, Replacement, present
 
-EPOCH: Final = 1_750_000_000.0
-"""`time.time()` at the beginning of every run, when the monotonic clock says 0."""
+SLEEP: Final = "write `await asyncio.sleep(seconds)`, which takes virtual time"
+THREAD: Final = (
+    "use asyncio inside actors (tasks, locks and queues run under virtual time); work that needs "
+    "a thread belongs in an actor of its own"
+)
+OUTSIDE: Final = (
+    "put what talks to the outside into an actor of its own, and let the scenario spawn another "
+    "class under its name"
+)
+FILES: Final = (
+    "say files=True if every run may use the same files, or put what uses them into an actor of "
+    "its own, and let the scenario spawn another class under its name"
+)
 
 
 @final
 class SimEscape(RuntimeError):  # noqa: N818 - it says what happened
     """Code inside the simulation tried to leave it; the run cannot be repeated then."""
 
-    def __init__(self, call: str) -> None:
+    def __init__(self, call: str, instead: str = THREAD) -> None:
         super().__init__(
             f"{call} leaves the simulation: its outcome would differ from run to run. "
-            "Use asyncio inside actors (asyncio.sleep, tasks, locks and queues run under virtual "
-            "time), and put what must leave into an actor of its own that the scenario replaces."
+            f"Instead {instead}."
         )
         self.call = call
 
 
-class _Stage:
-    """Which run is on; there is one at a time."""
+class _Exit(NamedTuple):
+    """A way out."""
 
-    __slots__ = ("depth", "thread", "world")
-
-    def __init__(self) -> None:
-        self.world: World | None = None
-        self.thread = 0
-        self.depth = 0
+    owner: Any
+    name: str
+    called: str
+    instead: str
 
 
-STAGE: Final = _Stage()
-"""The run that is on, if any."""
+def _exits() -> list[_Exit]:
+    """Return the ways out, those of modules that are loaded only."""
+    found = [
+        _Exit(time, "sleep", "time.sleep", SLEEP),
+        _Exit(threading.Thread, "start", "threading.Thread.start", THREAD),
+        # An event that is set, or a queue that has something, does not come here.
+        _Exit(threading.Condition, "wait", "waiting for another thread", THREAD),
+        _Exit(socket.socket, "__init__", "socket.socket", OUTSIDE),
+        _Exit(socket, "getaddrinfo", "socket.getaddrinfo", OUTSIDE),
+        _Exit(subprocess.Popen, "__init__", "subprocess.Popen", OUTSIDE),
+    ]
+    found += [
+        _Exit(os, name, f"os.{name}", OUTSIDE)
+        for name in ("system", "fork", "forkpty", "execv", "execve", "posix_spawn", "posix_spawnp")
+        if hasattr(os, name)
+    ]
+    processes = sys.modules.get("multiprocessing.process")
+    if processes is not None:
+        called = "multiprocessing.Process.start"
+        found.append(_Exit(processes.BaseProcess, "start", called, OUTSIDE))
+    return found
 
 
-def _world() -> World | None:
-    """Return the run that the calling code is part of."""
-    world = STAGE.world
-    if world is None or world.current is None or threading.get_ident() != STAGE.thread:
-        return None
-    return world
+_WRITING: Final = ("mkdir", "makedirs", "remove", "unlink", "rmdir", "rename", "replace", "open")
+"""Of `os`: what has to do with files."""
 
 
-def _timed(real: Callable[[], Any], virtual: Callable[[float], Any]) -> Callable[[], Any]:
-    def clock() -> Any:
-        world = STAGE.world
-        if world is None or threading.get_ident() != STAGE.thread:
-            return real()
-        return virtual(world.now)
+def _refused(way: _Exit) -> Callable[..., Any]:
+    real = getattr(way.owner, way.name)
 
-    return clock
-
-
-def _drawn(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-    def draw(*args: Any, **options: Any) -> Any:
-        world = _world()
-        return (
-            real(*args, **options)
-            if world is None
-            else getattr(world.random, name)(*args, **options)
-        )
-
-    return draw
-
-
-def _refused(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
     def refuse(*args: Any, **options: Any) -> Any:
-        world = _world()
-        if world is None:
+        world = present()
+        if world is None or STAGE.chance is not None:
             return real(*args, **options)
-        escape = SimEscape(name)
+        escape = SimEscape(way.called, way.instead)
         world.escaped(escape)
         raise escape
 
@@ -100,11 +101,12 @@ def _refused(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _opened(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    @functools.wraps(real)
     def opened(*args: Any, **options: Any) -> Any:
-        world = _world()
-        if world is None or world.files or _is_source(args):
+        world = present()
+        if world is None or world.files or STAGE.chance is not None or _is_source(args):
             return real(*args, **options)
-        escape = SimEscape(f"{name}({args[0]!r})" if args else name)
+        escape = SimEscape(f"{name}({args[0]!r})" if args else name, FILES)
         world.escaped(escape)
         raise escape
 
@@ -118,58 +120,38 @@ def _is_source(args: tuple[Any, ...]) -> bool:
 
 def _exit(real: Callable[[int], Any]) -> Callable[[int], Any]:
     def leave(code: int) -> Any:
-        world = _world()
+        world = present()
         return real(code) if world is None else world.exit_current(code)
 
     return leave
 
 
-_CLOCKS: Final[dict[str, Callable[[float], Any]]] = {
-    "monotonic": lambda now: now,
-    "monotonic_ns": lambda now: round(now * 1e9),
-    "perf_counter": lambda now: now,
-    "perf_counter_ns": lambda now: round(now * 1e9),
-    "time": lambda now: EPOCH + now,
-    "time_ns": lambda now: round((EPOCH + now) * 1e9),
-}
-_DRAWS: Final = (
-    "betavariate", "choice", "choices", "expovariate", "gammavariate", "gauss", "getrandbits",
-    "lognormvariate", "normalvariate", "paretovariate", "randbytes", "randint", "random",
-    "randrange", "sample", "shuffle", "triangular", "uniform", "vonmisesvariate",
-    "weibullvariate",
-)  # fmt: skip
-_WAYS_OUT: Final[tuple[tuple[Any, str, str], ...]] = (
-    (time, "sleep", "time.sleep"),
-    (threading.Thread, "start", "threading.Thread.start"),
-    (socket.socket, "__init__", "socket.socket"),
-    (socket, "getaddrinfo", "socket.getaddrinfo"),
-    (subprocess.Popen, "__init__", "subprocess.Popen"),
-    (os, "system", "os.system"),
-    (os, "fork", "os.fork"),
-    (os, "open", "os.open"),
-)
-
-
-def _replacements() -> list[tuple[Any, str, Any]]:
-    found: list[tuple[Any, str, Any]] = []
-    found += [(time, name, _timed(getattr(time, name), to)) for name, to in _CLOCKS.items()]
-    found += [(random, name, _drawn(name, getattr(random, name))) for name in _DRAWS]
-    for owner, name, called in _WAYS_OUT:
-        wrap = _opened if name == "open" else _refused
-        found.append((owner, name, wrap(called, getattr(owner, name))))
-    found += [(owner, "open", _opened("open", open)) for owner in (builtins, io)]
-    chance = _urandom(os.urandom)
-    found += [(os, "urandom", chance), (random, "_urandom", chance)]
-    found.append((os, "_exit", _exit(os._exit)))
+def _replacements() -> list[Replacement]:
+    found = replacements()
+    found += [Replacement(way.owner, way.name, _refused(way)) for way in _exits()]
+    found += [Replacement(os, name, _opened(f"os.{name}", getattr(os, name))) for name in _WRITING]
+    found += [Replacement(owner, "open", _opened("open", open)) for owner in (builtins, io)]
+    sqlite = sys.modules.get("sqlite3")
+    if sqlite is not None:
+        found.append(Replacement(sqlite, "connect", _opened("sqlite3.connect", sqlite.connect)))
+    found.append(Replacement(os, "_exit", _exit(os._exit)))
     return found
 
 
-def _urandom(real: Callable[[int], bytes]) -> Callable[[int], bytes]:
-    def urandom(size: int) -> bytes:
-        world = _world()
-        return real(size) if world is None else world.random.randbytes(size)
+def _imported_by_name(replaced: Iterable[Replacement]) -> list[Replacement]:
+    """Return the places where users' modules hold one of these functions themselves.
 
-    return urandom
+    `from time import monotonic` is another way to the same clock.
+    """
+    news = {id(vars(one.owner)[one.name]): one.new for one in replaced}
+    standard = sys.stdlib_module_names | {"actors", "supervisor"}
+    return [
+        Replacement(module, name, news[id(value)])
+        for title, module in list(sys.modules.items())
+        if title.partition(".")[0] not in standard
+        for name, value in list(getattr(module, "__dict__", {}).items())
+        if id(value) in news
+    ]
 
 
 @contextmanager
@@ -183,15 +165,15 @@ def staged() -> Generator[None]:
             STAGE.depth -= 1
         return
     replaced = _replacements()
-    former = [(owner, name, owner.__dict__[name]) for owner, name, _ in replaced]
-    state = random.getstate()
-    STAGE.depth, STAGE.thread = 1, threading.get_ident()
-    for owner, name, new in replaced:
-        setattr(owner, name, new)
-    try:
-        yield
-    finally:
-        for owner, name, old in former:
-            setattr(owner, name, old)
-        STAGE.depth = 0
-        random.setstate(state)
+    replaced += _imported_by_name(replaced)
+    former = [(owner, name, vars(owner)[name]) for owner, name, _ in replaced]
+    with chance(), calendar():
+        STAGE.depth, STAGE.thread = 1, threading.get_ident()
+        for owner, name, new in replaced:
+            setattr(owner, name, new)
+        try:
+            yield
+        finally:
+            for owner, name, old in former:
+                setattr(owner, name, old)
+            STAGE.depth = 0

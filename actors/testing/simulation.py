@@ -27,12 +27,13 @@ from actors.peer import Peer
 from actors.portal import Portal, Until
 from actors.testing.chart import draw
 from actors.testing.director import Director
-from actors.testing.escapes import STAGE, staged
+from actors.testing.escapes import staged
 from actors.testing.house import House
 from actors.testing.node import Node
 from actors.testing.party import Pump
 from actors.testing.post import Post
 from actors.testing.schedule import Deviation, Passing, Schedule
+from actors.testing.stage import STAGE
 from actors.testing.world import World
 from supervisor.calls import Calls
 from supervisor.spec import Tree

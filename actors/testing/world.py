@@ -22,7 +22,9 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from greenlet import GreenletExit, getcurrent, greenlet
 
-from actors.testing.escapes import STAGE, SimEscape
+from actors.testing.escapes import SimEscape
+from actors.testing.senses import begin as begin_chance
+from actors.testing.stage import STAGE
 from actors.testing.trace import Trace
 
 if TYPE_CHECKING:
@@ -171,6 +173,7 @@ class World:
     def run(self, begin: Callable[[], None]) -> None:
         """Begin, and go round until the run is over; called by whoever made this world."""
         former = asyncio._get_running_loop()
+        begin_chance(self.seed)
         STAGE.world = self
         self._main = getcurrent()
         try:

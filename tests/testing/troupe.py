@@ -1,11 +1,17 @@
 """Actors for the tests of the simulation: ordinary ones, which would run as processes too."""
 
 import asyncio
+import inspect
+import os
+import queue
 import random
+import socket
+import sqlite3
+import subprocess
 import threading
 import time
 import uuid
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 
 from actors import Actor, ActorRef, Request, StreamRequest, Terminated, message, receive
 
@@ -187,22 +193,36 @@ class Run(Request[None]):
     what: str
 
 
+async def in_a_thread() -> None:
+    await asyncio.to_thread(print)
+
+
+async def connected() -> None:
+    await asyncio.open_connection("localhost", 1)
+
+
+WAYS_OUT: dict[str, Callable[[], object]] = {
+    "time.sleep": lambda: time.sleep(1),
+    "threading.Thread.start": lambda: threading.Thread(target=print).start(),
+    "loop.run_in_executor": in_a_thread,
+    "loop.create_connection": connected,
+    "open('/etc/hostname')": lambda: open("/etc/hostname").close(),  # noqa: PTH123
+    "os.mkdir('/nowhere')": lambda: os.mkdir("/nowhere"),  # noqa: PTH102
+    "socket.socket": socket.socket,
+    "subprocess.Popen": lambda: subprocess.run(["true"], check=True),
+    "waiting for another thread": lambda: queue.Queue[int]().get(),
+    "sqlite3.connect('/nowhere')": lambda: sqlite3.connect("/nowhere"),
+}
+
+
 class Fugitive(Actor):
     """Tries to leave the simulation."""
 
     @receive
     async def run(self, msg: Run) -> None:
-        match msg.what:
-            case "time.sleep":
-                time.sleep(1)  # noqa: ASYNC251 - that is what shall not be
-            case "threading.Thread.start":
-                threading.Thread(target=print).start()
-            case "loop.run_in_executor":
-                await asyncio.to_thread(print)
-            case "loop.create_connection":
-                await asyncio.open_connection("localhost", 1)
-            case "open":
-                open("/etc/hostname").close()  # noqa: ASYNC230, PTH123 - the plain way out
+        left = WAYS_OUT[msg.what]()
+        if inspect.isawaitable(left):
+            await left
 
 
 @message

@@ -1,0 +1,126 @@
+"""The same seed and schedule give the same run: on every Python, every machine, every time."""
+
+from __future__ import annotations
+
+import datetime as dt
+import importlib.util
+import os
+import random
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from actors import Actor, Request, message, receive
+from actors.testing import simulate
+
+HERE = Path(__file__).parent
+PROGRAM = HERE / "chance.py"
+RECORDED = HERE / "chance.txt"
+
+
+def _load():
+    """Import the scenario under a name by which its actors can be found."""
+    name = "simulated_chance"
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, PROGRAM)
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+chance = _load()
+
+
+def test_a_seed_gives_one_trace_and_another_seed_another():
+    first = chance.trace(seed=7)
+
+    assert chance.trace(seed=7) == first
+    assert chance.trace(seed=8) != first
+
+
+def test_what_is_said_is_what_was_recorded_on_another_python():
+    recorded = RECORDED.read_text(encoding="utf-8").splitlines()
+
+    assert chance.said(chance.trace()).splitlines() == recorded
+
+
+@pytest.mark.process
+def test_neither_hash_seed_nor_time_zone_nor_process_changes_the_trace():
+    traces = {
+        subprocess.run(
+            [sys.executable, str(PROGRAM)],
+            env={**os.environ, "PYTHONHASHSEED": seed, "TZ": zone},
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for seed, zone in [("1", "Asia/Tokyo"), ("2", "America/New_York")]
+    }
+
+    assert traces == {chance.trace() + "\n"}
+
+
+# --- what is around a run -------------------------------------------------------------------------
+
+
+def test_after_a_run_time_and_chance_are_the_real_ones():
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002 - the one that is shared
+    zone, before = time.tzname, time.time()
+
+    chance.trace()
+
+    numbers = random.random(), np.random.rand()  # noqa: NPY002
+    random.seed(3)
+    np.random.seed(3)  # noqa: NPY002
+    assert numbers == (random.random(), np.random.rand())  # noqa: NPY002
+    assert time.tzname == zone
+    assert before - 1 <= dt.datetime.now(dt.UTC).timestamp() <= before + 100
+
+
+@message
+class Import(Request[tuple[float, float]]):
+    name: str
+
+
+class Importer(Actor):
+    """Imports when it is asked to, and draws."""
+
+    @receive
+    def load(self, msg: Import) -> tuple[float, float]:
+        module = importlib.import_module(msg.name)
+        return module.SALT, random.random()
+
+
+def test_it_does_not_matter_which_run_imports_a_module_first(tmp_path, monkeypatch):
+    text = """
+        import pathlib, random, threading
+        SALT = random.random()
+        TEXT = pathlib.Path(__file__).read_bytes()
+        thread = threading.Thread(target=int)
+        thread.start()
+        thread.join()
+    """
+    (tmp_path / "salted_module.py").write_text(textwrap.dedent(text), encoding="utf-8")
+    monkeypatch.syspath_prepend(str(tmp_path))
+
+    async def scenario(sim):
+        importer = sim.spawn(Importer, name="importer")
+        answers.append(await importer.ask(Import("salted_module")))
+
+    answers = []
+    errors = []
+    for forget in (False, False, True):
+        if forget:
+            monkeypatch.delitem(sys.modules, "salted_module")
+        errors.append(simulate(scenario).error)
+    sys.modules.pop("salted_module")
+
+    assert errors == [None, None, None]
+    assert len(set(answers)) == 1
