@@ -131,7 +131,7 @@ def _replacements() -> list[Replacement]:
     found += [Replacement(way.owner, way.name, _refused(way)) for way in _exits()]
     found += [Replacement(os, name, _opened(f"os.{name}", getattr(os, name))) for name in _WRITING]
     found += [Replacement(owner, "open", _opened("open", open)) for owner in (builtins, io)]
-    sqlite = sys.modules.get("sqlite3")
+    sqlite: Any = sys.modules.get("sqlite3")
     if sqlite is not None:
         found.append(Replacement(sqlite, "connect", _opened("sqlite3.connect", sqlite.connect)))
     found.append(Replacement(os, "_exit", _exit(os._exit)))
@@ -149,9 +149,14 @@ def _imported_by_name(replaced: Iterable[Replacement]) -> list[Replacement]:
         Replacement(module, name, news[id(value)])
         for title, module in list(sys.modules.items())
         if title.partition(".")[0] not in standard
-        for name, value in list(getattr(module, "__dict__", {}).items())
+        for name, value in _names_in(module)
         if id(value) in news
     ]
+
+
+def _names_in(module: object) -> list[tuple[str, Any]]:
+    names: dict[str, Any] = getattr(module, "__dict__", {})
+    return list(names.items())
 
 
 @contextmanager
@@ -166,7 +171,9 @@ def staged() -> Generator[None]:
         return
     replaced = _replacements()
     replaced += _imported_by_name(replaced)
-    former = [(owner, name, vars(owner)[name]) for owner, name, _ in replaced]
+    former: list[Replacement] = [
+        Replacement(owner, name, vars(owner)[name]) for owner, name, _ in replaced
+    ]
     with chance(), calendar():
         STAGE.depth, STAGE.thread = 1, threading.get_ident()
         for owner, name, new in replaced:

@@ -160,8 +160,8 @@ def _set_methods(methods: dict[str, Any]) -> None:
     if sys.implementation.name != "cpython":
         return
     cls = dt.datetime
-    held = gc.get_referents(vars(cls))
-    if held and isinstance(held[0], dict):
+    held: list[Any] = [one for one in gc.get_referents(vars(cls)) if isinstance(one, dict)]
+    if held:
         held[0].update(methods)
         ctypes.pythonapi.PyType_Modified(ctypes.py_object(cls))
 
