@@ -25,6 +25,7 @@ logger: Final = logging.getLogger("understudy")
 
 logger.addHandler(logging.NullHandler())
 
+_OURS: Final = "understudy."
 _INDENT: Final = "  "
 _depth: ContextVar[int] = ContextVar("understudy_log_depth", default=0)
 
@@ -59,3 +60,17 @@ def log_task(msg: str, level: int = logging.INFO) -> Generator[None, None, None]
 def _end(level: int, said: str, begin: float) -> None:
     # stacklevel: below this function, the generator above and contextlib stands the `with`.
     logger.log(level, "%s", said, extra={"elapsed": time.monotonic() - begin}, stacklevel=4)
+
+
+def levels() -> dict[str, int]:
+    """Return the levels that this program has set on loggers of the library, by their names."""
+    names = [name for name in logging.root.manager.loggerDict if f"{name}.".startswith(_OURS)]
+    found = {name: logging.getLogger(name).level for name in names}
+    return {name: level for name, level in found.items() if level}
+
+
+def set_levels(wanted: dict[str, int]) -> None:
+    """Give loggers of the library the levels that another process has set on its own."""
+    for name, level in wanted.items():
+        if f"{name}.".startswith(_OURS):
+            logging.getLogger(name).setLevel(level)

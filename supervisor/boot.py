@@ -33,6 +33,8 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     version: str
     faults: bytes = b""
     """What its broker shall do wrong (`actors.testing.replay`); b"" for an ordinary broker."""
+    levels: dict[str, int] = {}
+    """Levels of the library's loggers, as the starting program has set them."""
 
 
 class SupervisorReady(msgspec.Struct, array_like=True, frozen=True, tag=True):

@@ -22,6 +22,7 @@ from actors.requests import (
     WatchStream,
 )
 from actors.roster import Roster, RosterRequest, Vitals
+from supervisor.narrator import DeadLetterLog
 from supervisor.status import Endings, StatusRequest, SystemStatus
 
 if TYPE_CHECKING:
@@ -53,6 +54,7 @@ class Desk(Actor):
         self.readers: dict[str, Readers[Terminated]] = {}
         self.letter_readers: Readers[DeadLetter] = {}
         self.letters: deque[DeadLetter] = deque(maxlen=RECENT)
+        self.letter_log = DeadLetterLog()
         self.dead_letters = 0
         return self
 
@@ -146,6 +148,7 @@ class Desk(Actor):
         """Note a message that nobody will handle."""
         self.dead_letters += 1
         self.letters.append(msg)
+        self.letter_log.note(msg)
         _spread(self.letter_readers, msg)
 
     def terminated(self, notice: Terminated) -> None:

@@ -22,6 +22,7 @@ from typing import Any, Final, final
 
 from actors.control import SUPERVISOR
 from actors.errors import AccessDenied, ActorError, ConnectionLost, SpawnError
+from actors.log import levels
 from actors.process import script_guard
 from supervisor import rundir
 from supervisor.boot import (
@@ -91,6 +92,7 @@ def start(
         state_dir="",
         version=version_text(),
         faults=_faults,
+        levels=levels(),
     )
     host = _Host(boot)
     try:

@@ -270,7 +270,7 @@ class Keeper:
         group.history = add_restart(group.history, self.now, group.intensity)
         if is_exceeded(group.history, group.intensity):
             limit = f"{group.intensity.restarts} restarts in {group.intensity.period:g} s"
-            text = f"{'/'.join(node.path)} exceeded {limit}; the last reason was: {reason}"
+            text = f"{node.label} needs more than the {limit} of its tree; its last end: {reason}"
             self._fall(group, node, ExitReason(ExitKind.STOPPED, text=text))
             self._settle_stopped(node)
             return
@@ -311,7 +311,7 @@ class Keeper:
                     return
             case _:
                 assert_never(group.auto_shutdown)
-        text = f"the significant child {'/'.join(ended.path)} has ended: {ended.last_exit}"
+        text = f"the significant child {ended.label} has ended: {ended.last_exit}"
         self._fall(group, ended, ExitReason(ExitKind.STOPPED, text=text))
 
     def _fall(self, group: Group, offender: Leaf | Group, reason: ExitReason) -> None:

@@ -16,7 +16,7 @@ same. Commands are performed in the order of the list.
 from __future__ import annotations
 
 import enum
-from typing import final
+from typing import assert_never, final
 
 import attrs
 
@@ -59,9 +59,21 @@ class ExitReason:
                 return False
 
     def __str__(self) -> str:
-        number = self.code if self.signal is None else self.signal
-        head = self.kind.value if number is None else f"{self.kind.value} {number}"
-        return f"{head}: {self.text}" if self.text else head
+        match self.kind:
+            case ExitKind.NORMAL:
+                return self.text or "ended by itself"
+            case ExitKind.STOPPED:
+                return self.text or "stopped"
+            case ExitKind.RAISED:
+                return f"raised {self.text or 'an exception'}"
+            case ExitKind.EXITED:
+                return self.text if self.code is None else f"exited with code {self.code}"
+            case ExitKind.SIGNALLED:
+                return self.text or f"killed by signal {self.signal}"
+            case ExitKind.START_FAILED:
+                return f"did not start: {self.text}" if self.text else "did not start"
+            case _:
+                assert_never(self.kind)
 
 
 # ------------------------------------------------------------------------------- events

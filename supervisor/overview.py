@@ -18,6 +18,7 @@ import attrs
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
+from supervisor.chronicle import class_of_tag, in_the_middle_of
 from supervisor.status import ActorStatus, SystemStatus
 
 if TYPE_CHECKING:
@@ -91,7 +92,9 @@ class Overview:
             mailbox=record.mailbox if record else 0,
             handled=record.handled if record else 0,
             failed=record.failed if record else 0,
-            current=record.in_progress[0].tag if record and record.in_progress else "",
+            current=class_of_tag(record.in_progress[0].tag)
+            if record and record.in_progress
+            else "",
             memory=vital.memory if vital else None,
             cpu=vital.cpu if vital else None,
             heartbeat=max(0.0, now - record.alive_at) if record and record.alive_at else None,
@@ -123,10 +126,10 @@ def obituary(child: ChildLife, reason: life.ExitReason) -> str:
     """Return how a life ended, in words, and in the middle of what."""
     text = str(reason)
     record = child.record()
-    if record.in_progress and reason.kind is not life.ExitKind.STOPPED:
-        item = record.in_progress[0]
-        seconds = max(0.0, time.monotonic() - item.since)
-        text += f", after {seconds:.1f} s in {item.tag or 'a timer'}"
+    busy = in_the_middle_of(record)
+    if busy and reason.kind is not life.ExitKind.STOPPED:
+        seconds = max(0.0, time.monotonic() - record.in_progress[0].since)
+        text += f", after {seconds:.1f} s in {busy}"
     return text
 
 

@@ -23,6 +23,7 @@ from actors.context import Context
 from actors.control import SUPERVISOR, Word
 from actors.errors import ActorError
 from actors.failure import trace_of
+from actors.log import set_levels
 from actors.peer import Peer
 from actors.portal import Portal
 from actors.pump import LoopPump
@@ -81,6 +82,7 @@ def serve(lifeline: socket.socket) -> int:
                 launcher.fork_zygote()
             if boot.launcher != "thread":
                 _configure_logging()
+                set_levels(boot.levels)
             return runner.run(SupervisorProcess(boot, launcher, lifeline, directory).live())
 
 
@@ -176,6 +178,7 @@ class SupervisorProcess:
                 pump.flush()
                 await asyncio.sleep(0.01)
         finally:
+            supervisor.desk.letter_log.close()
             await infrastructure.close("" if self._orphaned else reason)
             pump.close(LINGER)
             memory.close()

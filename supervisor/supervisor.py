@@ -14,6 +14,7 @@ import os
 import random
 import time
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
 from actors.control import (
@@ -30,11 +31,11 @@ from actors.control import (
     Word,
 )
 from actors.errors import NoSuchActor, SpawnError
-from actors.log import logger
 from actors.roster import Roster, Vitals
 from supervisor import lifecycle as life
 from supervisor.launcher import Order
 from supervisor.lives import ChildLife
+from supervisor.narrator import Narrator
 from supervisor.output import log_for
 from supervisor.overview import Overview, notice_of, obituary, reason_of
 from supervisor.plan import Launch, spec_of
@@ -73,6 +74,7 @@ class Supervisor:
         self._lives: dict[str, ChildLife] = {}
         self._snapshots: dict[str, Saved] = {}
         self._overview = Overview(self._lives)
+        self._narrator = Narrator(self._tree, self._lives)
         self._failed: dict[str, Failed] = {}
         """What the latest life that failed said, for whoever waits for its start."""
         self._waiters = Waiters()
@@ -89,9 +91,10 @@ class Supervisor:
             self._declare(status.name, Standing.DOWN, 0)
         self._handle(life.StartupAsked())
 
-    def _handle(self, event: life.Event) -> None:
-        """Give the tree an event and perform what it commands."""
+    def _handle(self, event: life.Event, decided: Callable[[], None] = lambda: None) -> None:
+        """Give the tree an event, say what it `decided`, and perform what it commands."""
         commands = self._tree.handle(event, time.monotonic())
+        decided()
         for command in commands:
             self._perform(command)
 
@@ -112,10 +115,10 @@ class Supervisor:
             case life.ChildGone():
                 self._child_gone(command)
             case life.Report():
-                logger.warning("%s", command)
+                self._narrator.report(command)
             case life.GiveUp():
                 self._reason = command.reason
-                logger.error("the system ends: %s", command.reason)
+                self._narrator.gives_up(command.reason)
             case life.ShutDownComplete():
                 if not self.done.done():
                     self.done.set_result(self._reason or "it was shut down")
@@ -208,6 +211,7 @@ class Supervisor:
     def _kill(self, command: life.KillChild) -> None:
         child = self._lives.get(command.name)
         if child is not None and child.incarnation == command.incarnation:
+            self._narrator.killing(child)
             child.killed = True
             child.kill()
 
@@ -215,7 +219,8 @@ class Supervisor:
         """A life is over: tell the senders, the tree and the watchers, in this order."""
         text = obituary(child, reason)
         self._overview.note_end(child, text)
-        self.exchange.ended(child.name, child.incarnation, text, child.record())
+        record = child.record()
+        self.exchange.ended(child.name, child.incarnation, text, record)
         if self._lives.get(child.name) is child:
             del self._lives[child.name]
         failure = child.failure
@@ -226,10 +231,11 @@ class Supervisor:
                 # The actor's own policy: it shall stay down.
                 self._handle(life.StopAsked(child.name))
         counted = not child.killed
-        if child.up:
-            self._handle(life.Exited(child.name, child.incarnation, reason, counted))
-        else:
-            self._handle(life.StartFailed(child.name, child.incarnation, reason, counted))
+        over = life.Exited if child.up else life.StartFailed
+        self._handle(
+            over(child.name, child.incarnation, reason, counted),
+            partial(self._narrator.ended, child, reason, record),
+        )
         status = self._tree.child(child.name)
         restarting = status is not None and status.is_coming
         self.desk.terminated(notice_of(child, reason, text, restarting=restarting))
@@ -386,5 +392,5 @@ class Supervisor:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            logger.critical("the supervisor itself failed", exc_info=error)
+            self._narrator.failed(error)
             self.shut_down_at_once(f"the supervisor itself failed: {error}")

@@ -11,7 +11,9 @@ from conftest import running
 from troupe import (
     Add,
     Calculator,
+    Clumsy,
     Collector,
+    FailTold,
     Forwarder,
     Get,
     Note,
@@ -25,6 +27,7 @@ from troupe import (
 )
 
 import supervisor
+from actors import DeadLetter
 from actors.errors import ActorStopped, ConnectionLost
 from supervisor import Backoff, Child, Tree
 from supervisor import system as program
@@ -133,6 +136,35 @@ def test_log_records_reach_the_supervisors_stderr_with_name_and_incarnation(
         assert re.search(r"INFO +speaker/1: hear, hear", err)
         assert re.search(r"INFO +speaker/2: again", err)
         assert re.search(r"INFO +speaker/2: and again", err)
+
+
+def test_a_fall_and_what_was_lost_are_said_in_plain_words(transport, capfd, caplog):
+    with running(transport) as system:
+        ref = system.spawn(Clumsy, name="speaker")
+        with system.subscribe(DeadLetter) as letters:
+            ref.tell(FailTold("no such gain"))
+            next(letters)
+        ref.wait_ready(20)
+
+    said = caplog.text if transport == "inproc" else capfd.readouterr().err
+    assert re.search(r"speaker/1 raised \w+: no such gain.*restarting as speaker/2", said)
+    assert "(restart 1 of at most 10 in 5 s)" in said
+    assert re.search(r"dead letter: FailTold to speaker from client-[\w-]+: .*no such gain", said)
+
+
+def test_the_levels_a_program_has_set_hold_in_the_supervisor(transport, capfd, caplog):
+    caplog.set_level("ERROR", "understudy.supervisor")
+    caplog.set_level("ERROR", "understudy.dead_letters")
+    with running(transport) as system:
+        ref = system.spawn(Clumsy, name="speaker")
+        with system.subscribe(DeadLetter) as letters:
+            ref.tell(FailTold("no such gain"))
+            next(letters)
+        ref.wait_ready(20)
+
+    said = caplog.text if transport == "inproc" else capfd.readouterr().err
+    assert "dead letter" not in said
+    assert "restarting as" not in said
 
 
 def test_two_systems_do_not_meet(transport):

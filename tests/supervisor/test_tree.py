@@ -353,8 +353,8 @@ def test_too_many_restarts_end_the_system_in_reverse_order_with_the_reason():
 
     log = world.settle(world.exited("b"))
 
-    assert "root/b exceeded 1 restarts in 5 s" in one(log, GiveUp).reason
-    assert "signalled 9" in one(log, GiveUp).reason
+    assert "b needs more than the 1 restarts in 5 s" in one(log, GiveUp).reason
+    assert "killed by signal 9" in one(log, GiveUp).reason
     assert to_processes(log) == ["-c/1", "-a/1"]
     assert log[-1] == ShutDownComplete()
     assert world.states() == {"a": State.STOPPED, "b": State.FAILED, "c": State.STOPPED}
@@ -499,7 +499,7 @@ def test_giving_up_climbs_until_it_ends_the_system():
     log = world.settle(world.exited("b"))
 
     assert to_processes(log) == ["-a/1", "-c/1"]
-    assert one(log, GiveUp).reason.startswith("root/tree#1 exceeded 0 restarts in 5 s")
+    assert one(log, GiveUp).reason.startswith("tree#1 needs more than the 0 restarts in 5 s")
     contexts = [(report.context, report.offender) for report in only(log, Report)]
     assert contexts == [
         (Context.CHILD_TERMINATED, "b"),
@@ -660,7 +660,7 @@ def test_the_end_of_any_significant_child_ends_its_tree():
 
     log = world.settle(world.exited("s", NORMAL))
 
-    assert "the significant child root/s has ended" in one(log, GiveUp).reason
+    assert "the significant child s has ended" in one(log, GiveUp).reason
     assert to_processes(log) == ["-a/1"]
     assert log[-1] == ShutDownComplete()
 
@@ -714,7 +714,7 @@ def test_the_end_of_a_significant_tree_climbs():
 
     log = world.settle(world.exited("s", NORMAL))
 
-    assert "root/tree#2 has ended" in one(log, GiveUp).reason
+    assert "child tree#2 has ended" in one(log, GiveUp).reason
     assert to_processes(log) == ["-a/1"]
 
 
@@ -1196,7 +1196,7 @@ def test_a_report_names_supervisor_context_reason_and_offender():
     report = one(world.send(world.exited("a")), Report)
 
     assert report == Report(("root", "t"), Context.CHILD_TERMINATED, CRASH, "a", 1)
-    assert str(report) == "root/t: child_terminated: a/1: signalled 9"
+    assert str(report) == "root/t: child_terminated: a/1: killed by signal 9"
 
 
 def test_a_normal_end_of_a_child_that_may_end_is_no_news():
@@ -1208,10 +1208,10 @@ def test_a_normal_end_of_a_child_that_may_end_is_no_news():
 @pytest.mark.parametrize(
     ("reason", "text"),
     [
-        (NORMAL, "normal"),
-        (CRASH, "signalled 9"),
-        (ExitReason(ExitKind.EXITED, code=3), "exited 3"),
-        (ExitReason(ExitKind.RAISED, text="ValueError: x"), "raised: ValueError: x"),
+        (NORMAL, "ended by itself"),
+        (CRASH, "killed by signal 9"),
+        (ExitReason(ExitKind.EXITED, code=3), "exited with code 3"),
+        (ExitReason(ExitKind.RAISED, text="ValueError: x"), "raised ValueError: x"),
     ],
 )
 def test_a_reason_reads_well(reason, text):

@@ -1,0 +1,138 @@
+"""What the supervisor's log says, in plain words made of plain data.
+
+    calc/1 was killed by SIGKILL while handling Add from viewer/2, for 3.2 s; restarting as calc/2
+    ^ who  ^ how it ended        ^ in the middle of what                      ^ what comes next
+
+What somebody asked for is said at INFO, what nobody wanted at WARNING, what ends a tree at ERROR.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from typing import assert_never
+
+import attrs
+
+from actors.blackbox import Record
+from supervisor.lifecycle import (
+    ChildStatus,
+    Context,
+    ExitKind,
+    ExitReason,
+    Report,
+    State,
+    TreeStatus,
+)
+
+SenderName = Callable[[bytes], str]
+"""Who has this routing id, "" when that is not known."""
+
+
+@attrs.frozen
+class Ended:
+    """How one life of a child ended."""
+
+    label: str  # name and incarnation
+    reason: ExitReason
+    record: Record
+    on_request: bool  # by kill, restart or stop
+    counted: bool  # it counts towards the intensity of its tree
+
+
+@attrs.frozen
+class Outlook:
+    """How the child and its tree stand after the tree has decided."""
+
+    child: ChildStatus | None  # None: its name is free again
+    tree: TreeStatus | None  # the tree around it
+    ending: bool  # the whole system goes down
+    now: float
+
+
+def class_of_tag(tag: str) -> str:
+    """Return the class of a wire tag: `bank.py~9f86d081:Pay` is Pay."""
+    return tag.rpartition(":")[2]
+
+
+def in_the_middle_of(record: Record, sender: SenderName = lambda _rid: "") -> str:
+    """Return what was being handled ("Add from viewer/2"), "" for nothing."""
+    if not record.in_progress:
+        return ""
+    item = record.in_progress[0]
+    who = sender(item.rid)
+    text = class_of_tag(item.tag) or "a timer"
+    return f"{text} from {who}" if who else text
+
+
+def how_it_ended(ended: Ended, outlook: Outlook, sender: SenderName) -> tuple[int, str]:
+    """Return the level and the line for the end of a life."""
+    reason = ended.reason
+    wanted = ended.on_request or reason.is_normal
+    head = f"{ended.label} {_how(reason, killed=ended.on_request)}"
+    busy = in_the_middle_of(ended.record, sender)
+    if busy and reason.kind is not ExitKind.STOPPED:
+        head += f" while handling {busy}"
+        seconds = outlook.now - ended.record.in_progress[0].since
+        if seconds >= 1.0:
+            head += f", for {seconds:.1f} s"
+    after = _what_next(ended, outlook)
+    return logging.INFO if wanted else logging.WARNING, f"{head}; {after}" if after else head
+
+
+def of_a_tree(report: Report) -> tuple[int, str] | None:
+    """Return the level and the line for a report; None when it is about one life of a child."""
+    tree = report.supervisor[-1]
+    match report.context:
+        case Context.SHUTDOWN if len(report.supervisor) == 1:
+            return None  # the end of the system is said by itself
+        case Context.SHUTDOWN:
+            return logging.ERROR, f"the tree {tree} ends: {report.reason}"
+        case _ if report.incarnation:
+            return None
+        case Context.CHILD_TERMINATED | Context.START_ERROR | Context.SHUTDOWN_ERROR:
+            return logging.WARNING, f"the tree {report.offender} is down; {tree} decides about it"
+        case _:
+            assert_never(report.context)
+
+
+def _how(reason: ExitReason, *, killed: bool) -> str:
+    match reason.kind:
+        case ExitKind.NORMAL:
+            return "ended by itself, in good order"
+        case ExitKind.STOPPED:
+            return "stopped"
+        case ExitKind.RAISED | ExitKind.EXITED:
+            return str(reason)
+        case ExitKind.SIGNALLED:
+            return "was killed on request" if killed else f"was {reason}"
+        case ExitKind.START_FAILED:
+            return str(reason)
+        case _:
+            assert_never(reason.kind)
+
+
+def _what_next(ended: Ended, outlook: Outlook) -> str:
+    child = outlook.child
+    tree = outlook.tree
+    if outlook.ending or (tree is not None and tree.state is State.STOPPING):
+        return ""
+    if child is None or child.state in (State.STOPPED, State.FAILED):
+        return "" if ended.reason.is_normal else "it is not restarted"
+    again = f"restarting as {child.name}/"
+    match child.state:
+        case State.STARTING | State.RUNNING:
+            text = f"{again}{child.incarnation}"
+        case State.BACKOFF:
+            delay = (child.next_start or outlook.now) - outlook.now
+            text = f"{again}{child.incarnation + 1} in {delay:.1f} s"
+        case State.WAITING:
+            return "it restarts in its turn"
+        case State.STOPPING:
+            return ""
+        case _:
+            assert_never(child.state)
+    if not ended.counted or tree is None:
+        return text
+    used, allowed = tree.restarts_used, tree.restarts_allowed
+    return f"{text} (restart {used} of at most {allowed} in {tree.period:g} s)"
