@@ -3,10 +3,11 @@
 from actors.backoff import Backoff
 from supervisor.entrance import connect, start
 from supervisor.limits import Limits
-from supervisor.spec import Child, Intensity, Pool, Restart, Strategy, Tree
+from supervisor.spec import AutoShutdown, Child, Intensity, Pool, Restart, Strategy, Tree
 from supervisor.system import System
 
 __all__ = [
+    "AutoShutdown",
     "Backoff",
     "Child",
     "Intensity",

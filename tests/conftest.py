@@ -34,6 +34,7 @@ hypothesis.settings.register_profile(
     max_examples=200,
     print_blob=True,
 )
+hypothesis.settings.register_profile("long", deadline=None, max_examples=1000, print_blob=True)
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI_MARK") else "dev"),
 )

@@ -24,6 +24,7 @@ ACTORS = {
     "receive",
 }
 SUPERVISOR = {
+    "AutoShutdown",  # beyond the contract's list: a significant child is no use without it
     "Backoff",
     "Child",
     "Intensity",

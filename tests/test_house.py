@@ -28,6 +28,9 @@ TOP_LEVEL = {
 }
 GIT_OWN = {".git", ".gitignore"}
 NAMED_FOR_NOTHING = re.compile(r"(utils?|helpers?|common|misc|base|tools?|stuff|junkdrawer)")
+MAY_SKIP = {
+    "tests/machines/test_tree_erlang.py"
+}  # it needs another language's machine, and says so
 PICKLES = {"cPickle", "cloudpickle", "dill", "joblib", "marshal", "pickle", "shelve"}
 PICKLE_DOORS = {"actors/classes.py"}  # classes that exist in no file, for the same user only
 
@@ -114,6 +117,7 @@ def test_no_test_is_skipped_or_expected_to_fail():
     found = [
         f"{_name(path)}:{node.lineno}"
         for path in sorted((ROOT / "tests").rglob("*.py"))
+        if _name(path) not in MAY_SKIP
         for node in ast.walk(_parse(path))
         if isinstance(node, ast.Attribute)
         and node.attr in excuses

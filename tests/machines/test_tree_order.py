@@ -1,17 +1,22 @@
 """The order of exits, stops and starts equals that of Erlang/OTP's `supervisor`.
 
-OTP's supervisor is retold here as the plain recursive program it is, after its documentation: one
-call after the other, nothing concurrent. Ours takes events; with well-behaved processes and
-without backoff both must write the same log, whatever exits and whichever restarts fail.
+OTP's supervisor is retold in tests/machines/otp.py. Ours takes events; with well-behaved processes
+and without backoff both must write the same log of (start | exit | terminate, child), whatever
+exits, whenever it does, whichever restarts fail and whatever is added at run time. Beyond the
+log, both must agree on who lives and on whether the system is over.
+
+    HYPOTHESIS_PROFILE=long pytest tests/machines/test_tree_order.py      20,000 trees
 """
 
 from __future__ import annotations
 
+import os
 from collections import Counter, deque
 from random import Random
 
 import attrs
-from hypothesis import given, settings
+import pytest
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from actors.backoff import Backoff
@@ -19,7 +24,9 @@ from supervisor.lifecycle import (
     Exited,
     ExitKind,
     ExitReason,
+    ShutdownAsked,
     ShutDownComplete,
+    Spawn,
     StartChild,
     Started,
     StartFailed,
@@ -27,188 +34,90 @@ from supervisor.lifecycle import (
     State,
     StopChild,
 )
-from supervisor.spec import AutoShutdown, Child, Restart, Strategy, Tree
+from supervisor.spec import AutoShutdown, Child, Restart, Tree
 from supervisor.tree import TreeDecider
+from tests.machines.otp import OtpSystem, OutsideOtp, World
 from tests.machines.trees import Actor, trees
 
-CRASH = ExitReason(ExitKind.SIGNALLED, signal=9)
-NORMAL = ExitReason(ExitKind.NORMAL)
-STOPPED = ExitReason(ExitKind.STOPPED)
-BROKEN = ExitReason(ExitKind.START_FAILED)
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+EXAMPLES = 10_000 if LONG else 150
 
-
-class Ends(Exception):  # noqa: N818 - what happens, not an error
-    """A supervisor of the model ended, reason `shutdown`."""
+REASONS = {
+    "crash": ExitReason(ExitKind.SIGNALLED, signal=9),
+    "normal": ExitReason(ExitKind.NORMAL),
+    "stopped": ExitReason(ExitKind.STOPPED),
+    "broken": ExitReason(ExitKind.START_FAILED),
+}
 
 
 @attrs.define
-class OtpSupervisor:
-    """Erlang/OTP's `supervisor` as its documentation tells it, one call after the other.
+class Ours:
+    """Our decider in the same world: well-behaved processes, no backoff.
 
-    `log` takes (start | failed | exit | terminate, child); `fails` says how often the next starts
-    of a child fail. A child that is down has the value False; a temporary one that has ended is
-    removed, as there.
+    A death is noticed when the supervisor has nothing else to do, as in OTP; but one that is asked
+    to stop is dead at once, and says how it really ended.
     """
 
     spec: Tree
-    log: list
-    fails: Counter
-    up: dict = attrs.field(factory=dict)  # name -> False | True | OtpSupervisor
-    order: list = attrs.field(factory=list)
-    restarts: list = attrs.field(factory=list)
+    world: World = attrs.field(factory=World)
+    ended: bool = False
+    now: float = 0.0
+    todo: deque = attrs.field(factory=deque)
+    decider: TreeDecider = attrs.field(init=False)
 
-    def begin(self):
-        self.order = list(self.spec.children)
-        self.up = {each.name: False for each in self.order}
-        failed = self.start_all(self.order)
-        assert failed is None, "first starts do not fail in this model"
-        return self
-
-    def start_all(self, specs):
-        """Start in order; return the one that failed, if any."""
-        for each in specs:
-            if not self.start(each):
-                return each
-        return None
-
-    def start(self, each):
-        if isinstance(each, Tree):
-            self.up[each.name] = OtpSupervisor(each, self.log, self.fails).begin()
-            return True
-        self.log.append(("start", each.name))
-        if self.fails[each.name]:
-            self.fails[each.name] -= 1
-            self.log.append(("failed", each.name))
-            return False
-        self.up[each.name] = True
-        return True
-
-    def terminate_all(self, specs):
-        """Terminate in reverse start order; temporary children are then removed."""
-        for each in reversed(specs):
-            life = self.up[each.name]
-            if isinstance(life, OtpSupervisor):
-                life.terminate_all(life.order)
-            elif life:
-                self.log.append(("terminate", each.name))
-            self.remove(each)
-
-    def remove(self, each):
-        self.up[each.name] = False
-        if each.restart is Restart.TEMPORARY:
-            self.order = [other for other in self.order if other is not each]
-
-    def find(self, name):
-        """Return the supervisors from here down to the child, outermost first."""
-        for each in self.order:
-            life = self.up[each.name]
-            if each.name == name and life is True:
-                return [self]
-            if isinstance(life, OtpSupervisor) and (path := life.find(name)):
-                return [self, *path]
-        return []
-
-    def exited(self, each, normal, now):
-        """Handle {'EXIT', Pid, Reason}; Ends: this supervisor ends too."""
-        if each.restart is Restart.PERMANENT or (each.restart is Restart.TRANSIENT and not normal):
-            self.restart(each, now)
-            return
-        self.remove(each)
-        if not each.significant:
-            return
-        match self.spec.auto_shutdown:
-            case AutoShutdown.ANY_SIGNIFICANT:
-                self.end()
-            case AutoShutdown.ALL_SIGNIFICANT:
-                if not any(o.significant and self.up[o.name] for o in self.order):
-                    self.end()
-            case AutoShutdown.NEVER:
-                pass
-
-    def restart(self, each, now):
-        failed = each
-        while failed is not None:  # "try again"
-            self.restarts = [at for at in self.restarts if at >= now - self.spec.intensity.period]
-            self.restarts.append(now)
-            self.up[failed.name] = False
-            if len(self.restarts) > self.spec.intensity.restarts:
-                self.end()
-            failed = self.restart_by_strategy(failed)
-
-    def restart_by_strategy(self, each):
-        match self.spec.strategy:
-            case Strategy.ONE_FOR_ONE:
-                return self.start_all([each])
-            case Strategy.ONE_FOR_ALL:
-                specs = self.order
-            case Strategy.REST_FOR_ONE:
-                specs = self.order[self.order.index(each) :]
-        self.terminate_all(specs)
-        return self.start_all([other for other in specs if other in self.order])
-
-    def end(self):
-        self.terminate_all(self.order)
-        raise Ends
-
-
-def otp_exit(top, name, normal, now):
-    """Let a child exit; the end of a supervisor is an exit, reason `shutdown`, one floor up."""
-    path = top.find(name)
-    path[-1].log.append(("exit", name))
-    child = next(each for each in path[-1].order if each.name == name)
-    while path:
-        supervisor = path.pop()
-        try:
-            supervisor.exited(child, normal, now)
-        except Ends:
-            child, normal = supervisor.spec, True
-        else:
-            return
-    raise Ends
-
-
-class Ours:
-    """Our decider with well-behaved processes and without backoff; writes the same log."""
-
-    def __init__(self, spec, fails):
-        self.decider = TreeDecider(spec, Random(0))
-        self.log: list[tuple[str, str]] = []
-        self.fails = fails
-        self.ended = False
-        self.now = 0.0
+    def __attrs_post_init__(self):
+        self.decider = TreeDecider(self.spec, Random(0))
         self.run(StartupAsked())
 
-    def run(self, event):
-        todo = deque([event])
-        while todo:
-            for command in self.decider.handle(todo.popleft(), self.now):
-                match command:
-                    case StartChild(name=name, incarnation=life):
-                        todo.append(self.start(name, life))
-                    case StopChild(name=name, incarnation=life):
-                        self.log.append(("terminate", name))
-                        todo.append(Exited(name, life, STOPPED))
-                    case ShutDownComplete():
-                        self.ended = True
-                    case _:
-                        pass
+    @property
+    def log(self):
+        return self.world.log
 
-    def start(self, name, life):
-        self.log.append(("start", name))
-        if self.fails[name]:
-            self.fails[name] -= 1
-            self.log.append(("failed", name))
-            return StartFailed(name, life, BROKEN)
-        return Started(name, life)
+    def plan(self, fails, deaths):
+        self.world.plan(fails, deaths)
 
-    def exit(self, name, normal, now):
-        self.log.append(("exit", name))
+    def run(self, *events):
+        """Handle events, what follows from them, and then the notices that wait."""
+        self.todo += events
+        while self.todo or self.world.notices:
+            if not self.todo:
+                self.todo.append(self.notice(*self.world.notices.popleft()))
+            for command in self.decider.handle(self.todo.popleft(), self.now):
+                self.perform(command)
+
+    def perform(self, command):
+        match command:
+            case StartChild(name=name, incarnation=life):
+                if self.world.start(name):
+                    self.todo.append(Started(name, life))
+            case StopChild(name=name):
+                how = dict(self.world.notices).get(name, "stopped")
+                self.world.terminate(name)
+                self.todo.append(self.notice(name, how))
+            case ShutDownComplete():
+                self.ended = True
+            case _:
+                pass
+
+    def notice(self, name, how):
+        kind = StartFailed if how == "broken" else Exited
+        return kind(name, self.decider.child(name).incarnation, REASONS[how])
+
+    def exits(self, deaths, now):
         self.now = now
-        life = self.decider.child(name).incarnation
-        self.run(Exited(name, life, NORMAL if normal else CRASH))
+        for name, how in deaths:
+            self.world.die(name, how)
+        self.run()
+
+    def spawn(self, child, under, now):
+        self.now = now
+        self.run(Spawn(child, under))
+
+    def shut_down(self):
+        self.run(ShutdownAsked())
 
     def running(self):
-        return [each.name for each in self.decider.status() if each.state is State.RUNNING]
+        return {each.name for each in self.decider.status() if each.state is State.RUNNING}
 
 
 def without_backoff(spec):
@@ -228,41 +137,98 @@ def outermost(spec):
     return attrs.evolve(without_backoff(spec), backoff=Backoff())
 
 
-def same_order(spec, fails, data):
-    """Let children exit one after the other; both worlds must write the same log throughout."""
-    log: list[tuple[str, str]] = []
-    otp = OtpSupervisor(spec, log, Counter()).begin()
-    ours = Ours(spec, Counter())
-    assert ours.log == log
-    now = 0.0
-    for _ in range(data.draw(st.integers(1, 12))):
-        running = ours.running()
-        if not running:
-            break
-        now += data.draw(st.sampled_from([0, 1, 2, 5, 6]))
-        name = data.draw(st.sampled_from(sorted(running)))
-        normal = data.draw(st.booleans())
-        failing = Counter(data.draw(fails))
-        otp.fails.update(failing)
-        ours.fails.update(failing)
-        ours.exit(name, normal, now)
+def names_in(spec):
+    for each in spec.children:
+        yield from names_in(each) if isinstance(each, Tree) else [each.name]
+
+
+def auto_shutdowns(spec):
+    """Return the trees by name, and whether each takes significant children."""
+    found = {spec.name: spec.auto_shutdown is not AutoShutdown.NEVER}
+    for each in spec.children:
+        if isinstance(each, Tree):
+            found |= auto_shutdowns(each)
+    return found
+
+
+ADDED = ("s0", "s1")
+HOW = st.sampled_from(["crash", "normal"])
+
+
+@st.composite
+def deaths(draw, names):
+    """Draw who dies by itself, and how, each once."""
+    chosen = draw(st.lists(st.sampled_from(names), max_size=2, unique=True))
+    return [(name, draw(HOW)) for name in chosen]
+
+
+def same_order(spec, data):
+    """Let things happen; both worlds must write the same log throughout."""
+    otp, ours = OtpSystem(spec), Ours(spec)
+    assert ours.log == otp.log
+    names = [*names_in(spec), *ADDED]
+    fate, now = data.draw, 0.0
+    for _ in range(fate(st.integers(1, 8))):
+        now += fate(st.sampled_from([0, 1, 2, 5, 6]))
+        fails = Counter(fate(st.lists(st.sampled_from(names), max_size=3)))
+        during = fate(st.dictionaries(st.integers(1, 6), deaths(names), max_size=3))
+        for system in (otp, ours):
+            system.plan(fails, during)
         try:
-            otp_exit(otp, name, normal, now)
-        except Ends:
-            assert ours.log == log
-            assert ours.ended
+            end = happens(spec, otp, ours, now, fate)
+        except OutsideOtp:
+            event("ends where ours differs on purpose")
+            assert ours.log[: len(otp.log)] == otp.log
             return
-        assert ours.log == log
-        assert not ours.ended
+        assert ours.log == otp.log
+        assert ours.ended == otp.ended
+        assert ours.running() == otp.world.alive
+        if end or otp.ended:
+            return
 
 
+def happens(spec, otp, ours, now, fate):
+    """Do one thing to both; return whether it was the last one. Ours first: OTP's may refuse."""
+    exits = ["exit"] * 4 if otp.world.alive else []
+    match fate(st.sampled_from([*exits, "spawn", "shutdown"])):
+        case "exit":
+            first = fate(st.sampled_from(sorted(otp.world.alive)))
+            also = [one for one in fate(deaths(sorted(otp.world.alive))) if one[0] != first]
+            ending = [(first, fate(HOW)), *also]
+            event(f"{len(ending)} exit at once")
+            ours.exits(ending, now)
+            otp.exits(ending, now)
+        case "spawn":
+            trees = auto_shutdowns(spec)
+            under = fate(st.sampled_from(sorted(trees, key=str)))
+            free = [name for name in ADDED if ours.decider.child(name) is None]
+            if not free or otp.top.tree(under) is None:
+                return False
+            restart = fate(st.sampled_from(Restart))
+            may = trees[under] and restart is not Restart.PERMANENT
+            significant = may and fate(st.booleans())
+            child = Child(Actor, name=free[0], restart=restart, significant=significant)
+            event("spawn")
+            child = without_backoff(child)
+            ours.spawn(child, under, now)
+            otp.spawn(child, under, now)
+        case "shutdown":
+            event("shutdown")
+            ours.shut_down()
+            otp.shut_down()
+            return True
+    return False
+
+
+@pytest.mark.timeout(1800 if LONG else 60)
 @given(trees(depth=2, pools=False).map(outermost), st.data())
-@settings(max_examples=200)
+@settings(max_examples=EXAMPLES)
 def test_nested_trees_exit_stop_and_start_in_the_order_of_otp(spec, data):
-    same_order(spec, st.just([]), data)
+    same_order(spec, data)
 
 
+@pytest.mark.timeout(1800 if LONG else 60)
 @given(trees(depth=0, pools=False).map(outermost), st.data())
-@settings(max_examples=200)
-def test_failed_restarts_are_tried_again_in_the_order_of_otp(spec, data):
-    same_order(spec, st.lists(st.sampled_from(["a", "b", "c"]), max_size=3), data)
+@settings(max_examples=EXAMPLES)
+def test_flat_trees_exit_stop_and_start_in_the_order_of_otp(spec, data):
+    same_order(spec, data)
