@@ -19,9 +19,10 @@ An actor is an ordinary object: a test may call `Counter(start=5).add(Add(1))` w
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Generator, Mapping
+from contextlib import contextmanager
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Final, NoReturn, dataclass_transform
 
 import attrs
 
@@ -45,10 +46,25 @@ __all__ = [
     "fields_of",
     "handlers_of",
     "receive",
+    "without_checks",
 ]
 
 _RESERVED = ("name", "restart", "limits", "context")
 """Arguments of `spawn` itself, and the attribute that the runtime sets."""
+
+
+_UNCHECKED: Final[list[bool]] = []
+"""Not empty while an actor class is made whose fields and handlers come later, as they were."""
+
+
+@contextmanager
+def without_checks() -> Generator[None]:
+    """Leave the classes made meanwhile as they are: neither attrs classes nor with a table."""
+    _UNCHECKED.append(True)
+    try:
+        yield
+    finally:
+        _UNCHECKED.pop()
 
 
 class _NoContextYet:
@@ -87,6 +103,8 @@ class Actor:
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
+        if _UNCHECKED:
+            return
         # @attrs.define with slots makes a second class out of the first; attrs has done it then.
         if "__attrs_attrs__" not in vars(cls):
             _apply_attrs(cls)

@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import inspect
 import re
+import sys
 from collections import abc
 from collections.abc import Callable, Iterable, Mapping
-from types import FrameType, SimpleNamespace, UnionType
+from types import FrameType, FunctionType, SimpleNamespace, UnionType
 from typing import (
     Annotated,
     Any,
@@ -73,6 +74,19 @@ def visible_names(function: Callable[..., Any], frame: FrameType) -> dict[str, A
             break  # a function: only class bodies lie between it and the method
         around = around.f_back
     return names
+
+
+def namespace_of(cls: type) -> Mapping[str, Any]:
+    """Return the global names that the code of a class sees."""
+    module = sys.modules.get(cls.__module__)
+    if module is not None:
+        return vars(module)
+    # A console in a program: its names are in no module, but a method knows them.
+    methods = (value for value in vars(cls).values() if isinstance(value, FunctionType))
+    for names in (method.__globals__ for method in methods):
+        if names.get("__name__") == cls.__module__:
+            return names
+    return {}
 
 
 def alternatives(annotation: Any) -> list[Any]:

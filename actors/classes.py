@@ -1,27 +1,27 @@
 """Where an actor class is found again in another process.
 
-    in a module                     module and qualified name
-    in the script being run         the script's path; the child imports it as `MAIN_ALIAS`
-    in no file (prompt, notebook)   a file with its definition, made by cloudpickle
-
-The definition file is the one place where code travels as data: it is written 0600 into the
-runtime directory, for the same user's processes on the same host, and never goes over a socket.
+in a module                     module and qualified name
+in the script being run         the script's path; the child imports it as `MAIN_ALIAS`
+in no file (prompt, notebook)   a file with its definition, see `definitions`
 """
 
 from __future__ import annotations
 
 import importlib
 import importlib.util
-import os
 import sys
+import zipimport
+from collections.abc import Callable
+from importlib.machinery import SourceFileLoader
 from pathlib import Path
-from types import ModuleType
-from typing import Any, Final
+from types import FunctionType, ModuleType
+from typing import Final
 
 from actors.actor import Actor
 from actors.control import ClassName
+from actors.definitions import define, read
 from actors.errors import SpawnError
-from actors.message import MAIN_ALIAS, defined_in, message
+from actors.message import MAIN_ALIAS
 
 _LOADING: Final[list[str]] = []
 """The script that is being imported on behalf of a supervisor, if any."""
@@ -39,62 +39,69 @@ def name_of(cls: type[Actor], definitions: Path | None = None) -> ClassName:
     Raises `SpawnError` for a class that no other process can find.
     """
     module, qualname = cls.__module__, cls.__qualname__
-    if module in ("__main__", MAIN_ALIAS):
-        main = sys.modules.get(module)
-        spec = getattr(main, "__spec__", None)
-        if spec is not None and spec.name not in ("__main__", MAIN_ALIAS):
-            return ClassName(spec.name, qualname)
-        path = getattr(main, "__file__", None)
-        if path is None or not Path(path).exists():
-            return _define(cls, definitions)
-        if "<locals>" not in qualname:
-            return ClassName(MAIN_ALIAS, qualname, script=str(Path(path).absolute()))
+    if _in_no_file(cls):
+        return ClassName(module, qualname, definition=str(define(cls, definitions)))
     if "<locals>" in qualname:
         raise SpawnError(
             actor=qualname,
             reason="a class made inside a function cannot be found by another process; "
             "move it to the top of its module",
         )
-    return ClassName(module, qualname)
+    if module not in ("__main__", MAIN_ALIAS):
+        return ClassName(module, qualname)
+    main = sys.modules[module]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None and spec.name not in ("__main__", MAIN_ALIAS):
+        return ClassName(spec.name, qualname)  # python -m package.module
+    return ClassName(MAIN_ALIAS, qualname, script=_path_of(main))
 
 
-def _define(cls: type[Actor], definitions: Path | None) -> ClassName:
-    try:
-        import cloudpickle  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
-    except ImportError:
-        raise SpawnError(
-            actor=cls.__qualname__,
-            reason="the class exists in no file, so another process cannot import it; "
-            "put it into a module, or `pip install understudy[notebook]`",
-        ) from None
-    if definitions is None:
-        raise SpawnError(
-            actor=cls.__qualname__,
-            reason="the class exists in no file and the system runs on another host; "
-            "put it into a module",
-        )
-    # The child knows none of the messages either that were written beside the class.
-    messages = [(info.cls, info.tag, info.redeliver) for info in defined_in(cls.__module__)]
-    data: bytes = cloudpickle.dumps((messages, cls))  # pyright: ignore[reportUnknownMemberType]
-    path = definitions / f"{cls.__name__}-{os.urandom(8).hex()}"
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
-    return ClassName("__main__", cls.__qualname__, definition=str(path))
+def _path_of(module: ModuleType) -> str:
+    path = getattr(module, "__file__", None)
+    return "" if path is None else str(Path(path).absolute())
+
+
+def _in_no_file(cls: type[Actor]) -> bool:
+    """Tell whether nobody could import the class: it was typed, or came from a pipe."""
+    module = sys.modules.get(cls.__module__)
+    if module is None:
+        return True  # a console in a program
+    path = getattr(module, "__file__", None)
+    if path is None:
+        # A notebook, a prompt, standard input; or `exec` in a namespace without a name.
+        return cls.__module__ in ("__main__", "builtins") or module.__spec__ is None
+    if cls.__module__ not in ("__main__", MAIN_ALIAS):
+        return False
+    return not (Path(path).exists() or _archive(path)) or _typed(cls)
+
+
+def _typed(cls: type[Actor]) -> bool:
+    """Tell whether a class of `__main__` came after its script: `python -i script.py`."""
+    files = {
+        function.__code__.co_filename
+        for function in vars(cls).values()
+        if isinstance(function, FunctionType) and function.__module__ == cls.__module__
+    }
+    written = {file for file in files if not file.startswith("<attrs generated")}
+    return bool(written) and not any(Path(file).exists() or _archive(file) for file in written)
+
+
+def _archive(path: str) -> str:
+    """Return the file of a zipped program that `path` lies in, or ""."""
+    return next((str(up) for up in Path(path).parents if up.is_file()), "")
 
 
 def load(name: ClassName) -> type[Actor]:
     """Return the class, importing what is needed.  Raises what the import raises."""
     if name.definition:
-        found = _read_definition(Path(name.definition))
-    else:
-        module = _script(name.script) if name.script else importlib.import_module(name.module)
-        found = module
-        for part in name.qualname.split("."):
-            found = getattr(found, part, None)
-            if found is None:
-                where = name.script or name.module
-                raise ImportError(f"{where} has no {name.qualname}")
+        return read(Path(name.definition))
+    module = _script(name.script) if name.script else importlib.import_module(name.module)
+    found: object = module
+    for part in name.qualname.split("."):
+        found = getattr(found, part, None)
+        if found is None:
+            where = name.script or name.module
+            raise ImportError(f"{where} has no {name.qualname}")
     if not (isinstance(found, type) and issubclass(found, Actor)):
         raise TypeError(f"{name.qualname} is not an Actor class")
     return found
@@ -102,17 +109,15 @@ def load(name: ClassName) -> type[Actor]:
 
 def _script(path: str) -> ModuleType:
     """Import the user's script under another name, so that its `if __name__` guard holds."""
-    known = sys.modules.get(MAIN_ALIAS)
-    if known is not None and known.__file__ == path:
-        return known
-    spec = importlib.util.spec_from_file_location(MAIN_ALIAS, path)
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{path} cannot be imported: is it a Python file?")
-    module = importlib.util.module_from_spec(spec)
+    for name in (MAIN_ALIAS, "__main__"):  # as threads, actors live in the script's own process
+        known = sys.modules.get(name)
+        if known is not None and _path_of(known) == path:
+            return known
+    module, run = _unrun(path)
     sys.modules[MAIN_ALIAS] = module
     _LOADING.append(path)
     try:
-        spec.loader.exec_module(module)
+        run()
     except BaseException:
         del sys.modules[MAIN_ALIAS]
         raise
@@ -123,15 +128,17 @@ def _script(path: str) -> ModuleType:
     return module
 
 
-def _read_definition(path: Path) -> Any:
-    import cloudpickle  # noqa: PLC0415 # pyright: ignore[reportMissingTypeStubs]
-
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW)
-    with os.fdopen(handle, "rb") as file:
-        status = os.fstat(file.fileno())
-        if status.st_uid != os.getuid() or status.st_mode & 0o077:
-            raise PermissionError(f"{path} may be somebody else's; it is not loaded")
-        messages, cls = cloudpickle.loads(file.read())
-    for each, tag, redeliver in messages:
-        message(tag=tag, redeliver=redeliver)(each)
-    return cls
+def _unrun(path: str) -> tuple[ModuleType, Callable[[], object]]:
+    """Return the module of a script, and what runs its code."""
+    if not Path(path).exists() and _archive(path):  # python app.pyz
+        code = zipimport.zipimporter(_archive(path)).get_code("__main__")
+        module = ModuleType(MAIN_ALIAS)
+        module.__file__ = path
+        return module, lambda: exec(code, vars(module))  # noqa: S102 - as the interpreter does
+    # The loader is named: a script needs no ending of its name.
+    loader = SourceFileLoader(MAIN_ALIAS, path)
+    spec = importlib.util.spec_from_file_location(MAIN_ALIAS, path, loader=loader)
+    if spec is None:
+        raise ImportError(f"{path} cannot be imported: is it a Python file?")
+    module = importlib.util.module_from_spec(spec)
+    return module, lambda: loader.exec_module(module)

@@ -8,6 +8,7 @@ import math
 from typing import TYPE_CHECKING, Any, Protocol, final
 
 from actors.address import check_name
+from actors.definitions import home
 from actors.errors import SpawnError
 from actors.handling import HANDLING
 from actors.log import logger
@@ -105,7 +106,7 @@ class Context:
         if name is None:
             self._serial += 1
             name = f"{self.name}.{cls.__name__.lower()}-{self.incarnation}.{self._serial}"
-        order = order_for(cls, name=check_name(name), fields=fields, wait=False)
+        order = order_for(cls, name=check_name(name), fields=fields, definitions=home(), wait=False)
         supervisor = self._portal.ref("@supervisor")
         reply = supervisor.ask(order, timeout=10.0)
         # The answer says only that the name is taken, so it comes in well under a millisecond.

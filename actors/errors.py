@@ -99,10 +99,13 @@ class UnknownMessage(MessageError):
                 f"{self.target} has no handler for {self.tag or 'this message'}. "
                 "Mark a method of its class with @receive, or send it to another actor."
             )
-        return (
-            f"no message class {self.tag or '(no tag)'} is known here. "
-            "Import the module that defines it in both processes."
-        )
+        remedy = "Import the module that defines it in both processes."
+        if self.tag.startswith("__main__:"):  # of a prompt: there is no module
+            remedy = (
+                "It was written after this actor was started: let the actor's class handle it, "
+                "stop the actor, and spawn it again."
+            )
+        return f"no message class {self.tag or '(no tag)'} is known here. {remedy}"
 
 
 @attrs.define(slots=False, eq=False)

@@ -124,6 +124,11 @@ def message(
     return decorate if cls is None else decorate(cls)
 
 
+def defined_again(cls: type[M], *, tag: str, redeliver: bool, scope: Mapping[str, Any]) -> type[M]:
+    """Take a message class of another process as a message here too, with the tag it has there."""
+    return _define(cls, tag=tag, redeliver=redeliver, scope=scope)
+
+
 def tag_of(cls: type) -> str:
     """Return the name of a message class on the wire.
 
@@ -310,8 +315,8 @@ def _argument(cls: type, base: type, known: Mapping[Any, Any]) -> Any:
 
 def _used_names(cls: type, scope: Mapping[str, Any], answer: Any) -> dict[str, Any]:
     """Keep of a function's names those that the annotations may mean; the rest may be large."""
-    if cls.__qualname__ == cls.__name__:  # in a module, whose names stay reachable
-        return {}
+    if cls.__qualname__ == cls.__name__ and cls.__module__ in sys.modules:
+        return {}  # the names of a module stay reachable
     said = " ".join(map(str, (*vars(cls).get("__annotations__", {}).values(), answer)))
     return {word: scope[word] for word in set(re.findall(r"\w+", said)) if word in scope}
 

@@ -58,6 +58,11 @@ CROWDED: Final = "messages of 1,024 senders are recorded here already; send agai
 _TIMERS: Final = Link("@timer")
 """Stands in the recorder for the sender of an actor's own timers."""
 
+_SAME_CODE: Final = (
+    "run the same code on both sides. After a change at a prompt or in a notebook: run the cell "
+    "of the actor's class too, stop the actor, and spawn it again"
+)
+
 
 class Owner(Protocol):
     """What the runtime needs of the process around it."""
@@ -88,6 +93,8 @@ class Runtime:
         self._own_errors = own_errors
         """Errors of this library are this actor's plain answers, not handlers that raised."""
         self._handlers = handlers_of(type(actor))
+        self._by_tag = {tag_of(cls): handler for cls, handler in self._handlers.items()}
+        """For a class that was defined again (a notebook's cell) after the actor's was."""
         self._portal = portal
         self._peer = portal.peer
         self._recorder = recorder
@@ -212,20 +219,22 @@ class Runtime:
 
     def _decode(self, job: Job) -> Handler:
         envelope = job.delivery.envelope
-        cls = class_of(envelope.tag)
-        handler = self._handlers.get(cls)
+        handler = self._handlers.get(class_of(envelope.tag)) or self._by_tag.get(envelope.tag)
         if handler is None:
             raise UnknownMessage(tag=envelope.tag, target=self._peer.name)
+        cls = handler.message
         stream = handler.kind in (HandlerKind.STREAM, HandlerKind.ASYNC_STREAM)
         if stream != (envelope.kind == Kind.STREAM):
             raise InvalidMessage(message=cls.__name__, reason="sent as the wrong kind of message")
-        codec = codec_for(cls)
+        try:
+            codec = codec_for(cls)
+        except TypeError as error:  # it names what is defined on the sender's side only
+            raise InvalidMessage(message=cls.__name__, reason=str(error)) from error
         if envelope.schema and envelope.schema != codec.fingerprint:
             raise InvalidMessage(
                 message=cls.__name__,
                 reason=f"the sender has another version of this class (schema "
-                f"{envelope.schema.hex()[:16]}, here {codec.fingerprint.hex()}); "
-                "run the same code on both sides",
+                f"{envelope.schema.hex()[:16]}, here {codec.fingerprint.hex()}); {_SAME_CODE}",
             )
         job.message = self._portal.decode(codec, envelope.payload, job.delivery.frames)
         job.handler = handler
@@ -357,7 +366,7 @@ class Runtime:
     def _tell_self(self, timer: Timer) -> None:
         message: object = timer.message
         cls = type(message)
-        handler = self._handlers.get(cls)
+        handler = self._handlers.get(cls) or self._by_tag.get(tag_of(cls))
         if handler is None:
             logger.error("%s has no handler for its own %s", self._peer.name, cls.__name__)
             return

@@ -18,6 +18,7 @@ import msgspec
 
 from actors.actor import Actor, fields_of
 from actors.address import Address, check_name
+from actors.agreement import namespace_of
 from actors.classes import name_of
 from actors.codec import value_codec
 from actors.errors import InvalidMessage, MessageError
@@ -133,7 +134,7 @@ def _hint(cls: type[Actor], name: str) -> Any:
     for base in cls.__mro__:
         notes = inspect.get_annotations(base)
         if name in notes:
-            scope = vars(sys.modules[base.__module__]) if base.__module__ in sys.modules else {}
+            scope = dict(namespace_of(base))
             holder = SimpleNamespace(__annotations__={name: notes[name]})
             try:
                 return get_type_hints(holder, scope, _names_around(base), include_extras=True)[name]
