@@ -10,12 +10,16 @@ import heapq
 import math
 from typing import Final, Protocol, final
 
+from actors.cycles import Hold, Waiter
 from actors.envelope import Envelope
 from actors.errors import ActorError
 from actors.outbox import Letter
 
 STALE_DEADLINES: Final = 1024
 """Deadlines of calls that are over, kept until they are so many and the most."""
+
+NOBODY: Final = Waiter(Hold.OVER)
+"""Made the calls of programs, and of tasks that have outlived their handler."""
 
 
 class Sink(Protocol):
@@ -36,6 +40,7 @@ class Call:
 
     __slots__ = (
         "correlation", "deadline", "letter", "lost", "message", "reason", "sink", "target",
+        "waiter",
     )  # fmt: skip
 
     def __init__(self, sink: Sink, *, target: str, message: str, deadline: float) -> None:
@@ -52,6 +57,8 @@ class Call:
         """The callee finished it and died: the answer has a moment left to arrive."""
         self.reason = ""
         """How the callee ended, when `lost`."""
+        self.waiter = NOBODY
+        """The handler that made the call."""
 
 
 @final

@@ -108,6 +108,10 @@ class ClientThread:
         """Sleep; the broker answers in less time than a loop's turn takes."""
         self.block(pending, timeout)
 
+    def flush(self) -> None:
+        """Make the thread send; it alone may touch the connection."""
+        self.wake()
+
     @property
     def may_block(self) -> bool:
         """Whether the caller is plain code."""

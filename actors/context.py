@@ -77,7 +77,8 @@ class Context:
     def sender(self) -> ActorRef | None:
         """Who sent the message being handled; None for a timer's message and between messages."""
         handling = HANDLING.get()
-        return None if handling is None else self._portal.ref(handling.sender)
+        sender = "" if handling is None else handling.sender
+        return self._portal.ref(sender) if sender else None
 
     @property
     def deadline(self) -> float | None:

@@ -43,6 +43,10 @@ class Driver(Protocol):
         """Wait for the broker's word, also in asyncio code: it takes well under a millisecond."""
         ...
 
+    def flush(self) -> None:
+        """Send what is in the outboxes now, when the calling code pumps the connection itself."""
+        ...
+
     @property
     def may_block(self) -> bool:
         """Whether the calling code is plain code, which may wait for room."""

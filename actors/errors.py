@@ -192,7 +192,8 @@ class AskCycle(NotDelivered):
 
     def _explain(self) -> str:
         return (
-            f"asking would never end: {' -> '.join(self.path) or 'a cycle of asks'}. "
+            f"{_what(self)} was not asked, it would never end: "
+            f"{' -> '.join(self.path) or 'a cycle of asks'}. "
             "Make the waiting handler async and the asked one @receive(concurrent=True), "
             "or tell instead of ask."
         )

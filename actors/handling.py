@@ -8,6 +8,8 @@ from typing import Final, final
 
 import attrs
 
+from actors.cycles import Hold, Waiter
+
 
 @final
 @attrs.frozen
@@ -15,15 +17,27 @@ class Handling:
     """The message being handled, as far as what is sent meanwhile depends on it."""
 
     sender: str
+    """"" for a timer's message."""
     deadline: float
     """Seconds on our clock; infinity for none."""
     chain: tuple[str, ...]
     """Names of those who wait for its answer, outermost first."""
     attempt: int
+    waiter: Waiter = attrs.field(factory=lambda: Waiter(Hold.ALL))
+    """The handler itself, for whoever it asks."""
 
 
 HANDLING: Final[ContextVar[Handling | None]] = ContextVar("understudy_handling", default=None)
 """Set while a handler runs; asyncio tasks a handler starts inherit it."""
+
+
+def handling_now() -> Handling | None:
+    """Return what is being handled; None in a task that has outlived its handler.
+
+    Nobody waits for what such a task asks, so neither deadline nor chain are its own.
+    """
+    handling = HANDLING.get()
+    return None if handling is None or handling.waiter.hold is Hold.OVER else handling
 
 
 def in_event_loop() -> bool:

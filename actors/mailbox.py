@@ -30,15 +30,34 @@ class Mailbox:
 
     def __init__(self) -> None:
         self._items: deque[Delivery | Timer] = deque()
+        self._admitted: deque[Delivery] = deque()
+        """Asks that are begun beside the handler that waits for them (`cycles.py`)."""
 
     def __len__(self) -> int:
-        return len(self._items)
+        return len(self._items) + len(self._admitted)
 
     def put(self, item: Delivery | Timer) -> None:
         """Append a message."""
         if isinstance(item, Timer):
             item.waiting = True
         self._items.append(item)
+
+    def admit(self, delivery: Delivery) -> None:
+        """Keep a request that need not wait for the handler in progress."""
+        self._admitted.append(delivery)
+
+    def take_admitted(self) -> Delivery | None:
+        """Remove and return the next request that need not wait; None when there is none."""
+        return self._admitted.popleft() if self._admitted else None
+
+    def holds(self, sender: str, incarnation: int) -> bool:
+        """Whether a message of this life of a sender waits."""
+        return any(
+            isinstance(item, Delivery)
+            and item.link.name == sender
+            and item.incarnation == incarnation
+            for item in self._items
+        )
 
     def take(self) -> Delivery | Timer | None:
         """Remove and return the next message; None when there is none."""
@@ -49,14 +68,15 @@ class Mailbox:
 
     def withdraw(self, sender: str, incarnation: int, correlation: int) -> Delivery | None:
         """Remove a request its sender has given up, if it is still waiting."""
-        for index, item in enumerate(self._items):
-            if (
-                isinstance(item, Delivery)
-                and item.envelope.correlation == correlation
-                and item.link.name == sender
-                and item.incarnation == incarnation
-            ):
-                # By its place: comparing deliveries would compare whole messages.
-                del self._items[index]
-                return item
+        for items in (self._items, self._admitted):
+            for index, item in enumerate(items):
+                if (
+                    isinstance(item, Delivery)
+                    and item.envelope.correlation == correlation
+                    and item.link.name == sender
+                    and item.incarnation == incarnation
+                ):
+                    # By its place: comparing deliveries would compare whole messages.
+                    del items[index]
+                    return item
         return None

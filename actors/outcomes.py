@@ -15,14 +15,16 @@ import asyncio
 import time
 from typing import TYPE_CHECKING, Any, Final, final
 
+from actors.calls import NOBODY
 from actors.control import lane_key
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, MessageError, pack_error
+from actors.handling import Handling
 from actors.log import logger
 from actors.message import is_message
 from actors.notices import DeadLetter, text_of
 from actors.outbox import Letter
-from actors.portal import answer_codec
+from actors.verbs import answer_codec
 
 if TYPE_CHECKING:
     from actors.handler import Handler
@@ -37,7 +39,7 @@ UNRECORDED: Final = -1
 class Job:
     """One message being handled."""
 
-    __slots__ = ("cancelled", "delivery", "handler", "index", "message", "slot", "task")
+    __slots__ = ("cancelled", "delivery", "handler", "index", "message", "slot", "task", "waiter")
 
     def __init__(self, delivery: Delivery, slot: int, index: int) -> None:
         self.delivery = delivery
@@ -50,12 +52,21 @@ class Job:
         self.task: asyncio.Task[None] | None = None
         self.cancelled = False
         """Its asker has given up."""
+        self.waiter = NOBODY
+        """Its handler, for those it asks."""
 
     @property
     def key(self) -> tuple[str, int, int]:
         """Sender, its incarnation, and the number of its request."""
         delivery = self.delivery
         return delivery.link.name, delivery.incarnation, delivery.envelope.correlation
+
+    def handling(self) -> Handling:
+        """Return what the messages sent meanwhile inherit."""
+        envelope, sender = self.delivery.envelope, self.delivery.link.name
+        # Whoever has told us something waits for nothing.
+        chain = () if envelope.kind == Kind.TELL else (*envelope.chain, sender)
+        return Handling(sender, self.delivery.deadline, chain, envelope.attempt)
 
 
 @final

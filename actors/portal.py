@@ -21,20 +21,18 @@ import msgspec
 
 from actors.attachments import Incoming, Memory, Outgoing, check_size
 from actors.calls import Call
-from actors.codec import Codec, ValueCodec, codec_for, value_codec
+from actors.codec import Codec, ValueCodec, codec_for
 from actors.control import ENDED, SUPERVISOR, Standing
 from actors.driver import Driver
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, ConnectionLost, MailboxFull, NoSuchActor
-from actors.handling import HANDLING
+from actors.handling import handling_now
 from actors.link import Link, Loss
 from actors.message import (
     MessageKind,
     Request,
     StreamRequest,
-    answer_type,
     class_of,
-    is_message,
     message_kind,
     redelivers,
 )
@@ -44,6 +42,7 @@ from actors.peer import Peer
 from actors.ref import ActorRef
 from actors.reply import Pending, Reply, wait_in_loop
 from actors.stream import Stream
+from actors.verbs import answer_codec, codec_of, expect
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -89,6 +88,8 @@ class Portal:
         self.lock = threading.RLock()
         """Guards the peer; held for microseconds."""
         self.driver: Driver
+        self.arrived: Callable[[], None] = lambda: None
+        """Takes in what the deciders have delivered; called with the lock held."""
         self.lost: ConnectionLost | None = None
         """Why nothing can be sent any more."""
         self.conditions: list[tuple[Callable[[], bool], Callable[[], None]]] = []
@@ -103,9 +104,9 @@ class Portal:
 
     def tell(self, name: str, msg: object) -> None:
         """Put a message into the outbox of `name`."""
-        codec = _codec_of(msg, "tell")
+        codec = codec_of(msg, "tell")
         if message_kind(codec.cls) is MessageKind.STREAM:
-            _expect(msg, MessageKind.TELL)
+            expect(msg, MessageKind.TELL)
         link = self._open(name, codec)
         letter = self._letter(Kind.TELL, codec, msg, link)
         with self.lock:
@@ -125,8 +126,8 @@ class Portal:
 
     def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:
         """Put a request into the outbox of `name`; return where its answer will be."""
-        codec = _codec_of(msg, "ask")
-        _expect(msg, MessageKind.ASK)
+        codec = codec_of(msg, "ask")
+        expect(msg, MessageKind.ASK)
         answer = answer_codec(type(msg))
         reply: Reply[R] = Reply(self, lambda payload, frames: self.decode(answer, payload, frames))
         call = Call(
@@ -138,8 +139,8 @@ class Portal:
 
     def stream(self, name: str, msg: StreamRequest[T]) -> Stream[T]:
         """Put a stream request into the outbox of `name`; return where its items will be."""
-        codec = _codec_of(msg, "stream")
-        _expect(msg, MessageKind.STREAM)
+        codec = codec_of(msg, "stream")
+        expect(msg, MessageKind.STREAM)
         answer = answer_codec(type(msg))
         stream: Stream[T] = Stream(
             self, lambda payload, frames: self.decode(answer, payload, frames)
@@ -217,6 +218,7 @@ class Portal:
         Called with the lock held, whenever the connection was pumped.
         """
         peer = self.peer
+        self.arrived()
         while peer.settled:
             blocks = peer.settled.popleft().blocks
             if blocks:
@@ -243,6 +245,9 @@ class Portal:
     # --- inside
 
     def _call(self, kind: Kind, codec: Codec, msg: object, call: Call) -> None:
+        handling = handling_now()
+        if handling is not None:
+            call.waiter = handling.waiter
         link = self._open(call.target, codec)
         letter = self._letter(kind, codec, msg, link, deadline=call.deadline)
         with self.lock:
@@ -262,8 +267,8 @@ class Portal:
         self, kind: Kind, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
     ) -> Letter:
         payload, carrier = self.encode(codec, msg, link)
-        handling = HANDLING.get()
-        chain = handling.chain if handling is not None and kind is Kind.ASK else ()
+        handling = handling_now()
+        chain = () if handling is None or kind is Kind.TELL else handling.chain
         envelope = Envelope(
             kind,
             0,
@@ -286,7 +291,7 @@ class Portal:
         if timeout == math.inf:
             return math.inf
         now = time.monotonic()
-        handling = HANDLING.get()
+        handling = handling_now()
         inherited = handling.deadline if handling is not None else math.inf
         if timeout is None:
             return inherited if inherited < math.inf else now + self.ask_timeout
@@ -360,36 +365,3 @@ class Portal:
 
 
 _DEAD_LETTER: Final = codec_for(DeadLetter)
-
-
-_answers: Final[dict[type, ValueCodec]] = {}
-
-
-def answer_codec(cls: type) -> ValueCodec:
-    """Return the codec of the answers, or items, that a request class expects."""
-    codec = _answers.get(cls)
-    if codec is None:
-        codec = _answers[cls] = value_codec(answer_type(cls))
-    return codec
-
-
-def _codec_of(msg: object, verb: str) -> Codec:
-    cls = type(msg)
-    if not is_message(cls):
-        raise TypeError(
-            f"{verb} takes a message, not {msg!r:.80} ({cls.__qualname__}). "
-            "Make its class with @message and send an instance."
-        )
-    return codec_for(cls)
-
-
-def _expect(msg: object, kind: MessageKind) -> None:
-    found = message_kind(type(msg))
-    if found is not kind:
-        verb = {MessageKind.TELL: "tell", MessageKind.ASK: "ask", MessageKind.STREAM: "stream"}[
-            found
-        ]
-        raise TypeError(
-            f"{type(msg).__name__} cannot be used with {kind.value}: use ref.{verb}(...). "
-            "Request[R] is for ask, StreamRequest[T] for stream, a plain message for tell."
-        )

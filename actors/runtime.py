@@ -18,8 +18,10 @@ from typing import TYPE_CHECKING, Final, Protocol, final
 
 import msgspec
 
+from actors.admission import Admission
 from actors.codec import codec_for
 from actors.control import Failed, Word
+from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
 from actors.errors import (
     InvalidMessage,
@@ -102,6 +104,8 @@ class Runtime:
         self._owner = owner
         self.pump: Pump
         self.mailbox = Mailbox()
+        admission = Admission(portal, self.mailbox, self._handlers, self._outcomes)
+        portal.arrived = admission.take_in
         self.open = False
         """Whether messages are handled: from after `on_start` until the end."""
         self.held = False
@@ -120,12 +124,12 @@ class Runtime:
     def turn(self) -> None:
         """Handle what has arrived; called after every pump."""
         peer, mailbox = self._peer, self.mailbox
-        while peer.deliveries:
-            mailbox.put(peer.deliveries.popleft())
         while peer.signals:
             self._signal(peer.signals.popleft())
         while peer.departed:
             self._depart(*peer.departed.popleft())
+        while self._may_overlap and (admitted := mailbox.take_admitted()) is not None:
+            self._handle(admitted)
         for _ in range(TURN):
             if not self._free:
                 break
@@ -143,7 +147,12 @@ class Runtime:
     @property
     def _free(self) -> bool:
         """Whether another message may be begun."""
-        if not self.open or self.held or self._begun is not None or self._exclusive is not None:
+        return self._exclusive is None and self._may_overlap
+
+    @property
+    def _may_overlap(self) -> bool:
+        """Whether a message may be begun that overlaps with the others."""
+        if not self.open or self.held or self._begun is not None:
             return False
         return self._overlapping < CONCURRENT and self._recorder.room
 
@@ -211,11 +220,7 @@ class Runtime:
             return
         if self._seconds.get(handler, math.inf) > FAST:
             self.pump.flush()
-        token = HANDLING.set(self._handling(delivery))
-        try:
-            self._start(job, handler)
-        finally:
-            HANDLING.reset(token)
+        self._start(job, handler, job.handling())
 
     def _decode(self, job: Job) -> Handler:
         envelope = job.delivery.envelope
@@ -240,19 +245,19 @@ class Runtime:
         job.handler = handler
         return handler
 
-    def _handling(self, delivery: Delivery) -> Handling:
-        envelope = delivery.envelope
-        sender = delivery.link.name
-        return Handling(sender, delivery.deadline, (*envelope.chain, sender), envelope.attempt)
-
-    def _start(self, job: Job, handler: Handler) -> None:
-        match handler.kind:
-            case HandlerKind.SYNC:
-                self._call(job, handler)
-            case HandlerKind.ASYNC:
-                self._launch(job, handler)
-            case HandlerKind.STREAM | HandlerKind.ASYNC_STREAM:
-                self._open_stream(job, handler)
+    def _start(self, job: Job, handler: Handler, handling: Handling) -> None:
+        job.waiter = handling.waiter
+        token = HANDLING.set(handling)
+        try:
+            match handler.kind:
+                case HandlerKind.SYNC:
+                    self._call(job, handler)
+                case HandlerKind.ASYNC:
+                    self._launch(job, handler)
+                case HandlerKind.STREAM | HandlerKind.ASYNC_STREAM:
+                    self._open_stream(job, handler)
+        finally:
+            HANDLING.reset(token)
 
     def _call(self, job: Job, handler: Handler) -> None:
         begun = time.perf_counter()
@@ -264,6 +269,8 @@ class Runtime:
             self._exit(error)
         else:
             self._outcomes.answer(job, value)
+        finally:
+            job.waiter.hold = Hold.OVER
         took = time.perf_counter() - begun
         self._seconds[handler] = 0.8 * self._seconds.get(handler, took) + 0.2 * took
 
@@ -271,9 +278,11 @@ class Runtime:
         job.task = asyncio.get_running_loop().create_task(self._await(job, handler))
         self._jobs[job.key] = job
         if handler.concurrent:
+            job.waiter.hold = Hold.NOTHING
             self._overlapping += 1
             self._let_it_begin()
         else:
+            job.waiter.hold = Hold.OTHERS
             self._exclusive = job
         job.task.add_done_callback(lambda _task: self._landed(job, handler))
 
@@ -296,6 +305,7 @@ class Runtime:
             self._outcomes.answer(job, value)
 
     def _landed(self, job: Job, handler: Handler) -> None:
+        job.waiter.hold = Hold.OVER
         if handler.concurrent:
             self._overlapping -= 1
         else:
@@ -305,7 +315,7 @@ class Runtime:
 
     def _open_stream(self, job: Job, handler: Handler) -> None:
         """A stream's request counts as handled when it has begun: it never holds its link back."""
-        writer = Writer(self._portal, job.delivery, type(job.message), self._forget_writer)
+        writer = Writer(self._portal, job, self._forget_writer)
         self._writers[writer.key] = writer
         items = handler.function(self._actor, job.message)
         self._outcomes.finish(job)
@@ -374,11 +384,7 @@ class Runtime:
         self._timers.accept(envelope.seq)
         job = self._outcomes.begin(Delivery(_TIMERS, 0, self._timers, envelope, [], math.inf))
         job.message, job.handler = message, handler
-        token = HANDLING.set(None)
-        try:
-            self._start(job, handler)
-        finally:
-            HANDLING.reset(token)
+        self._start(job, handler, Handling("", math.inf, (), 1))
 
 
 def _count(payload: bytes) -> int:

@@ -12,14 +12,15 @@ from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, final
 
 from actors.credit import WriterCredit
+from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorStopped, MessageError, pack_error
 from actors.log import logger
 from actors.outbox import Letter
-from actors.portal import answer_codec
+from actors.verbs import answer_codec
 
 if TYPE_CHECKING:
-    from actors.link import Delivery
+    from actors.outcomes import Job
     from actors.portal import Portal
 
 ITEMS_PER_TURN: Final = 16
@@ -32,14 +33,14 @@ StreamKey = tuple[str, int, int]
 class Writer:
     """One open stream."""
 
-    def __init__(
-        self, portal: Portal, delivery: Delivery, request: type, over: Callable[[StreamKey], None]
-    ) -> None:
+    def __init__(self, portal: Portal, job: Job, over: Callable[[StreamKey], None]) -> None:
         self._portal = portal
-        self._link = delivery.link
-        self._correlation = delivery.envelope.correlation
-        self.key: StreamKey = (delivery.link.name, delivery.incarnation, self._correlation)
-        self._codec = answer_codec(request)
+        self._link = job.delivery.link
+        self._correlation = job.delivery.envelope.correlation
+        self.key: StreamKey = job.key
+        self._codec = answer_codec(type(job.message))
+        self._waiter = job.waiter
+        self._waiter.hold = Hold.NOTHING
         self._over = over
         self._credit = WriterCredit()
         self._room = asyncio.Event()
@@ -68,6 +69,7 @@ class Writer:
         for _ in range(ITEMS_PER_TURN):
             if items is None or items is not self._items or not self._credit.open:
                 return
+            self._waiter.hold = Hold.ALL
             try:
                 item = self._context.run(next, items)
             except StopIteration:
@@ -76,6 +78,7 @@ class Writer:
             except Exception as error:  # noqa: BLE001 - whatever user code raises goes to the reader
                 self._end(Kind.FAILURE, pack_error(error))
                 return
+            self._waiter.hold = Hold.NOTHING
             if not self._send(item):
                 return
         self._schedule()
@@ -144,6 +147,7 @@ class Writer:
                 logger.exception("a stream's generator raised while it was closed")
         if self._task is not None and self._task is not asyncio.current_task():
             self._task.cancel()
+        self._waiter.hold = Hold.OVER
         self._over(self.key)
 
     def stop(self) -> None:
@@ -152,6 +156,7 @@ class Writer:
 
     def _end(self, kind: Kind, payload: bytes = b"") -> None:
         self._items = None
+        self._waiter.hold = Hold.OVER
         self._post(Letter(Envelope(kind, 0, self._correlation, "", payload)))
         self._over(self.key)
 

@@ -22,10 +22,10 @@ from actors.codec import codec_for
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError
 from actors.message import Request, StreamRequest
-from actors.portal import answer_codec
 from actors.ref import ActorRef
 from actors.reply import Pending, Reply
 from actors.stream import Stream
+from actors.verbs import answer_codec
 from actors.wire.carrier import FrameCarrier
 
 M = TypeVar("M")

@@ -12,8 +12,8 @@ from actors.codec import codec_for
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, unpack_error
 from actors.message import class_of
-from actors.portal import answer_codec
 from actors.ref import ActorRef
+from actors.verbs import answer_codec
 from actors.wire.carrier import FrameCarrier
 
 if TYPE_CHECKING:

@@ -419,6 +419,7 @@ def test_leaving_the_simulation_is_refused_with_the_way_that_stays_inside():
 def test_who_waits_for_whom_in_a_circle_is_said_by_name(timeout):
     async def scenario(sim):
         one, two = sim.spawn(troupe.Circular, name="one"), sim.spawn(troupe.Circular, name="two")
+        two.tell(troupe.Start(one, timeout))  # a chain of its own
         await one.ask(troupe.Start(two, timeout), timeout=timeout)
 
     done = simulate(scenario)
