@@ -93,7 +93,9 @@ class Outgoing:
 
 def check_size(payload: bytes, frames: Sequence[bytes | memoryview], message: str) -> None:
     """Refuse what no broker would carry; raises `InvalidMessage`."""
-    largest = max((len(payload), *(memoryview(frame).nbytes for frame in frames)))
+    largest = len(payload)
+    if frames:
+        largest = max(largest, *(memoryview(frame).nbytes for frame in frames))
     # The payload shares its frame with the head of the batch and other small letters.
     if largest > LARGEST_FRAME - (8 << 20):
         raise InvalidMessage(

@@ -53,6 +53,8 @@ class Departures:
         self._dirty: dict[Link, None] = {}
         self._ack_at = math.inf
         self._probe_at = math.inf
+        self.next_due = math.inf
+        """When `tick` has something to do; infinity for never."""
 
     def post(self, link: Link, letter: Letter) -> None:
         """Put a message, or a word about a call of ours, into a link's outbox."""
@@ -98,15 +100,11 @@ class Departures:
         """An acknowledgement is owed that may wait a moment."""
         if self._ack_at == math.inf:
             self._ack_at = now + ACK_DELAY
+            self.next_due = min(self._ack_at, self._probe_at)
 
     def drop(self, link: Link) -> None:
         """A link is closed."""
         self._dirty.pop(link, None)
-
-    @property
-    def next_due(self) -> float:
-        """When `tick` has something to do; infinity for never."""
-        return min(self._ack_at, self._probe_at)
 
     def tick(self, links: Iterable[Link], now: float) -> None:
         """Let late acknowledgements and probes happen that are due."""
@@ -121,6 +119,7 @@ class Departures:
                 if link.out.flying:
                     self._probe_at = now + PROBE_DELAY
                     self._look(link)
+        self.next_due = min(self._ack_at, self._probe_at)
 
     def _look(self, link: Link) -> None:
         if link.mark == link.out.base:
@@ -144,6 +143,7 @@ class Departures:
                 flying = flying or bool(link.out.flying)
         if flying and self._probe_at == math.inf:
             self._probe_at = now + PROBE_DELAY
+            self.next_due = min(self._ack_at, self._probe_at)
         return messages
 
 

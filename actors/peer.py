@@ -269,7 +269,8 @@ class Peer:
 
     def next_due(self) -> float:
         """Return when `tick` has something to do; infinity for never."""
-        return min(self._departures.next_due, self.calls.next_deadline())
+        due, deadline = self._departures.next_due, self.calls.next_deadline()
+        return min(deadline, due)
 
     def tick(self, now: float) -> None:
         """Let deadlines, late acknowledgements and probes happen that are due."""

@@ -70,6 +70,11 @@ _LINK_STEP: Final = 4
 
 _PROGRESS_BYTES: Final = _PROGRESS_STEP * WORD
 _FIRST_BODY: Final = (PROGRESS_AREA + 1) * WORD
+# What is free in a fresh page, the lowest last; copied, not made again for every actor.
+_ALL_SLOTS: Final = list(range(LINKS - 1, -1, -1))
+_ALL_RECORDS: Final = list(range(IN_PROGRESS - 1, -1, -1))
+_ALL_LATE: Final = list(range(LATE - 1, -1, -1))
+
 _pack_body: Final = struct.Struct("=16sd32s").pack_into
 
 
@@ -109,12 +114,12 @@ class Recorder:
             self.close()
             raise ValueError("this page was written before; every incarnation needs a fresh one")
         self._rids: dict[int, bytes] = {}  # link slot -> routing id
-        self._slots = list(range(LINKS - 1, -1, -1))  # free link slots, lowest last
+        self._slots = _ALL_SLOTS.copy()  # free link slots, lowest last
         self._parting: dict[bytes, int] = {}  # unlinked while one of its messages is in progress
-        self._idle = list(range(IN_PROGRESS - 1, -1, -1))  # free records, lowest last
+        self._idle = _ALL_RECORDS.copy()  # free records, lowest last
         self._busy: dict[int, int] = {}  # record in progress -> link slot
         self._late: dict[int, dict[int, int]] = {}  # link slot -> {seq: late record}
-        self._late_idle = list(range(LATE - 1, -1, -1))
+        self._late_idle = _ALL_LATE.copy()
         self._cramped = False  # too few late records are left for what may be in progress
         self._tags: dict[str, bytes] = {}
         self._peak = 0

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, get_type_hints
+from weakref import WeakKeyDictionary
 
 import attrs
 import msgspec
@@ -130,7 +131,21 @@ def _encode(cls: type[Actor], name: str, hint: Any, value: Any) -> bytes:
 
 
 def _hint(cls: type[Actor], name: str) -> Any:
-    """Return what the annotation of one field means; other fields' may mean nothing here."""
+    """Return what the annotation of one field means."""
+    known = _hints.get(cls)
+    if known is None:
+        known = _hints[cls] = {}
+    if name not in known:
+        known[name] = _read_hint(cls, name)
+    return known[name]
+
+
+_hints: Final[WeakKeyDictionary[type[Actor], dict[str, Any]]] = WeakKeyDictionary()
+"""Annotations that were looked up: to find out what one means takes longer than to send it."""
+
+
+def _read_hint(cls: type[Actor], name: str) -> Any:
+    """Find out what the annotation of one field means; other fields' may mean nothing here."""
     for base in cls.__mro__:
         notes = inspect.get_annotations(base)
         if name in notes:

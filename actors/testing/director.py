@@ -30,6 +30,8 @@ class Director:
     def at(self, passing: Passing) -> list[Deviation]:
         """Return what happens at this message, and strike it off."""
         due: list[Deviation] = []
+        if not self._planned:
+            return due
         for planned in [one for one in self._planned if one.deviation.matches(passing)]:
             planned.left -= 1
             if not planned.left:

@@ -21,6 +21,7 @@ from typing import Any, Final, NamedTuple, final
 
 from actors.testing.senses import calendar, chance, replacements
 from actors.testing.stage import STAGE, Replacement, present
+from actors.testing.sweeping import kept_out
 
 SLEEP: Final = "write `await asyncio.sleep(seconds)`, which takes virtual time"
 THREAD: Final = (
@@ -174,7 +175,7 @@ def staged() -> Generator[None]:
     former: list[Replacement] = [
         Replacement(owner, name, vars(owner)[name]) for owner, name, _ in replaced
     ]
-    with chance(), calendar():
+    with chance(), calendar(), kept_out():
         STAGE.depth, STAGE.thread = 1, threading.get_ident()
         for owner, name, new in replaced:
             setattr(owner, name, new)

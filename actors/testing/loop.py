@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable, Coroutine, Generator
-from contextvars import Context
+from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, final
 
 from actors.testing.escapes import SimEscape
@@ -27,6 +27,28 @@ T = TypeVar("T")
 
 KEPT_TASKS: Final = 64
 """Tasks remembered before those that are over are dropped."""
+
+
+@final
+class _Soon(asyncio.Handle):
+    """A callback that is due: a handle that asks nobody about debugging."""
+
+    __slots__ = ()
+
+    def __init__(
+        self,
+        callback: Callable[..., object],
+        args: tuple[Any, ...],
+        loop: NodeLoop,
+        context: Context | None,
+    ) -> None:
+        self._context = copy_context() if context is None else context
+        self._loop = loop
+        self._callback = callback
+        self._args = args
+        self._cancelled = False
+        self._repr = None
+        self._source_traceback = None
 
 
 @final
@@ -70,9 +92,11 @@ class NodeLoop(Loop):
         self, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.Handle:
         """Run a callback in the process's next turn."""
-        handle = asyncio.Handle(callback, args, self, context)
+        handle = _Soon(callback, args, self, context)
         self.ready.append(handle)
-        self._node.wake()
+        node = self._node
+        if not node.queued:
+            node.wake()
         return handle
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment]

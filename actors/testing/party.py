@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from actors.portal import Portal
     from actors.reply import Pending
     from actors.testing.node import Node
+    from actors.testing.packets import Pair
     from actors.testing.post import Post
 
 
@@ -39,6 +40,8 @@ class Pump:
         self.label = label_of(self.peer.name)
         self.dead = False
         self.inbox: deque[list[bytes]] = deque()
+        self.pairs: dict[bytes, Pair] = {}
+        """Where what it sends waits for its arrival, by route frame."""
         self._world = node.world
         self._post = post
         self._handle = handle
@@ -112,17 +115,15 @@ class Pump:
             self.portal.lose(peer.ended)
         self.flush()
 
-    def _arm(self) -> None:
-        due = self.peer.next_due()
-        if due != self._armed:
-            self._armed = due
-            if due == math.inf:
-                return
-            # Unlike a deadline, a late acknowledgement or a probe is nothing to wait for.
-            if due < self.peer.calls.next_deadline():
-                self._world.remind(due, self._due, due)
-            else:
-                self._world.at(due, self._expire, due)
+    def _arm(self, due: float) -> None:
+        self._armed = due
+        if due == math.inf:
+            return
+        # Unlike a deadline, a late acknowledgement or a probe is nothing to wait for.
+        if due < self.peer.calls.next_deadline():
+            self._world.remind(due, self._due, due)
+        else:
+            self._world.at(due, self._expire, due)
 
     def _due(self, due: float) -> None:
         if due == self._armed:
@@ -141,16 +142,21 @@ class Pump:
         """Send what is in the outboxes now."""
         if self.dead:
             return
-        for message in self.peer.outgoing(self._world.now):
+        peer = self.peer
+        for message in peer.outgoing(self._world.now):
             self._post.send(self, message)
-        self._arm()
+        due = peer.next_due()
+        if due != self._armed:
+            self._arm(due)
 
     def again(self) -> None:
         """Look at the network in the process's next turn."""
         if not self._soon and not self.dead:
             self._soon = True
-            self.node.loop.ready.append(self)
-            self.node.wake()
+            node = self.node
+            node.loop.ready.append(self)
+            if not node.queued:
+                node.wake()
 
     def close(self, _linger: float = 0.0) -> None:
         """Send what is ready, and be gone."""

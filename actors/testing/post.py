@@ -11,13 +11,22 @@ nothing but acknowledgements, are the system's own and no place for faults.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from actors.control import BROKER, Closing, Ping, Refused, Word, decode_word, encode_word
-from actors.envelope import MAGIC, Envelope, Kind, Route, decode_batch, decode_route, encode_route
+from actors.envelope import (
+    LAST_MAILBOX_KIND,
+    MAGIC,
+    Envelope,
+    Kind,
+    Route,
+    decode_batch,
+    decode_route,
+    encode_route,
+)
 from actors.testing.director import Director
+from actors.testing.packets import Packet, Pair
 from actors.testing.party import Pump
 from actors.testing.schedule import (
     BrokerRestart,
@@ -44,6 +53,8 @@ BROKER_RESTART: Final = 0.05
 TICK: Final = 1.0
 
 KILLED: Final = 9
+
+_LAST_ANSWER: Final = int(Kind.END)
 
 
 class Routes(Protocol):
@@ -89,30 +100,6 @@ class Theatre(Protocol):
         ...
 
 
-class Packet:
-    """One wire message on its way."""
-
-    __slots__ = ("frames", "lost", "number", "source", "when")
-
-    def __init__(self, source: Pump, frames: list[bytes], when: float) -> None:
-        self.source = source
-        self.frames = frames
-        self.when = when
-        """Its arrival."""
-        self.lost = False
-        self.number = 0
-
-
-class _Pair:
-    """Packets from one party to another, in order."""
-
-    __slots__ = ("last", "packets")
-
-    def __init__(self) -> None:
-        self.packets: deque[Packet] = deque()
-        self.last = 0.0
-
-
 @final
 class Post:
     """Carries packets."""
@@ -126,18 +113,17 @@ class Post:
         self._routing: Routes | None = routing()
         self._director = director
         self._pumps: dict[bytes, Pump] = {}
-        self._targets: dict[bytes, Route] = {}
-        self._pairs: dict[tuple[Pump, str], _Pair] = {}
+        self._routes: dict[bytes, Route] = {}
+        self._pairs: dict[tuple[Pump, str], Pair] = {}
         self._asked: dict[tuple[str, int, int], str] = {}
         """Tags of requests, by who asked and the number of the ask."""
         self._cuts: dict[frozenset[str], float] = {}
         self._life = 0
         """Of the broker."""
-        self._tick_at = TICK
         self._route = encode_route(Route(MAGIC, "", 0, BROKER, 0))
         self._unsent: dict[Node, list[Packet]] = {}
         """What doomed processes have sent since their last message arrived."""
-        world.before_jump = self._tick
+        world.before_jump, world.alarm = self._tick, TICK
 
     # --- parties
 
@@ -159,34 +145,41 @@ class Post:
 
     def send(self, pump: Pump, message: Sequence[bytes | memoryview]) -> None:
         """Take a wire message of a party."""
-        frames = [frame if isinstance(frame, bytes) else bytes(frame) for frame in message]
-        route = self._targets.get(frames[0])
-        if route is None:
-            route = self._targets[frames[0]] = decode_route(frames[0])
+        frames = [frame if type(frame) is bytes else bytes(frame) for frame in message]
         world = self._world
         when = world.now + LATENCY
-        if route.target == BROKER:
-            world.at(when, self._hear, pump, route, frames[1], self._life)
-            return
-        pair = self._pairs.get((pump, route.target))
+        pair = pump.pairs.get(frames[0])
         if pair is None:
-            pair = self._pairs[pump, route.target] = _Pair()
+            route = self._routes.get(frames[0])
+            if route is None:
+                route = self._routes[frames[0]] = decode_route(frames[0])
+            if route.target == BROKER:
+                world.at(when, self._hear, pump, route, frames[1], self._life)
+                return
+            pair = pump.pairs[frames[0]] = self._pair(pump, route.target)
         when = pair.last = max(when, pair.last)
         packet = Packet(pump, frames, when)
         pair.packets.append(packet)
-        if pump.node in self._unsent:
+        if self._unsent and pump.node in self._unsent:
             self._unsent[pump.node].append(packet)
         # What it brings, if anything, is known when it is there.
         world.remind(when, self._drain, pair)
 
-    def _drain(self, pair: _Pair) -> None:
+    def _pair(self, pump: Pump, target: str) -> Pair:
+        """Return where packets from a party to another wait."""
+        pair = self._pairs.get((pump, target))
+        if pair is None:
+            pair = self._pairs[pump, target] = Pair()
+        return pair
+
+    def _drain(self, pair: Pair) -> None:
         packets, now = pair.packets, self._world.now
         while packets and packets[0].when <= now:
             self._arrive(pair, packets.popleft())
 
     # --- arriving
 
-    def _arrive(self, pair: _Pair, packet: Packet) -> None:
+    def _arrive(self, pair: Pair, packet: Packet) -> None:
         if packet.lost:
             return
         source = packet.source
@@ -234,12 +227,12 @@ class Post:
         found: list[tuple[str, Envelope]] = []
         asker = (target.peer.name, target.peer.incarnation)
         for envelope in decode_batch(frames[1]).envelopes:
-            if envelope.kind <= Kind.STREAM:
+            if envelope.kind <= LAST_MAILBOX_KIND:
                 if envelope.correlation:
                     me = (source.peer.name, source.peer.incarnation, envelope.correlation)
                     self._asked[me] = envelope.tag
                 found.append((envelope.tag, envelope))
-            elif envelope.kind <= Kind.END:
+            elif envelope.kind <= _LAST_ANSWER:
                 tag = self._asked.get((*asker, envelope.correlation), "")
                 if tag:
                     found.append((tag, envelope))
@@ -249,13 +242,15 @@ class Post:
         self, packet: Packet, source: Pump, target: Pump, letters: tuple[tuple[str, Envelope], ...]
     ) -> Passing:
         packet.number = len(self.delivered) + 1
-        contents = tuple((tag, envelope.kind > Kind.STREAM) for tag, envelope in letters)
+        contents = tuple([(tag, envelope.kind > LAST_MAILBOX_KIND) for tag, envelope in letters])
         mortal = target.node.incarnation > 0
         passing = Passing(packet.number, source.label, target.label, mortal, contents)
         self.delivered.append(passing)
         return passing
 
     def _cut(self, source: Pump, target: Pump) -> str:
+        if not self._cuts:
+            return ""
         until = self._cuts.get(frozenset((source.label, target.label)), 0.0)
         return "lost: partition" if until > self._world.now else ""
 
@@ -366,12 +361,12 @@ class Post:
     def _tell(self, pump: Pump, word: Word) -> None:
         pump.arrive([self._route, encode_word(word)])
 
-    def _tick(self, _to: float) -> None:
+    def _tick(self) -> None:
         """Time passes: once a second the broker looks around."""
         now, routing = self._world.now, self._routing
-        if now < self._tick_at or routing is None:
+        if routing is None:
             return
-        self._tick_at = now + TICK
+        self._world.alarm = now + TICK
         for party in routing.parties:
             pump = self._pumps.get(party)
             if pump is not None and not pump.dead:

@@ -35,18 +35,19 @@ from actors.testing.stage import STAGE, Replacement, present
 EPOCH: Final = 1_750_000_000.0
 """`time.time()` at the beginning of every run, when the monotonic clock says 0."""
 
-_CLOCKS: Final[dict[str, Callable[[float], Any]]] = {
-    "monotonic": lambda now: now,
+_CLOCKS: Final[dict[str, Callable[[float], Any] | None]] = {
+    "monotonic": None,
     "monotonic_ns": lambda now: round(now * 1e9),
-    "perf_counter": lambda now: now,
+    "perf_counter": None,
     "perf_counter_ns": lambda now: round(now * 1e9),
-    "process_time": lambda now: now,
+    "process_time": None,
     "process_time_ns": lambda now: round(now * 1e9),
-    "thread_time": lambda now: now,
+    "thread_time": None,
     "thread_time_ns": lambda now: round(now * 1e9),
     "time": lambda now: EPOCH + now,
     "time_ns": lambda now: round((EPOCH + now) * 1e9),
 }
+"""What each clock says at a virtual time; None for that time itself."""
 _CALENDARS: Final = {"ctime": 0, "gmtime": 0, "localtime": 0, "asctime": 0, "strftime": 1}
 """Functions that take the present time when so many arguments are given."""
 
@@ -103,12 +104,14 @@ def chance() -> Generator[None]:
 # --- the clock
 
 
-def _timed(real: Callable[[], Any], virtual: Callable[[float], Any]) -> Callable[[], Any]:
+def _timed(real: Callable[[], Any], virtual: Callable[[float], Any] | None) -> Callable[[], Any]:
+    thread = threading.get_ident
+
     def clock() -> Any:
         world = STAGE.world
-        if world is None or threading.get_ident() != STAGE.thread:
+        if world is None or thread() != STAGE.thread:
             return real()
-        return virtual(world.now)
+        return world.now if virtual is None else virtual(world.now)
 
     return clock
 

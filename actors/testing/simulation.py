@@ -16,6 +16,7 @@ import inspect
 import logging
 from collections.abc import Awaitable, Callable, Generator, Iterable
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 import attrs
@@ -34,6 +35,7 @@ from actors.testing.party import Pump
 from actors.testing.post import Post
 from actors.testing.schedule import Deviation, Passing, Schedule
 from actors.testing.stage import STAGE
+from actors.testing.trace import Event, lines_of
 from actors.testing.world import World
 from supervisor.calls import Calls
 from supervisor.spec import Tree
@@ -193,10 +195,18 @@ class Run:
     """Which deviations happened, and where."""
     remarks: tuple[str, ...]
     """What may explain the error: ask cycles, the end of the system."""
-    trace: str = attrs.field(repr=False)
-    """Everything that happened, one event in each line."""
-    chart: str = attrs.field(repr=False)
-    """The same as a sequence chart."""
+    events: tuple[Event, ...] = attrs.field(repr=False)
+    """Everything that happened, in order."""
+
+    @cached_property
+    def trace(self) -> str:
+        """Everything that happened, one event in each line."""
+        return lines_of(self.events)
+
+    @cached_property
+    def chart(self) -> str:
+        """The same as a sequence chart."""
+        return draw(self.events, first=CLIENT)
 
 
 @final
@@ -256,8 +266,8 @@ class Stage:
         self.world.finish(error)
 
     def report(self) -> Run:
-        """Return the run as data, its trace and chart as text."""
-        trace, over = self.world.trace, self.house.over
+        """Return the run as data."""
+        over = self.house.over
         return Run(
             self.schedule,
             self.world.seed,
@@ -266,8 +276,7 @@ class Stage:
             tuple(self.post.delivered),
             tuple(self.director.hit),
             (*self.house.remarks, *((f"the system ended: {over}",) if over else ())),
-            trace.text(),
-            draw(trace.events, first=CLIENT),
+            tuple(self.world.trace.events),
         )
 
 

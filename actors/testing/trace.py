@@ -5,7 +5,7 @@ Messages are kept as they were sent and become text only when somebody looks.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, final
 
 from actors.codec import codec_for
@@ -83,9 +83,10 @@ class Trace:
         """A remark."""
         self.happened("note", who, text)
 
-    def text(self) -> str:
-        """Return one line for each event: equal for equal runs, whatever the interpreter."""
-        return "\n".join(map(line_of, self.events))
+
+def lines_of(events: Iterable[Event]) -> str:
+    """Return one line for each event: equal for equal runs, whatever the interpreter."""
+    return "\n".join(map(line_of, events))
 
 
 def line_of(event: Event) -> str:

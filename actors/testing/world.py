@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,10 +26,13 @@ from greenlet import GreenletExit, getcurrent, greenlet
 from actors.testing.escapes import SimEscape
 from actors.testing.senses import begin as begin_chance
 from actors.testing.stage import STAGE
+from actors.testing.sweeping import sweep
 from actors.testing.trace import Trace
 
 if TYPE_CHECKING:
     from actors.testing.node import Node
+
+_set_running_loop: Final = asyncio._set_running_loop
 
 MOST_SECONDS: Final = 24 * 3600.0
 """Virtual time after which a run is over."""
@@ -74,7 +78,9 @@ class World:
         self.over = False
         self.failure: BaseException | None = None
         """What ended the run, if it was not the scenario."""
-        self.before_jump: Callable[[float], None] = lambda _to: None
+        self.before_jump: Callable[[], None] = lambda: None
+        """Called before time passes, once it is `alarm` or later."""
+        self.alarm = math.inf
         self.after_turn: Callable[[], None] | None = None
         """Called after every turn: invariants."""
         self.waiting: Callable[[], str] = lambda: "nobody"
@@ -104,13 +110,15 @@ class World:
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Do something at a virtual time; entries for the same time keep their order."""
         self._serial += 1
-        heapq.heappush(self._agenda, (max(when, self.now), self._serial, action, args, 0))
+        when = max(when, self.now)
+        heapq.heappush(self._agenda, (when, self._serial, action, args, 0))
 
     def remind(self, when: float, action: Callable[..., None], *args: Any) -> None:
         """Do something at a virtual time that alone brings nothing new (a probe of a link)."""
         self._serial += 1
         self._reminders += 1
-        heapq.heappush(self._agenda, (max(when, self.now), self._serial, action, args, 1))
+        when = max(when, self.now)
+        heapq.heappush(self._agenda, (when, self._serial, action, args, 1))
 
     def lively(self) -> None:
         """Something happened that may have consequences."""
@@ -167,6 +175,7 @@ class World:
         for node in self.nodes:
             node.loop.closed = True
             node.pumps.clear()
+        sweep(self._turns + self._turns_now)
 
     # --- going round
 
@@ -187,7 +196,7 @@ class World:
     def enter(self, node: Node | None) -> None:
         """From now on code of this process runs."""
         self.current = node
-        asyncio._set_running_loop(None if node is None else node.loop)
+        _set_running_loop(None if node is None else node.loop)
 
     def park(self, node: Node) -> None:
         """Let the others go on until `node.unpark()`."""
@@ -248,7 +257,8 @@ class World:
             raise NoProgress(f"{node.label} is busy for ever, and no time passes")
         ready = node.loop.ready
         if self.current is not node:
-            self.enter(node)
+            self.current = node
+            _set_running_loop(node.loop)
         try:
             self._run_due(node, ready)
         except SystemExit as error:
@@ -273,28 +283,29 @@ class World:
             except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - user code
                 node.loop.call_exception_handler({"message": "a callback", "exception": error})
 
-    def _look_for_deadlock(self, when: float) -> None:
-        if len(self._agenda) > self._reminders:
-            self._lively_at = self.now
-        elif when > self._lively_at + STILL and not self.hope():
-            raise Deadlock(f"nothing can happen any more; waiting: {self.waiting()}")
-
     def _jump(self) -> None:
-        if not self._agenda:
+        """Do what is next on the agenda, and let time pass until then."""
+        agenda = self._agenda
+        if not agenda:
             raise Deadlock(f"nothing can happen any more; waiting: {self.waiting()}")
-        when = self._agenda[0][0]
+        when = agenda[0][0]
         if when > self.now:
-            self.before_jump(when)
+            if self.now >= self.alarm:
+                self.before_jump()
             self._turns += self._turns_now
             self._turns_now = 0
             if when > MOST_SECONDS or self._turns > MOST_TURNS:
                 raise NoProgress(
                     f"not over after {self.now:g} virtual s; waiting: {self.waiting()}"
                 )
-            self._look_for_deadlock(when)
-            self.now = max(self.now, self._agenda[0][0])
+            if len(agenda) > self._reminders:
+                self._lively_at = self.now
+            elif when > self._lively_at + STILL and not self.hope():
+                raise Deadlock(f"nothing can happen any more; waiting: {self.waiting()}")
+            # The looking around may have put something earlier on the agenda.
+            self.now = max(self.now, agenda[0][0])
         if self.current is not None:
             self.enter(None)
-        _, _, action, args, reminder = heapq.heappop(self._agenda)
+        _, _, action, args, reminder = heapq.heappop(agenda)
         self._reminders -= reminder
         action(*args)
