@@ -82,7 +82,8 @@ def namespace_of(cls: type) -> Mapping[str, Any]:
     if module is not None:
         return vars(module)
     # A console in a program: its names are in no module, but a method knows them.
-    methods = (value for value in vars(cls).values() if isinstance(value, FunctionType))
+    values = (value for base in cls.__mro__ for value in vars(base).values())
+    methods = (value for value in values if isinstance(value, FunctionType))
     for names in (method.__globals__ for method in methods):
         if names.get("__name__") == cls.__module__:
             return names

@@ -18,6 +18,7 @@ from types import FunctionType, ModuleType
 from typing import Final
 
 from actors.actor import Actor
+from actors.agreement import namespace_of
 from actors.control import ClassName
 from actors.definitions import define, read
 from actors.errors import SpawnError
@@ -65,7 +66,7 @@ def _in_no_file(cls: type[Actor]) -> bool:
     """Tell whether nobody could import the class: it was typed, or came from a pipe."""
     module = sys.modules.get(cls.__module__)
     if module is None:
-        return True  # a console in a program
+        return bool(namespace_of(cls))  # a console in a program
     path = getattr(module, "__file__", None)
     if path is None:
         # A notebook, a prompt, standard input; or `exec` in a namespace without a name.

@@ -21,9 +21,10 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     tree: TreePlan
     listen: list[str]
     ask_timeout: float
-    env: dict[str, str]
-    cwd: str
-    sys_path: list[str]
+    env: dict[bytes, bytes]
+    """As bytes, like what follows: names of files and the like need not be UTF-8."""
+    cwd: bytes
+    sys_path: list[bytes]
     parent: int
     """Process id of the starting program: the system ends with it."""
     launcher: str
@@ -31,6 +32,8 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     client: bytes
     state_dir: str
     version: str
+    argv: list[bytes] = []
+    """What the starting program was called with."""
     faults: bytes = b""
     """What its broker shall do wrong (`actors.testing.replay`); b"" for an ordinary broker."""
     levels: dict[str, int] = {}

@@ -83,14 +83,15 @@ def start(
         tree=plan_tree(tree or Tree(), None),
         listen=endpoints,
         ask_timeout=ask_timeout,
-        env=dict(os.environ),
-        cwd=str(Path.cwd()),
+        env=dict(os.environb),
+        cwd=os.fsencode(Path.cwd()),
         sys_path=_path(),
         parent=os.getpid(),
         launcher="thread" if inproc else launcher or DEFAULT_LAUNCHER,
         client=b"",
         state_dir="",
         version=version_text(),
+        argv=[os.fsencode(text) for text in sys.argv],
         faults=_faults,
         levels=levels(),
     )
@@ -289,9 +290,9 @@ def _check_listen(listen: str | Sequence[str] | None) -> list[str]:
     return [endpoint.replace("localhost", "127.0.0.1") for endpoint in endpoints]
 
 
-def _path() -> list[str]:
+def _path() -> list[bytes]:
     # Not resolved: a link on the path is there on purpose.
-    return [str(Path.cwd() / entry) for entry in sys.path]
+    return [os.fsencode(Path.cwd() / entry) for entry in sys.path]
 
 
 def _directory(endpoint: str) -> str:

@@ -147,6 +147,7 @@ class Supervisor:
             env=self.boot.env,
             cwd=self.boot.cwd,
             sys_path=self.boot.sys_path,
+            argv=self.boot.argv,
             fds={"recorder": child.page_fd},
             threads=spec.threads,
         )

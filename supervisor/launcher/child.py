@@ -61,6 +61,7 @@ class Instructions(msgspec.Struct, array_like=True, frozen=True):
     env: list[tuple[bytes, bytes]]
     cwd: bytes
     sys_path: list[bytes]
+    argv: list[bytes]
     threads: int
     parent: int
 
@@ -86,6 +87,7 @@ def pack_order(order: Order) -> bytes:
             env=[(os.fsencode(key), os.fsencode(value)) for key, value in env.items()],
             cwd=os.fsencode(order.cwd),
             sys_path=[os.fsencode(path) for path in order.sys_path or sys.path],
+            argv=[os.fsencode(text) for text in order.argv],
             threads=order.threads,
             parent=os.getpid(),
         )
@@ -226,6 +228,8 @@ def _settle(instructions: Instructions) -> None:
     _change_environment(dict(instructions.env))
     os.chdir(instructions.cwd)
     sys.path[:] = [os.fsdecode(path) for path in instructions.sys_path]
+    if instructions.argv:
+        sys.argv[:] = [os.fsdecode(text) for text in instructions.argv]
     importlib.invalidate_caches()
     random.seed(os.urandom(32))
     numpy_random = sys.modules.get("numpy.random")

@@ -32,6 +32,14 @@ Tests may add their own.
 """
 
 
+def _texts(given: Sequence[str] | Sequence[bytes]) -> tuple[str, ...]:
+    return tuple(map(os.fsdecode, given))
+
+
+def _text_of_each(given: Mapping[str, str] | Mapping[bytes, bytes]) -> dict[str, str]:
+    return {os.fsdecode(key): os.fsdecode(value) for key, value in given.items()}
+
+
 @final
 @attrs.frozen(kw_only=True)
 class Order:
@@ -40,9 +48,11 @@ class Order:
     name: str  # the child's name, for messages about it
     entry: str  # a key of ENTRIES
     incarnation: int = 0  # which life of that name
-    env: Mapping[str, str] = attrs.field(factory=lambda: dict(os.environ))  # the whole of it
-    cwd: str = attrs.field(factory=os.getcwd)
-    sys_path: Sequence[str] = ()  # the whole of it; empty: that of the launcher's process
+    # Each is the whole of it; sys_path and argv, when empty, are those of the launcher's process.
+    env: Mapping[str, str] = attrs.field(converter=_text_of_each, factory=lambda: os.environb)
+    cwd: str = attrs.field(converter=os.fsdecode, factory=os.getcwd)
+    sys_path: Sequence[str] = attrs.field(converter=_texts, default=())
+    argv: Sequence[str] = attrs.field(converter=_texts, default=())
     fds: Mapping[str, int] = attrs.field(factory=dict[str, int])  # stay the caller's to close
     threads: int = attrs.field(default=1, validator=attrs.validators.ge(1))  # BLAS and OpenMP
 

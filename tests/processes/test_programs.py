@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import zipapp
 
 import pytest
 from programs import SCENES
@@ -79,6 +80,47 @@ def test_actors_find_the_surroundings_of_their_program(tmp_path, scene):
     assert variable == "changed by the program"
     assert str(SCENES.parent) in path
     assert path[-1] == "/nowhere/in/particular"
+
+
+AT_HOME = """\
+import os, sys
+import supervisor
+from actors import Actor, Request, message, receive
+
+@message
+class Home(Request[list[str]]):
+    pass
+
+class Dweller(Actor):
+    @receive
+    def home(self, _msg: Home) -> list[str]:
+        return [*sys.argv[1:], os.path.basename(__file__), os.fsencode(os.environ["ODD"]).hex()]
+
+if __name__ == "__main__":
+    os.chdir("/")
+    with supervisor.start() as system:
+        print(*system.spawn(Dweller).ask(Home()).result())
+"""
+
+
+@pytest.mark.parametrize("way", ["my script-1", "link.py", "app.pyz", "-m"])
+def test_actors_find_the_program_and_its_arguments(way, tmp_path, run, monkeypatch):
+    """However it was started: any file name, a link, a zipped program, a package."""
+    monkeypatch.setitem(os.environb, b"ODD", b"\xff")  # an environment need not be text
+    path = tmp_path / "package" / "__main__.py"
+    path.parent.mkdir()
+    path.write_text(AT_HOME, encoding="utf-8")
+    if way == "app.pyz":
+        zipapp.create_archive(path.parent, tmp_path / way)
+    elif way == "link.py":
+        (tmp_path / way).symlink_to(path)
+    elif way != "-m":
+        path.rename(tmp_path / way)
+    program = run(*(["-m", "package"] if way == "-m" else [way]), "an argument", cwd=tmp_path)
+
+    assert program.end() == 0, program.errors
+    file = way if way in ("my script-1", "link.py") else "__main__.py"
+    assert program.output == [f"an argument {file} ff"]
 
 
 @pytest.mark.parametrize("first", ["actors", "supervisor"])

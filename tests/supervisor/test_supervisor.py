@@ -45,7 +45,7 @@ class Life:
 
 def test_a_child_for_which_there_is_no_memory_is_tried_again():
     async def run():
-        boot = SimpleNamespace(env={}, cwd="/", sys_path=[], ask_timeout=1.0, name="test")
+        boot = SimpleNamespace(env={}, cwd="/", sys_path=[], argv=[], ask_timeout=1.0, name="test")
         child = Child(Idle, name="idle", backoff=Backoff(initial=0.01, maximum=0.01))
         doer = Supervisor(boot, Tree(children=[child]), {"idle": Launch(None, {})})
         doer.exchange = SimpleNamespace(declare=lambda word: None)
