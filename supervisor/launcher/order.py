@@ -49,7 +49,7 @@ class Order:
     entry: str  # a key of ENTRIES
     incarnation: int = 0  # which life of that name
     # Each is the whole of it; sys_path and argv, when empty, are those of the launcher's process.
-    env: Mapping[str, str] = attrs.field(converter=_text_of_each, factory=lambda: os.environb)
+    env: Mapping[str, str] = attrs.field(converter=_text_of_each, factory=lambda: dict(os.environ))
     cwd: str = attrs.field(converter=os.fsdecode, factory=os.getcwd)
     sys_path: Sequence[str] = attrs.field(converter=_texts, default=())
     argv: Sequence[str] = attrs.field(converter=_texts, default=())
