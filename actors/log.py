@@ -14,6 +14,7 @@ each other's lines.
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -60,6 +61,28 @@ def log_task(msg: str, level: int = logging.INFO) -> Generator[None, None, None]
 def _end(level: int, said: str, begin: float) -> None:
     # stacklevel: below this function, the generator above and contextlib stands the `with`.
     logger.log(level, "%s", said, extra={"elapsed": time.monotonic() - begin}, stacklevel=4)
+
+
+def announce(text: str, level: int = logging.WARNING) -> None:
+    """Say what whoever sits at the program must see.
+
+    It goes to `logging` where the program has set that up, else to standard error.
+    """
+    if _heard():
+        logger.log(level, "%s", text, stacklevel=2)
+    elif level >= (logger.level or logging.WARNING):
+        sys.stderr.write(f"understudy: {text}\n")
+        sys.stderr.flush()
+
+
+def _heard() -> bool:
+    """Return whether the program has a handler that takes our records."""
+    here: logging.Logger | None = logger
+    while here is not None:
+        if any(not isinstance(handler, logging.NullHandler) for handler in here.handlers):
+            return True
+        here = here.parent if here.propagate else None
+    return False
 
 
 def levels() -> dict[str, int]:

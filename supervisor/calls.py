@@ -11,13 +11,16 @@ from __future__ import annotations
 
 import math
 import time
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.actor import Actor
 from actors.address import check_name
 from actors.control import SUPERVISOR
-from actors.errors import ConnectionLost, DeadlineExceeded, SpawnError
+from actors.errors import ActorError, ConnectionLost, DeadlineExceeded, SpawnError
+from actors.log import announce
 from actors.notices import DeadLetter, Terminated
 from actors.portal import Portal, Until
 from actors.requests import (
@@ -30,6 +33,7 @@ from actors.requests import (
     WatchStream,
 )
 from actors.spawning import order_for
+from supervisor.farewell import patiently, still_up
 from supervisor.limits import Limits
 from supervisor.spec import Restart
 from supervisor.status import Endings, StatusRequest, SystemStatus
@@ -37,6 +41,7 @@ from supervisor.status import Endings, StatusRequest, SystemStatus
 if TYPE_CHECKING:
     from actors.message import Request, StreamRequest
     from actors.ref import ActorRef
+    from actors.reply import Reply
     from actors.stream import Stream
 
 E = TypeVar("E")
@@ -91,11 +96,15 @@ class Calls:
             restart=restart.value,
             limits=None if limits is None else _limits(limits),
         )
+        reply = self._supervisor.ask(order, timeout=START_TIMEOUT)
         try:
-            self._supervisor.ask(order, timeout=START_TIMEOUT).result()
+            reply.result()
         except DeadlineExceeded:
             text = f"it was not ready after {START_TIMEOUT:g} s, and is not started any more"
             raise SpawnError(actor=name, reason=text) from None
+        except KeyboardInterrupt:
+            reply.cancel()  # no child is added
+            raise
         return self._portal.ref(name)
 
     def ref(self, name: str) -> ActorRef:
@@ -173,15 +182,35 @@ class Calls:
         self._supervisor.ask(Shutdown(wait=False), timeout=ANSWER_SECONDS).result()
 
     def shut_down(self) -> None:
-        """End the whole system in good order, whoever started it."""
+        """End the whole system in good order, whoever started it.
+
+        What it waits for is said after a second, and what stayed unhandled at the end.
+        """
         try:
-            self._supervisor.ask(Shutdown(), timeout=STOP_TIMEOUT).result()
+            reply = self._supervisor.ask(Shutdown(), timeout=STOP_TIMEOUT)
+            patiently(partial(_ended, reply), self._ending, STOP_TIMEOUT)
+            unhandled = reply.result()
         except ConnectionLost:
             return
+        if unhandled:
+            announce(f"unhandled at the end: {unhandled} messages")
+
+    def _ending(self) -> str:
+        try:
+            names = still_up(self._supervisor.ask(StatusRequest(), timeout=1.0).result())
+        except ActorError:
+            return ""
+        return f"waiting for {names} to stop; Ctrl-C ends at once" if names else ""
 
     def _definitions(self) -> Path | None:
         """Return where classes that exist in no file are written; None where they cannot be."""
         return None
+
+
+def _ended(reply: Reply[int], seconds: float) -> bool:
+    with suppress(TimeoutError):
+        reply.exception(seconds)
+    return reply.done()
 
 
 def _limits(limits: Limits) -> dict[str, float | int | None]:

@@ -34,6 +34,7 @@ from supervisor.boot import (
     Word,
     frame,
 )
+from supervisor.farewell import interruptible
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.plan import plan_tree
 from supervisor.process import serve
@@ -51,6 +52,7 @@ REAP_SECONDS: Final = 5.0
 """Seconds the supervisor process has to end once it was told."""
 
 
+@interruptible
 def start(
     tree: Tree | None = None,
     *,

@@ -22,10 +22,11 @@ from actors.client import ClientThread
 from actors.connection import Connection
 from actors.control import SUPERVISOR, Goodbye, Standing
 from actors.errors import ConnectionLost
-from actors.log import logger
+from actors.log import announce
 from actors.peer import Peer
 from actors.portal import Portal, Until
 from supervisor.calls import Calls
+from supervisor.farewell import messages_to, patiently, show_only_theirs
 
 FLUSH_SECONDS: Final = 5.0
 """Seconds a joined program waits at its end for what it has told to be handled."""
@@ -98,19 +99,25 @@ class System(Calls):
         with self._portal.lock:
             self._peer.demand()
         self._thread.wake()
-        portal = self._portal
-        flushed = Until(portal, lambda: portal.lost is not None or not self._unfinished())
-        self._thread.block(flushed, FLUSH_SECONDS)
+        self._wait(lambda: not self._unfinished(), FLUSH_SECONDS)
         if self._end is not None:
             # It ends with us: who is at work may finish, but nobody waits for one that is down.
-            idle = Until(portal, lambda: portal.lost is not None or not self._unfinished(up=True))
-            self._thread.block(idle, None)
+            self._wait(lambda: not self._unfinished(up=True), None)
         unfinished = self._unfinished()
         if unfinished:
-            logger.warning(
-                "left with unfinished messages: %s",
-                ", ".join(f"{count} to {name}" for name, count in sorted(unfinished.items())),
-            )
+            announce(f"left with unfinished messages: {messages_to(unfinished)}")
+
+    def _wait(self, over: Callable[[], bool], most: float | None) -> None:
+        until = Until(self._portal, lambda: self._portal.lost is not None or over())
+
+        def wait(seconds: float) -> bool:
+            self._thread.block(until, seconds)
+            return until.done()
+
+        def said() -> str:
+            return f"waiting for {messages_to(self._unfinished())} to finish; Ctrl-C ends at once"
+
+        patiently(wait, said, most)
 
     def _unfinished(self, *, up: bool = False) -> dict[str, int]:
         """Return how much each name has not handled, or only the names that are `up`."""
@@ -151,7 +158,14 @@ class System(Calls):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.close()
+        show_only_theirs(error)
+        try:
+            self.close()
+        except KeyboardInterrupt:
+            announce("ended at once")
+            if not isinstance(error, KeyboardInterrupt):
+                raise KeyboardInterrupt from None
+            # The first Ctrl-C is still on its way, and tells what was interrupted.
 
     async def __aenter__(self) -> Self:
         return self

@@ -208,7 +208,7 @@ def test_leaving_the_block_does_not_wait_for_ever_for_an_actor_that_is_down(
     with running(transport, Tree(children=[never])) as system:
         system.ref("never").tell(Note("nobody will read this"))
 
-    assert "1 to never" in caplog.text
+    assert "left with unfinished messages: never (1 message)" in caplog.text
 
 
 def test_actors_that_ended_leave_no_descriptors_behind(transport):

@@ -78,8 +78,10 @@ class Slow(Request[float]):
 class Player(Actor):
     path: str = ""
     slow_stop: float = 0.0
+    slow_start: float = 0.0
 
     def on_start(self) -> None:
+        time.sleep(self.slow_start)
         self.written = 0
 
     def on_stop(self, _reason: str) -> None:
@@ -285,6 +287,21 @@ def stop_slowly(path: str) -> None:
             wait()
         finally:
             tell(unwound=True)
+
+
+def interrupted(doing: str) -> None:
+    """Ctrl-C while something of ours takes its time."""
+    if doing == "start":
+        tell(doing=doing)
+    with supervisor.start() as system:
+        if doing == "spawn":
+            tell(doing=doing)
+            system.spawn(Player, name="player", slow_start=3.0)
+        player = system.spawn(Player, name="player")
+        reply = player.ask(Slow(20.0))
+        tell(doing=doing)
+        if doing == "ask":
+            reply.result()
 
 
 def tell_and_exit(path: str) -> None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import signal
+from pathlib import Path
 
 import pytest
-from programs import gone
+from programs import eventually, gone
 
 pytestmark = pytest.mark.process
 
@@ -53,8 +54,29 @@ def test_a_second_signal_ends_at_once(how, notes, scene):
 
     program.process.send_signal(number)
     assert program.fact("unwound")
+    eventually(lambda: "waiting for player to stop; Ctrl-C ends at once" in program.errors)
     program.process.send_signal(number)
 
     assert program.end(5.0) != 0
     assert gone([pid])
     assert not notes.exists()
+
+
+@pytest.mark.parametrize("doing", ["start", "spawn", "ask", "leave"])
+def test_ctrl_c_shows_the_line_that_was_interrupted_and_none_of_ours(doing, scene):
+    program = scene("interrupted", doing)
+    program.fact("doing")
+
+    program.interrupt()
+    if doing == "ask":
+        eventually(lambda: "waiting for player (1 message) to finish" in program.errors)
+        program.interrupt()
+
+    assert program.end(10.0) == -signal.SIGINT
+    shown = [line for line in program.errors.splitlines() if line.startswith("  File")]
+    assert [Path(line.split('"')[1]).name for line in shown if "scenes.py" not in line] == (
+        ["system.py"] if doing == "leave" else []
+    )
+    assert program.errors.count("KeyboardInterrupt") == (2 if doing == "leave" else 1)
+    assert "During handling" not in program.errors
+    assert ("understudy: ended at once" in program.errors) == (doing in ("ask", "leave"))

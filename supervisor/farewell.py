@@ -1,0 +1,110 @@
+"""How a program leaves: it says what it waits for, and Ctrl-C shows none of our insides."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Mapping
+from functools import wraps
+from itertools import chain, repeat
+from pathlib import Path
+from types import TracebackType
+from typing import Final, ParamSpec, TypeVar
+
+import actors
+from actors.log import announce
+from supervisor.status import ActorStatus, SystemStatus
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+FIRST: Final = 1.0
+"""Seconds of silence."""
+
+LATER: Final = (9.0, 20.0)
+"""Seconds to the next words about the same wait; then it is a minute."""
+
+MOST: Final = 3
+"""Actors that are named."""
+
+
+def patiently(
+    wait: Callable[[float], bool], said: Callable[[], str], most: float | None = None
+) -> bool:
+    """Wait until `wait(seconds)` is true, `most` seconds at the most; return whether it became so.
+
+    What is waited for is `said` after a second, and then rarely.
+    """
+    left = math.inf if most is None else most
+    for pause in chain((FIRST,), LATER, repeat(60.0)):
+        if wait(min(pause, left)):
+            return True
+        left -= pause
+        if left <= 0:
+            break
+        text = said()
+        if text:
+            announce(text)
+    return False
+
+
+def messages_to(counts: Mapping[str, int]) -> str:
+    """Return "calc (3 messages), viewer (1 message) and 4 more"."""
+    return _listed([f"{name} ({_many(counts[name], 'message')})" for name in sorted(counts)])
+
+
+def still_up(status: SystemStatus) -> str:
+    """Return which actors have not ended, and what they do: "calc (in Add, 2 messages left)"."""
+    return _listed([_doing(actor) for actor in status.actors if actor.pid is not None])
+
+
+def _doing(actor: ActorStatus) -> str:
+    parts = [f"in {actor.current}"] if actor.current else []
+    if actor.mailbox:
+        parts.append(f"{_many(actor.mailbox, 'message')} left")
+    return f"{actor.name} ({', '.join(parts)})" if parts else actor.name
+
+
+def _listed(texts: list[str]) -> str:
+    more = len(texts) - MOST
+    return ", ".join(texts[:MOST]) + (f" and {more} more" if more > 0 else "")
+
+
+def _many(count: int, thing: str) -> str:
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
+def interruptible(call: Callable[P, R]) -> Callable[P, R]:
+    """Let a Ctrl-C inside the call show the caller's line and nothing below it."""
+
+    @wraps(call)
+    def called(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return call(*args, **kwargs)
+        except KeyboardInterrupt as error:
+            show_only_theirs(error)
+            raise
+
+    return called
+
+
+def show_only_theirs(error: BaseException | None) -> None:
+    """Cut our own frames off the end of a Ctrl-C's traceback: it stopped a line of *theirs*."""
+    if not isinstance(error, KeyboardInterrupt):
+        return
+    last: TracebackType | None = None
+    here = error.__traceback__
+    while here is not None:
+        if not here.tb_frame.f_code.co_filename.startswith(_NOT_THEIRS):
+            last = here
+        here = here.tb_next
+    if last is None:
+        error.__traceback__ = None
+    else:
+        last.tb_next = None
+
+
+_NOT_THEIRS: Final = (
+    *(str(Path(str(path)).parent) + os.sep for path in (actors.__file__, __file__, os.__file__)),
+    "<frozen ",
+)

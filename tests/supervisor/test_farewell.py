@@ -1,0 +1,59 @@
+"""How a program leaves."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from supervisor.farewell import messages_to, patiently
+
+
+class Clock:
+    def __init__(self, over_at):
+        self.now, self.over_at = 0.0, over_at
+        self.said = []
+
+    def wait(self, seconds):
+        self.now = min(self.now + seconds, max(self.now, self.over_at))
+        return self.now >= self.over_at
+
+    def say(self):
+        self.said.append(self.now)
+        return ""
+
+
+def test_a_short_wait_is_silent():
+    clock = Clock(over_at=0.9)
+
+    assert patiently(clock.wait, clock.say)
+    assert clock.said == []
+
+
+def test_a_long_one_is_said_after_a_second_and_then_rarely():
+    clock = Clock(over_at=200.0)
+
+    assert patiently(clock.wait, clock.say)
+    assert clock.said == [1.0, 10.0, 30.0, 90.0, 150.0]
+
+
+@given(st.floats(0.0, 500.0), st.floats(0.0, 500.0))
+def test_nobody_waits_longer_than_allowed(over_at, most):
+    clock = Clock(over_at)
+
+    over = patiently(clock.wait, clock.say, most)
+
+    assert over == (over_at <= most) or abs(over_at - most) < 1e-6
+    assert clock.now <= most + 1e-6
+
+
+@pytest.mark.parametrize(
+    ("counts", "text"),
+    [
+        ({"calc": 3}, "calc (3 messages)"),
+        ({"b": 1, "a": 2}, "a (2 messages), b (1 message)"),
+        (dict.fromkeys("abcde", 1), "a (1 message), b (1 message), c (1 message) and 2 more"),
+    ],
+)
+def test_who_is_waited_for_is_named(counts, text):
+    assert messages_to(counts) == text
