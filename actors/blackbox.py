@@ -18,6 +18,7 @@ import attrs
 
 from actors.recorder import (
     IN_PROGRESS,
+    LAST_WORDS,
     LATE,
     LATE_AREA,
     LINK_AREA,
@@ -32,8 +33,8 @@ from actors.recorder import (
 
 ReadBuffer: TypeAlias = bytes | Buffer
 
-_HEADER: Final = struct.Struct("=QQddQQQQQQ")
-_PROGRESS: Final = struct.Struct("=Q16sd32s")
+_HEADER: Final = struct.Struct("=QQddQQQQQQQ")
+_PROGRESS: Final = struct.Struct("=Q16sd32s48s")
 _LATE: Final = struct.Struct("=Q16s8x")
 _LINK: Final = struct.Struct("=QQ16s")
 
@@ -49,6 +50,7 @@ class InProgress:
     seq: int
     tag: str  # of its class; the last 32 bytes of a long one
     since: float  # monotonic seconds
+    sender: str = ""  # name and incarnation; the last 48 bytes of a long one
 
 
 @attrs.frozen
@@ -83,6 +85,39 @@ class Record:
     failed: int  # those that raised
     mailbox: int  # messages waiting
     peak: int  # most messages that ever waited
+    engaged: int = 0  # streams and hooks that may run the user's code without a message
+
+
+@attrs.frozen
+class Pulse:
+    """What tells whether an incarnation still gets on; cheaper to read than the whole page."""
+
+    state: State  # BUSY: a message is in progress
+    alive_at: float  # monotonic seconds of the last heartbeat; 0.0 before the first
+    busy_since: float | None  # last begin or `progress`; None when nothing is in progress
+    engaged: int
+    current: InProgress | None  # the oldest message in progress
+
+
+def feel(buffer: ReadBuffer) -> Pulse:
+    """Read what a page says of the loop's life; never raises for what it holds."""
+    page = bytes(memoryview(buffer).cast("B")[: LATE_AREA * WORD]).ljust(LATE_AREA * WORD, b"\0")
+    _, stored, alive_at, progress_at, *_rest, engaged = _HEADER.unpack_from(page)
+    in_progress = _read_in_progress(page, {})
+    state = State(stored) if stored in _STATES else State.STARTING
+    return Pulse(
+        state=State.BUSY if state is State.IDLE and in_progress else state,
+        alive_at=_time(alive_at),
+        busy_since=max(in_progress[-1].since, _time(progress_at)) if in_progress else None,
+        engaged=engaged,
+        current=in_progress[0] if in_progress else None,
+    )
+
+
+def last_words(buffer: ReadBuffer) -> str:
+    """Return the stack that a process wrote when it crashed or was asked; "" when it did not."""
+    area = bytes(memoryview(buffer).cast("B")[LAST_WORDS:PAGE_SIZE])
+    return area.partition(b"\0")[0].decode(errors="replace")
 
 
 def read(buffer: ReadBuffer) -> Record:
@@ -93,7 +128,7 @@ def read(buffer: ReadBuffer) -> Record:
     found = bytes(memoryview(buffer).cast("B")[:PAGE_SIZE])
     page = found.ljust(PAGE_SIZE, b"\0")
     magic, stored, alive_at, progress_at, *numbers = _HEADER.unpack_from(page)
-    handled, failed, mailbox, peak, links_end, late_end = numbers
+    handled, failed, mailbox, peak, links_end, late_end, engaged = numbers
     links = _read_links(page, min(links_end, LINKS), min(late_end, LATE))
     in_progress = _read_in_progress(page, links)
     busy_since = None
@@ -113,6 +148,7 @@ def read(buffer: ReadBuffer) -> Record:
         failed=failed,
         mailbox=mailbox,
         peak=peak,
+        engaged=engaged,
     )
 
 
@@ -135,14 +171,17 @@ def _read_in_progress(page: bytes, links: Mapping[bytes, LinkRecord]) -> tuple[I
     start = PROGRESS_AREA * WORD
     found: list[InProgress] = []
     area = page[start : start + IN_PROGRESS * _PROGRESS.size]
-    for seq, rid, since, tag in _PROGRESS.iter_unpack(area):
+    for seq, rid, since, tag, sender in _PROGRESS.iter_unpack(area):
         # Killed inside `finish` a message is in both places; it has ended, so it is finished.
         if seq and not (rid in links and links[rid].is_finished(seq)):
-            text = tag.rstrip(b"\0").decode(errors="replace")
-            found.append(InProgress(rid, seq, text, _time(since)))
+            found.append(InProgress(rid, seq, _text(tag), _time(since), _text(sender)))
     return tuple(sorted(found, key=lambda one: one.since))
 
 
 def _time(seconds: float) -> float:
     """Return a time that can be compared: not-a-number can not."""
     return seconds if math.isfinite(seconds) else 0.0
+
+
+def _text(field: bytes) -> str:
+    return field.rstrip(b"\0").decode(errors="replace")

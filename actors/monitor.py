@@ -15,7 +15,7 @@ from typing import Final
 import psutil
 
 from actors.actor import Actor
-from actors.blackbox import read
+from actors.blackbox import feel
 from actors.handler import receive
 from actors.message import message
 from actors.recorder import open_page
@@ -70,14 +70,14 @@ class Monitor(Actor):
         page = self.pages.get(key)
         if page is None:
             try:
-                fd = os.open(f"/proc/{roster.supervisor}/fd/{member.page}", os.O_RDWR)
+                fd = os.open(f"/proc/{roster.supervisor}/fd/{member.page}", os.O_RDONLY)
             except OSError:
                 return None
             try:
-                page = self.pages[key] = open_page(fd)
+                page = self.pages[key] = open_page(fd, readonly=True)
             finally:
                 os.close(fd)
-        seen = read(page).alive_at
+        seen = feel(page).alive_at
         return max(0.0, time.monotonic() - seen) if seen else None
 
     def forget(self, roster: Roster) -> None:

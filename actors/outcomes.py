@@ -105,7 +105,8 @@ class Outcomes:
         departed = 0 < incarnation <= delivery.link.ended
         if known is not None and not departed:
             self._recorder.unlink(self._slots.pop(name)[1])
-        slot = self._recorder.link(lane_key(name, incarnation), delivery.inbound.handled)
+        lane, handled = lane_key(name, incarnation), delivery.inbound.handled
+        slot = self._recorder.link(lane, handled, f"{name}/{incarnation}" if incarnation else name)
         if not departed:
             self._slots[name] = (incarnation, slot)
         return slot

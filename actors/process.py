@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 
-from actors import classes
+from actors import classes, lastwords
 from actors.actor import Actor
 from actors.arrays.segment import host_key
 from actors.attachments import Memory
@@ -67,13 +67,15 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     if handler is not None:
         logging.getLogger().addHandler(handler)
         logging.getLogger().setLevel(logging.INFO)
+    page = open_page(fds["recorder"])
+    if own_process:
+        lastwords.write_to(fds["recorder"])
+    os.close(fds["recorder"])
     try:
         cls = classes.load(boot.actor)
     except BaseException as error:  # noqa: BLE001 - importing runs user code
         words.say(Failed(f"{type(error).__name__}: {error}", trace_of(error), starting=True))
         return 1
-    page = open_page(fds["recorder"])
-    os.close(fds["recorder"])
     with asyncio.Runner() as runner:
         life = Life(words, boot, own_process=own_process, host=host_key(), connect=_connect)
         return runner.run(life.live(cls, page))
@@ -339,12 +341,15 @@ class Life:
     async def _snapshot(self) -> None:
         self._saved_count = self._runtime.handled
         self._saved_at = time.monotonic()
+        self._runtime.engage(1)
         try:
             state = await self._call(self._actor.snapshot)
             if state is not None:
                 self.save(state)
         except Exception:  # noqa: BLE001 - user code may raise anything
             logger.exception("snapshot of %s raised; the previous one is kept", self._boot.name)
+        finally:
+            self._runtime.engage(0)
 
     def _read_state(self, tag: str, data: bytes) -> Any:
         payload, frames = unpack_state(data)

@@ -3,11 +3,11 @@
 The supervisor holds the page and reads it at any time; the incarnation writes it, around every
 handler.  64 KiB, native byte order, all zero at birth:
 
-         0  header       16 words of 8 bytes, see `_MAGIC` ... `_LATE_END`
-       256  in progress  64 x  seq u64 | rid 16s | since f64 | tag 32s             = 64 bytes each
+         0  header       16 words of 8 bytes, see `_MAGIC` ... `_ENGAGED`
+       256  in progress  64 x  seq u64 | rid 16s | since f64 | tag 32s | sender 48s = 112 bytes each
       8192  late         256 x seq u64 | rid 16s | unused u64                      = 32 bytes each
      16384  links        1024 x used u64 | handled u64 | rid 16s                   = 32 bytes each
-     49152  unused
+     49152  last words   text of faulthandler, up to the end or the first zero
 
 A process can be killed between any two stores, so the first word of every record is its *commit*:
 the rest is written while it is 0, then one aligned store of eight bytes (which is never seen half
@@ -41,12 +41,15 @@ LINKS: Final = 1024
 IN_PROGRESS: Final = 64
 LATE: Final = 256
 TAG_BYTES: Final = 32
+SENDER_BYTES: Final = 48
 RID_BYTES: Final = 16
+LAST_WORDS: Final = 49152
+"""Where the stack of a process that crashes, or is asked for it, begins."""
 
 Buffer: TypeAlias = bytearray | mmap.mmap | memoryview
 
 WORD: Final = 8
-MARK: Final = int.from_bytes(b"undrstd\x01", "little")  # ends in the version of the layout
+MARK: Final = int.from_bytes(b"undrstd\x02", "little")  # ends in the version of the layout
 
 # Words of the header.
 _MAGIC: Final = 0
@@ -59,10 +62,11 @@ _MAILBOX: Final = 6
 _PEAK: Final = 7
 _LINKS_END: Final = 8  # links at this index and above were never used, so nobody looks
 _LATE_END: Final = 9  # the same for late records
+_ENGAGED: Final = 10  # streams and hooks that run the user's code without a message in progress
 
 # Where the records begin, and their sizes, in words.
 PROGRESS_AREA: Final = 256 // WORD
-_PROGRESS_STEP: Final = 8
+_PROGRESS_STEP: Final = 14
 LATE_AREA: Final = 8192 // WORD
 _LATE_STEP: Final = 4
 LINK_AREA: Final = 16384 // WORD
@@ -74,8 +78,9 @@ _FIRST_BODY: Final = (PROGRESS_AREA + 1) * WORD
 _ALL_SLOTS: Final = list(range(LINKS - 1, -1, -1))
 _ALL_RECORDS: Final = list(range(IN_PROGRESS - 1, -1, -1))
 _ALL_LATE: Final = list(range(LATE - 1, -1, -1))
+_NO_SENDERS: Final = [b""] * LINKS
 
-_pack_body: Final = struct.Struct("=16sd32s").pack_into
+_pack_body: Final = struct.Struct("=16sd32s48s").pack_into
 
 
 class State(IntEnum):
@@ -108,12 +113,14 @@ class Recorder:
         self._words = self._page[:PAGE_SIZE].cast("Q")
         self._times = self._page[:PAGE_SIZE].cast("d")
         # Columns of the areas: the commits of what is in progress, and the links' handled marks.
-        self._commits = self._words[PROGRESS_AREA:LATE_AREA:_PROGRESS_STEP]
-        self._marks = self._words[LINK_AREA + 1 :: _LINK_STEP]
+        end = PROGRESS_AREA + IN_PROGRESS * _PROGRESS_STEP
+        self._commits = self._words[PROGRESS_AREA:end:_PROGRESS_STEP]
+        self._marks = self._words[LINK_AREA + 1 : LAST_WORDS // WORD : _LINK_STEP]
         if self._words[_MAGIC]:
             self.close()
             raise ValueError("this page was written before; every incarnation needs a fresh one")
         self._rids: dict[int, bytes] = {}  # link slot -> routing id
+        self._senders = _NO_SENDERS.copy()  # link slot -> who sends, for people
         self._slots = _ALL_SLOTS.copy()  # free link slots, lowest last
         self._parting: dict[bytes, int] = {}  # unlinked while one of its messages is in progress
         self._idle = _ALL_RECORDS.copy()  # free records, lowest last
@@ -154,18 +161,23 @@ class Recorder:
         if length > self._peak:
             self._words[_PEAK] = self._peak = length
 
+    def engaged(self, count: int) -> None:
+        """So many streams and hooks may run the user's code though no message is in progress."""
+        self._words[_ENGAGED] = count
+
     def failed(self) -> None:
         """Count a handler that raised (besides `finish`)."""
         self._words[_FAILED] += 1
 
     # Links.
 
-    def link(self, rid: bytes, handled: int = 0) -> int:
+    def link(self, rid: bytes, handled: int = 0, sender: str = "") -> int:
         """Begin to record the messages of a sender; return its slot.
 
         Args:
             rid: The sender's routing id, 16 bytes.
             handled: Messages up to this one count as finished already.
+            sender: Its name and incarnation, for people; of a long one the last 48 bytes are kept.
 
         Raises:
             LookupError: all slots are taken; refuse the sender.
@@ -187,6 +199,7 @@ class Recorder:
             self._words[_LINKS_END] = slot + 1
         self._words[word] = 1
         self._rids[slot] = bytes(rid)
+        self._senders[slot] = sender.encode(errors="replace")[-SENDER_BYTES:]
         return slot
 
     def unlink(self, slot: int) -> None:
@@ -232,7 +245,8 @@ class Recorder:
             raise LookupError("no record is free; ask `room` before a concurrent handler starts")
         index = self._idle[-1]
         text = self._tags.get(tag) or self._shorten(tag)
-        _pack_body(self._page, _FIRST_BODY + index * _PROGRESS_BYTES, rid, now, text)
+        at = _FIRST_BODY + index * _PROGRESS_BYTES
+        _pack_body(self._page, at, rid, now, text, self._senders[slot])
         self._commits[index] = seq
         self._busy[index] = slot
         self._idle.pop()
@@ -334,6 +348,6 @@ def create_page() -> tuple[int, mmap.mmap]:
         raise
 
 
-def open_page(fd: int) -> mmap.mmap:
+def open_page(fd: int, *, readonly: bool = False) -> mmap.mmap:
     """Map a page by the descriptor that came from `create_page`, perhaps in another process."""
-    return mmap.mmap(fd, PAGE_SIZE)
+    return mmap.mmap(fd, PAGE_SIZE, access=mmap.ACCESS_READ if readonly else mmap.ACCESS_WRITE)

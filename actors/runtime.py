@@ -116,6 +116,7 @@ class Runtime:
         self._begun: asyncio.Handle | None = None
         """A handler was begun whose code has not run yet: what was sent before begins before."""
         self._writers: dict[tuple[str, int, int], Writer] = {}
+        self._hooks = 0
         self._seconds: dict[Handler, float] = {}
         self._timers = Inbound(1)
 
@@ -165,6 +166,11 @@ class Runtime:
     def handled(self) -> int:
         """Messages of this life that are finished."""
         return self._outcomes.handled
+
+    def engage(self, hooks: int) -> None:
+        """So many hooks run the user's code now, though no message is in progress."""
+        self._hooks = hooks
+        self._recorder.engaged(hooks + len(self._writers))
 
     def tell_self(self, timer: Timer) -> None:
         """Put a timer's message into the mailbox."""
@@ -315,8 +321,9 @@ class Runtime:
 
     def _open_stream(self, job: Job, handler: Handler) -> None:
         """A stream's request counts as handled when it has begun: it never holds its link back."""
-        writer = Writer(self._portal, job, self._forget_writer)
+        writer = Writer(self._portal, job, self._forget_writer, self._recorder.alive)
         self._writers[writer.key] = writer
+        self.engage(self._hooks)
         items = handler.function(self._actor, job.message)
         self._outcomes.finish(job)
         if handler.kind is HandlerKind.STREAM:
@@ -335,6 +342,7 @@ class Runtime:
 
     def _forget_writer(self, key: tuple[str, int, int]) -> None:
         self._writers.pop(key, None)
+        self.engage(self._hooks)
 
     # --- how it ends -----------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 
 ITEMS_PER_TURN: Final = 16
 
+TURN_SECONDS: Final = 0.005
+"""Time after which other messages have their turn, however few items there were."""
+
 StreamKey = tuple[str, int, int]
 """Reader's name and incarnation, and the correlation number."""
 
@@ -33,7 +37,13 @@ StreamKey = tuple[str, int, int]
 class Writer:
     """One open stream."""
 
-    def __init__(self, portal: Portal, job: Job, over: Callable[[StreamKey], None]) -> None:
+    def __init__(
+        self,
+        portal: Portal,
+        job: Job,
+        over: Callable[[StreamKey], None],
+        alive: Callable[[float], None],
+    ) -> None:
         self._portal = portal
         self._link = job.delivery.link
         self._correlation = job.delivery.envelope.correlation
@@ -42,6 +52,8 @@ class Writer:
         self._waiter = job.waiter
         self._waiter.hold = Hold.NOTHING
         self._over = over
+        self._alive = alive
+        """Told the time after every step of a generator."""
         self._credit = WriterCredit()
         self._room = asyncio.Event()
         self._items: Generator[Any, None, None] | None = None
@@ -66,6 +78,7 @@ class Writer:
     def _turn(self) -> None:
         self._scheduled = False
         items = self._items
+        end = time.monotonic() + TURN_SECONDS
         for _ in range(ITEMS_PER_TURN):
             if items is None or items is not self._items or not self._credit.open:
                 return
@@ -81,6 +94,10 @@ class Writer:
             self._waiter.hold = Hold.NOTHING
             if not self._send(item):
                 return
+            now = time.monotonic()
+            self._alive(now)
+            if now > end:
+                break
         self._schedule()
 
     # --- an async generator

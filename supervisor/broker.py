@@ -10,6 +10,7 @@ is an error instead of a silent loss (MANDATORY on).
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import sys
@@ -35,6 +36,7 @@ from actors.control import (
 )
 from actors.envelope import MAGIC, Route, decode_route, encode_route
 from actors.errors import MessageError
+from actors.recorder import Recorder, open_page
 from supervisor.routing import Routing, Send
 
 BURST: Final = 500
@@ -195,13 +197,17 @@ class Broker:
         self.router.close(LINGER_MS if reason else 0)
 
 
-def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
+def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     """Run the broker until its lifeline ends."""
-    return serve(lifeline, Broker)
+    return serve(lifeline, Broker, fds)
 
 
-def serve(lifeline: socket.socket, make: Callable[[BrokerBoot], Broker]) -> int:
+def serve(
+    lifeline: socket.socket, make: Callable[[BrokerBoot], Broker], fds: dict[str, int]
+) -> int:
     """Run a broker of some kind until its lifeline ends."""
+    recorder = Recorder(open_page(fds["recorder"]))
+    os.close(fds["recorder"])
     deframer = Deframer()
     lifeline.setblocking(True)
     boot, ended = _await_boot(lifeline, deframer)
@@ -217,7 +223,9 @@ def serve(lifeline: socket.socket, make: Callable[[BrokerBoot], Broker]) -> int:
     poller.register(lifeline, select.POLLIN)
     tick_at = time.monotonic() + broker.tick_seconds
     more = True
+    recorder.ready()
     while True:
+        recorder.alive(time.monotonic())
         ready = dict(poller.poll(0 if more else broker.tick_seconds * 1000))
         if lifeline.fileno() in ready:
             end = _ended(lifeline, deframer)

@@ -9,7 +9,6 @@ What somebody asked for is said at INFO, what nobody wanted at WARNING, what end
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
 from typing import assert_never
 
 import attrs
@@ -24,9 +23,7 @@ from supervisor.lifecycle import (
     State,
     TreeStatus,
 )
-
-SenderName = Callable[[bytes], str]
-"""Who has this routing id, "" when that is not known."""
+from supervisor.status import CrashReport
 
 
 @attrs.frozen
@@ -55,22 +52,33 @@ def class_of_tag(tag: str) -> str:
     return tag.rpartition(":")[2]
 
 
-def in_the_middle_of(record: Record, sender: SenderName = lambda _rid: "") -> str:
+def in_the_middle_of(record: Record) -> str:
     """Return what was being handled ("Add from viewer/2"), "" for nothing."""
     if not record.in_progress:
         return ""
     item = record.in_progress[0]
-    who = sender(item.rid)
     text = class_of_tag(item.tag) or "a timer"
-    return f"{text} from {who}" if who else text
+    return f"{text} from {item.sender}" if item.sender else text
 
 
-def how_it_ended(ended: Ended, outlook: Outlook, sender: SenderName) -> tuple[int, str]:
+def evidence(report: CrashReport) -> str:
+    """Return what else is known of a crash, in lines below the one that tells of it."""
+    lines: list[str] = []
+    if report.stack:
+        lines += ["  where it stood:", *(f"    {line}" for line in report.stack.splitlines())]
+    if report.last_lines:
+        lines += ["  its last lines:", *(f"    {line}" for line in report.last_lines)]
+    if lines and report.peak_memory:
+        lines.append(f"  its peak memory: {report.peak_memory / 1e6:.0f} MB")
+    return "".join(f"\n{line}" for line in lines)
+
+
+def how_it_ended(ended: Ended, outlook: Outlook) -> tuple[int, str]:
     """Return the level and the line for the end of a life."""
     reason = ended.reason
     wanted = ended.on_request or reason.is_normal
     head = f"{ended.label} {_how(reason, killed=ended.on_request)}"
-    busy = in_the_middle_of(ended.record, sender)
+    busy = in_the_middle_of(ended.record)
     if busy and reason.kind is not ExitKind.STOPPED:
         head += f" while handling {busy}"
         seconds = outlook.now - ended.record.in_progress[0].since

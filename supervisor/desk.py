@@ -103,7 +103,7 @@ class Desk(Actor):
     @receive
     def vitals(self, msg: Vitals) -> None:
         """Keep what the monitor has measured."""
-        self.supervisor.note_vitals(msg)
+        self.supervisor.overview.note_vitals(msg)
 
     # --- notices
 

@@ -30,7 +30,7 @@ from supervisor.lives import ChildLife
 if TYPE_CHECKING:
     from supervisor.boot import SupervisorBoot
     from supervisor.exchange import Exchange
-    from supervisor.launcher import Launcher
+    from supervisor.launcher import Exit, Launcher
 
 QUICK: Final = 1.0
 """Seconds of life below which a restart waits a little."""
@@ -62,10 +62,9 @@ class Infrastructure:
         """Process id of the broker; None while there is none."""
         return self._broker.pid if self._broker is not None else None
 
-    @property
-    def monitor(self) -> ChildLife | None:
-        """The monitor's present life."""
-        return self._monitor
+    def lives(self) -> list[ChildLife]:
+        """The present lives of both, to be looked at."""
+        return [life for life in (self._broker, self._monitor) if life is not None]
 
     async def start_broker(self, wanted: list[str]) -> None:
         """Start the broker; returns when it is bound.  Raises `SpawnError` when it cannot bind."""
@@ -127,7 +126,7 @@ class Infrastructure:
             self._closing = True
         elif not self._closing:
             self.broker_restarts += 1
-            logger.warning("the broker ended (%s); it is started again", how)
+            logger.warning("the broker ended (%s); it is started again", _why(life, how))
 
     async def _live_monitor(self, exchange: Exchange) -> None:
         def hear(child: ChildLife, word: Word) -> None:
@@ -148,7 +147,7 @@ class Infrastructure:
         self._monitor = None
         life.close()
         if not self._closing:
-            logger.warning("the monitor ended (%s); it is started again", how)
+            logger.warning("the monitor ended (%s); it is started again", _why(life, how))
 
     def _order(self, entry: str, life: ChildLife) -> Order:
         boot = self._boot
@@ -161,3 +160,7 @@ class Infrastructure:
             sys_path=boot.sys_path,
             fds={"recorder": life.page_fd},
         )
+
+
+def _why(life: ChildLife, how: Exit) -> str:
+    return str(how) if life.verdict is None else life.verdict.text

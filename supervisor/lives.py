@@ -11,14 +11,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, final
 
-from actors.blackbox import Record, read
-from actors.control import Deframer, Failed, Word, frame
+from actors.blackbox import Pulse, Record, feel, last_words, read
+from actors.control import Deframer, Failed, Logged, Word, frame
 from actors.errors import MessageError
+from actors.lastwords import ASK
 from actors.recorder import create_page
-from supervisor.output import Output, standard_streams
+from supervisor.output import LAST_LINES, Output, standard_streams
 
 if TYPE_CHECKING:
     from supervisor.launcher import Exit, Launched, Launcher, Order
+    from supervisor.liveness import Verdict
 
 
 @final
@@ -41,6 +43,10 @@ class ChildLife:
         """What it said of its own end."""
         self.exit: Exit | None = None
         self.peak_memory: int | None = None
+        self.verdict: Verdict | None = None
+        """Why the supervisor ends it."""
+        self.last_lines: deque[str] = deque(maxlen=LAST_LINES)
+        """What it printed and logged last."""
         self.ended: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
         self._on_word = on_word
         self._page_fd, self._page = create_page()
@@ -69,14 +75,27 @@ class ChildLife:
         """Return what the flight recorder says now."""
         return read(self._page)
 
+    def pulse(self) -> Pulse:
+        """Return what the flight recorder says of its loop now."""
+        return feel(self._page)
+
+    def stack(self) -> str:
+        """Return the stack it wrote when it crashed, or was asked; "" for none."""
+        return last_words(self._page)
+
+    def ask_for_stack(self) -> bool:
+        """Have it write its stack; false when it could not even read its class yet."""
+        # Before it listens for it, this signal would end it.
+        return self.up and self._launched is not None and self._launched.signal(ASK)
+
     async def launch(self, launcher: Launcher, order: Order, first: Word) -> None:
         """Start the process and give it its first word; raises what `Launcher.launch` raises."""
         launched = await launcher.launch(order)
         self._launched = launched
         out, err = standard_streams()
         self._outputs = [
-            Output(launched.stdout, self.label, out),
-            Output(launched.stderr, self.label, err),
+            Output(launched.stdout, self.label, out, self.last_lines.append),
+            Output(launched.stderr, self.label, err, self.last_lines.append),
         ]
         asyncio.get_running_loop().add_reader(launched.lifeline.fileno(), self._hear)
         launched.when_ended(self._ended)
@@ -101,6 +120,11 @@ class ChildLife:
         """It could not be launched: nobody need wait for its end."""
         self.ended.cancel()
 
+    def listen_to_the_end(self) -> None:
+        """It has ended: take what it printed last."""
+        for output in self._outputs:
+            output.close()
+
     def close(self) -> None:
         """Release what is left of it."""
         self._closed = True
@@ -108,8 +132,7 @@ class ChildLife:
             with suppress(ValueError, OSError):
                 asyncio.get_running_loop().remove_reader(self._launched.lifeline.fileno())
                 asyncio.get_running_loop().remove_writer(self._launched.lifeline.fileno())
-            for output in self._outputs:
-                output.close()
+            self.listen_to_the_end()
             self._launched.close()
             self._launched = None
         if self._page_fd >= 0:
@@ -165,6 +188,8 @@ class ChildLife:
         for word in words:
             if isinstance(word, Failed) and not word.text.startswith("on_stop"):
                 self.failure = word
+            elif isinstance(word, Logged):
+                self.last_lines.append(word.text)
             self._on_word(self, word)
         return bool(data)
 
@@ -174,5 +199,6 @@ class ChildLife:
             if not self._process(data):
                 break
         self.exit = how
+        self.peak_memory = max(self.peak_memory or 0, how.peak_memory or 0) or None
         if not self.ended.done():
             self.ended.set_result(how)

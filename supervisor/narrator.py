@@ -12,7 +12,6 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final, final
 
 from supervisor import chronicle
@@ -23,6 +22,7 @@ if TYPE_CHECKING:
     from actors.notices import DeadLetter
     from supervisor.lifecycle import ExitReason, Report
     from supervisor.lives import ChildLife
+    from supervisor.status import CrashReport
     from supervisor.tree import TreeDecider
 
 log: Final = logging.getLogger("understudy.supervisor")
@@ -33,11 +33,12 @@ letters_log: Final = logging.getLogger("understudy.dead_letters")
 class Narrator:
     """Says how lives end, and what comes next."""
 
-    def __init__(self, tree: TreeDecider, lives: Mapping[str, ChildLife]) -> None:
+    def __init__(self, tree: TreeDecider) -> None:
         self._tree = tree
-        self._lives = lives
 
-    def ended(self, child: ChildLife, reason: ExitReason, record: Record) -> None:
+    def ended(
+        self, child: ChildLife, reason: ExitReason, record: Record, report: CrashReport | None
+    ) -> None:
         """A life is over, and the tree has decided what this means."""
         status, now = self._tree.child(child.name), time.monotonic()
         around = () if status is None else status.path[:-1]
@@ -46,7 +47,8 @@ class Narrator:
         on_request = child.killed or child.expected
         ended = chronicle.Ended(child.label, reason, record, on_request, not child.killed)
         if not (on_request and outlook.ending):
-            log.log(*chronicle.how_it_ended(ended, outlook, self._label))
+            level, line = chronicle.how_it_ended(ended, outlook)
+            log.log(level, "%s%s", line, chronicle.evidence(report) if report is not None else "")
 
     def killing(self, child: ChildLife) -> None:
         """A child is killed, perhaps because it did not stop in time."""
@@ -68,10 +70,6 @@ class Narrator:
     def failed(self, error: BaseException) -> None:
         """The supervisor's own code raised."""
         log.critical("the supervisor itself failed", exc_info=error)
-
-    def _label(self, routing_id: bytes) -> str:
-        lives = self._lives.values()
-        return next((life.label for life in lives if life.routing_id == routing_id), "")
 
 
 @final

@@ -28,6 +28,9 @@ CHUNK: Final = 1 << 16
 LAST_CHUNKS: Final = 16
 """Pieces taken at a child's end; more than a pipe holds, so that one who still writes is left."""
 
+LAST_LINES: Final = 10
+"""Lines of a piece that are kept."""
+
 LONGEST_LINE: Final = 1 << 16
 """Bytes after which a line without an end is printed as it is."""
 
@@ -135,9 +138,17 @@ def _blocks(lines: list[bytes]) -> list[bytes]:
 class Output:
     """Reads one descriptor of a child until its end."""
 
-    def __init__(self, descriptor: int, label: str, printer: Printer) -> None:
+    def __init__(
+        self,
+        descriptor: int,
+        label: str,
+        printer: Printer,
+        keep: Callable[[str], object] = str,
+    ) -> None:
         self._descriptor = descriptor
         self._label = label
+        self._keep = keep
+        """Told every line, for the report should the child crash."""
         self._printer = printer
         self._rest = b""
         self._loop = asyncio.get_running_loop()
@@ -197,8 +208,12 @@ class Output:
             self._rest = b""
 
     def _print(self, lines: list[bytes]) -> None:
-        if lines:
-            self._printer.write("".join(f"[{self._label}] {visible(line)}\n" for line in lines))
+        if not lines:
+            return
+        shown = [visible(line) for line in lines]
+        self._printer.write("".join(f"[{self._label}] {line}\n" for line in shown))
+        for line in shown[-LAST_LINES:]:
+            self._keep(line)
 
 
 def visible(line: bytes) -> str:

@@ -8,9 +8,11 @@ monitor           memory and processor time, once a second
 from __future__ import annotations
 
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
 import attrs
@@ -19,13 +21,26 @@ from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
 from supervisor.chronicle import class_of_tag, in_the_middle_of
-from supervisor.status import ActorStatus, SystemStatus
+from supervisor.status import ActorStatus, CrashReport, SystemStatus
 
 if TYPE_CHECKING:
     from supervisor.lives import ChildLife
 
 FAILURES: Final = 20
 """Unwanted ends kept for the status."""
+
+LONGEST_LINE: Final = 200
+"""Characters of a line in a crash report."""
+
+_HERE: Final = Path(__file__).parent.parent
+
+_OUR_FRAMES: Final = tuple(
+    f'File "{_HERE / where}"' for where in ("actors/runtime.py", "actors/process.py")
+)
+"""Below these, every stack of an actor is the same."""
+
+STACK_LINES: Final = 40
+"""Lines of a stack in a crash report."""
 
 
 @final
@@ -38,6 +53,7 @@ class Overview:
         self._lives = lives
         self._vitals: dict[tuple[str, int], Vital] = {}
         self._failures: deque[str] = deque(maxlen=FAILURES)
+        self._crashes: deque[CrashReport] = deque(maxlen=FAILURES)
 
     def note_vitals(self, vitals: Vitals) -> None:
         """Keep what the monitor has measured."""
@@ -47,12 +63,16 @@ class Overview:
                 self._vitals[vital.name, vital.incarnation] = vital
                 child.peak_memory = max(child.peak_memory or 0, vital.memory)
 
-    def note_end(self, child: ChildLife, text: str) -> None:
-        """Keep how a life ended."""
+    def note_end(self, child: ChildLife, reason: life.ExitReason, text: str) -> CrashReport | None:
+        """Keep how a life ended; return a report when nobody wanted that."""
         self.last_exit[child.name] = text
         self._vitals.pop((child.name, child.incarnation), None)
         if not child.expected and not child.killed:
             self._failures.append(f"{child.label} {text}")
+            report = report_of(child, reason, text)
+            self._crashes.append(report)
+            return report
+        return None
 
     def forget(self, name: str) -> None:
         """A child is gone for good."""
@@ -72,8 +92,9 @@ class Overview:
     def system(self, base: SystemStatus, children: tuple[life.ChildStatus, ...]) -> SystemStatus:
         """Put the actors and the failures into the status of the system."""
         actors = [self.actor(child) for child in children]
-        failures = list(self._failures)
-        return attrs.evolve(base, actors=actors, failures=failures)  # type: ignore[misc]
+        return attrs.evolve(  # type: ignore[misc]
+            base, actors=actors, failures=list(self._failures), crashes=list(self._crashes)
+        )
 
     def actor(self, child: life.ChildStatus) -> ActorStatus:
         """Say how one actor stands."""
@@ -110,6 +131,9 @@ def reason_of(child: ChildLife) -> life.ExitReason:
     how, failure = child.exit, child.failure
     if how is None:
         return life.ExitReason(life.ExitKind.START_FAILED, text="it could not be launched")
+    if child.verdict is not None and how.signal == signal.SIGKILL and not child.killed:
+        text = child.verdict.text
+        return life.ExitReason(life.ExitKind.SIGNALLED, signal=how.signal, text=text)
     if failure is not None and not child.killed:
         kind = life.ExitKind.START_FAILED if failure.starting else life.ExitKind.RAISED
         return life.ExitReason(kind, code=how.code, text=failure.text)
@@ -131,6 +155,42 @@ def obituary(child: ChildLife, reason: life.ExitReason) -> str:
         seconds = max(0.0, time.monotonic() - record.in_progress[0].since)
         text += f", after {seconds:.1f} s in {busy}"
     return text
+
+
+def report_of(child: ChildLife, reason: life.ExitReason, text: str) -> CrashReport:
+    """Return all that is known of an end that nobody wanted."""
+    now = time.monotonic()
+    record = child.record()
+    item = record.in_progress[0] if record.in_progress else None
+    how = child.exit
+    return CrashReport(
+        name=child.name,
+        incarnation=child.incarnation,
+        reason=text,
+        at=time.time(),
+        uptime=max(0.0, now - child.began),
+        exit_code=how.code if how is not None else reason.code,
+        signal=how.signal if how is not None else reason.signal,
+        message=item.tag if item is not None else "",
+        sender=item.sender if item is not None else "",
+        seconds=max(0.0, now - item.since) if item is not None else None,
+        peak_memory=child.peak_memory,
+        last_lines=[line[:LONGEST_LINE] for line in child.last_lines],
+        stack=_frames(child.stack()),
+    )
+
+
+def _frames(stack: str) -> str:
+    """Leave out of a stack what helps nobody: our own frames below the user's, and what is long."""
+    lines: list[str] = []
+    ours = False
+    for line in stack.splitlines():
+        ours = bool(line) and (ours or any(mark in line for mark in _OUR_FRAMES))
+        if line and not ours and not line.startswith("Extension modules"):
+            lines.append(line)
+    if len(lines) > STACK_LINES:
+        lines[STACK_LINES:] = [f"... and {len(lines) - STACK_LINES} more lines"]
+    return "\n".join(lines)
 
 
 def notice_of(

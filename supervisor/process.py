@@ -43,9 +43,11 @@ from supervisor.exchange import Exchange
 from supervisor.infrastructure import Infrastructure
 from supervisor.launcher import ForkLauncher, Launcher, SpawnLauncher, ThreadLauncher
 from supervisor.launcher.kernel import open_pidfd
+from supervisor.limits import Limits
 from supervisor.output import standard_streams
 from supervisor.plan import Launch, tree_of
 from supervisor.supervisor import Supervisor
+from supervisor.watchdog import Watchdog
 
 LINGER: Final = 0.2
 
@@ -169,6 +171,7 @@ class SupervisorProcess:
         self._say(frame(SupervisorReady(local, str(directory.path), listening, os.getpid())))
         supervisor.begin()
         infrastructure.start_monitor(supervisor.exchange)
+        watchdog = self._watch(supervisor, infrastructure)
         rundir.clean_stale()
         reason = ""
         try:
@@ -179,10 +182,21 @@ class SupervisorProcess:
                 await asyncio.sleep(0.01)
         finally:
             supervisor.desk.letter_log.close()
+            watchdog.close()
             await infrastructure.close("" if self._orphaned else reason)
             pump.close(LINGER)
             memory.close()
         return reason
+
+    def _watch(self, supervisor: Supervisor, infrastructure: Infrastructure) -> Watchdog:
+        own = Limits()
+        watchdog = Watchdog(
+            lambda: [*supervisor.watched(), *((life, own) for life in infrastructure.lives())]
+        )
+        # A replayed schedule decides by itself who stands still, and for how long.
+        if self._boot.launcher != "thread" and not self._boot.faults:
+            watchdog.start()
+        return watchdog
 
     async def _start_launcher(self) -> None:
         launcher = self._launcher

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import attrs
+
 from actors.message import Request, StreamRequest, message
 from actors.notices import Terminated
 
@@ -39,6 +41,34 @@ class ActorStatus:
     metadata: dict[str, str | int | float | bool]
 
 
+@message(tag="understudy:CrashReport")
+class CrashReport:
+    """How an incarnation ended that should not have."""
+
+    name: str
+    incarnation: int
+    reason: str
+    """In plain words."""
+    at: float
+    """When, in seconds since 1970."""
+    uptime: float
+    """Seconds that it lived."""
+    exit_code: int | None = None
+    signal: int | None = None
+    message: str = ""
+    """Tag of the class of the message it was handling; "" when it was handling none."""
+    sender: str = ""
+    """Name and incarnation of whoever had sent it."""
+    seconds: float | None = None
+    """How long it had been handling it."""
+    peak_memory: int | None = None
+    """Bytes that were resident at the most."""
+    last_lines: list[str] = attrs.field(factory=list[str])
+    """What it printed and logged last, oldest first."""
+    stack: str = ""
+    """Where it stood, when it crashed in C or hung; most recent call first."""
+
+
 @message(tag="understudy:SystemStatus")
 class SystemStatus:
     """The whole system."""
@@ -56,6 +86,8 @@ class SystemStatus:
     failures: list[str]
     """The latest ends that were not wanted, oldest first."""
     dead_letters: int
+    crashes: list[CrashReport] = attrs.field(factory=list[CrashReport])
+    """The same ends in full."""
 
     @property
     def degraded(self) -> bool:

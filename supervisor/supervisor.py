@@ -13,7 +13,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
@@ -31,7 +31,7 @@ from actors.control import (
     Word,
 )
 from actors.errors import NoSuchActor, SpawnError
-from actors.roster import Roster, Vitals
+from actors.roster import Roster
 from supervisor import lifecycle as life
 from supervisor.launcher import Order
 from supervisor.lives import ChildLife
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from supervisor.desk import Desk
     from supervisor.exchange import Exchange
     from supervisor.launcher import Launcher
+    from supervisor.limits import Limits
 
 
 @final
@@ -73,8 +74,8 @@ class Supervisor:
         self._launches = launches
         self._lives: dict[str, ChildLife] = {}
         self._snapshots: dict[str, Saved] = {}
-        self._overview = Overview(self._lives)
-        self._narrator = Narrator(self._tree, self._lives)
+        self.overview = Overview(self._lives)
+        self._narrator = Narrator(self._tree)
         self._failed: dict[str, Failed] = {}
         """What the latest life that failed said, for whoever waits for its start."""
         self._waiters = Waiters()
@@ -218,8 +219,9 @@ class Supervisor:
 
     def _ended(self, child: ChildLife, reason: life.ExitReason) -> None:
         """A life is over: tell the senders, the tree and the watchers, in this order."""
+        child.listen_to_the_end()
         text = obituary(child, reason)
-        self._overview.note_end(child, text)
+        report = self.overview.note_end(child, reason, text)
         record = child.record()
         self.exchange.ended(child.name, child.incarnation, text, record)
         if self._lives.get(child.name) is child:
@@ -235,7 +237,7 @@ class Supervisor:
         over = life.Exited if child.up else life.StartFailed
         self._handle(
             over(child.name, child.incarnation, reason, counted),
-            partial(self._narrator.ended, child, reason, record),
+            partial(self._narrator.ended, child, reason, record, report),
         )
         status = self._tree.child(child.name)
         restarting = status is not None and status.is_coming
@@ -249,7 +251,7 @@ class Supervisor:
         self._gone(name, command.reason, Standing.FAILED if failed else Standing.GONE)
         self._launches.pop(name, None)
         self._snapshots.pop(name, None)
-        self._overview.forget(name)
+        self.overview.forget(name)
         self.desk.forget(name)
 
     def _gone(self, name: str, reason: life.ExitReason, standing: Standing = Standing.GONE) -> None:
@@ -351,14 +353,16 @@ class Supervisor:
 
     # --- how things stand ------------------------------------------------------------------------
 
+    def watched(self) -> Iterator[tuple[ChildLife, Limits]]:
+        """Return every life of a child, with what it may use."""
+        for child in list(self._lives.values()):
+            if (status := self._tree.child(child.name)) is not None:
+                yield child, status.spec.limits
+
     def roster(self) -> Roster:
         """Say which processes live."""
         broker, _ = self.broker()
-        return self._overview.roster(broker)
-
-    def note_vitals(self, vitals: Vitals) -> None:
-        """Keep what the monitor has measured."""
-        self._overview.note_vitals(vitals)
+        return self.overview.roster(broker)
 
     def status(self, dead_letters: int) -> SystemStatus:
         """Say how everything stands."""
@@ -375,7 +379,7 @@ class Supervisor:
             failures=[],
             dead_letters=dead_letters,
         )
-        return self._overview.system(base, self._tree.status())
+        return self.overview.system(base, self._tree.status())
 
     # --- inside ----------------------------------------------------------------------------------
 

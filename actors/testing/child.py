@@ -73,6 +73,8 @@ class Child:
         self.failure: Failed | None = None
         self.exit: Any = None
         self.peak_memory: int | None = None
+        self.verdict = None
+        self.last_lines: deque[str] = deque()
         self.page_fd = -1
         self.pid: int | None = None
         self.ended: asyncio.Future[Any] = house.node.loop.create_future()
@@ -136,6 +138,13 @@ class Child:
         if not self._closed:
             self._told.append(word)
             self._ring()
+
+    def stack(self) -> str:
+        """No process, no stack."""
+        return ""
+
+    def listen_to_the_end(self) -> None:
+        """Nothing it prints is caught."""
 
     def kill(self) -> None:
         """SIGKILL, as soon as there is a process."""

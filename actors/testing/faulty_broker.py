@@ -337,6 +337,6 @@ def _way(route: bytes) -> Route:
     return decode_route(route)
 
 
-def main(lifeline: socket.socket, _fds: dict[str, int]) -> int:
+def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     """Run the testing broker until its lifeline ends."""
-    return serve(lifeline, FaultyBroker)
+    return serve(lifeline, FaultyBroker, fds)

@@ -78,12 +78,14 @@ class Exit:
 
     code: int | None = None
     signal: int | None = None
+    peak_memory: int | None = attrs.field(default=None, eq=False)
+    """Bytes that were resident at the most, in it or in a child that it waited for."""
 
     @classmethod
-    def from_status(cls, status: int) -> Exit:
-        """Make it from what `os.waitpid` returned."""
+    def from_status(cls, status: int, peak_memory: int | None = None) -> Exit:
+        """Make it from what `os.wait4` returned."""
         code = os.waitstatus_to_exitcode(status)
-        return cls(code) if code >= 0 else cls(signal=-code)
+        return cls(code, None, peak_memory) if code >= 0 else cls(None, -code, peak_memory)
 
     def __str__(self) -> str:
         if self.signal is not None:

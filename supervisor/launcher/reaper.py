@@ -16,6 +16,7 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -29,6 +30,7 @@ from supervisor.launcher.order import Exit, Launched, Life
 from supervisor.launcher.wires import Wires
 
 _STRAY_SECONDS: Final = 1.0
+_RSS_UNIT: Final = 1 if sys.platform == "darwin" else 1024  # bytes in what the kernel counts in
 _SETTLE_SECONDS: Final = 0.5
 _SETTLE_PAUSE: Final = 0.002
 
@@ -157,22 +159,12 @@ class Reaper:
         _kill_group(pid)
         if watched.before_reap is not None:
             watched.before_reap(pid)
-        try:
-            _, status = os.waitpid(pid, 0)  # a zombie already: returns at once
-        except ChildProcessError:
-            how = Exit()
-        else:
-            how = Exit.from_status(status)
+        how = _reap(pid)  # a zombie already: returns at once
         self._release(watched)
         watched.life.end(how)
 
     def _wait(self, pid: int, loop: asyncio.AbstractEventLoop) -> None:
-        try:
-            _, status = os.waitpid(pid, 0)
-        except ChildProcessError:
-            how = Exit()
-        else:
-            how = Exit.from_status(status)
+        how = _reap(pid)
         with suppress(RuntimeError):  # the loop is closed: nobody wants to know
             loop.call_soon_threadsafe(self._reaped, pid, how)
 
@@ -193,6 +185,15 @@ class Reaper:
                 self._loop.remove_reader(watched.pidfd)
             os.close(watched.pidfd)
             watched.pidfd = -1
+
+
+def _reap(pid: int) -> Exit:
+    """Wait for a child; nobody knows how it ended when somebody else has reaped it."""
+    try:
+        _, status, used = os.wait4(pid, 0)
+    except ChildProcessError:
+        return Exit()
+    return Exit.from_status(status, used.ru_maxrss * _RSS_UNIT or None)
 
 
 def _next_zombie() -> int | None:

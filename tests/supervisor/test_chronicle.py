@@ -25,7 +25,8 @@ from supervisor.spec import Child, Restart, Strategy
 KILLED = ExitReason(ExitKind.SIGNALLED, signal=9, text="killed by SIGKILL")
 RAISED = ExitReason(ExitKind.RAISED, code=1, text="ValueError: negative")
 IDLE = read(bytes(PAGE_SIZE))
-BUSY = attrs.evolve(IDLE, in_progress=(InProgress(b"v" * 16, 7, "play.py~51a2e0b5:Add", 96.8),))
+ADD = InProgress(b"v" * 16, 7, "play.py~51a2e0b5:Add", 96.8, "viewer/2")
+BUSY = attrs.evolve(IDLE, in_progress=(ADD,))
 
 
 def child(state, incarnation=2, next_start=None):
@@ -52,7 +53,7 @@ def tree(state=State.RUNNING):
 def line(reason, status, *, record=IDLE, on_request=False, ending=False, around=None):
     ended = Ended("calc/1", reason, record, on_request, counted=not on_request)
     outlook = Outlook(status, around or tree(), ending, now=100.0)
-    return how_it_ended(ended, outlook, lambda rid: "viewer/2" if rid == b"v" * 16 else "")
+    return how_it_ended(ended, outlook)
 
 
 def test_a_death_in_the_middle_of_a_message_is_told_whole():
