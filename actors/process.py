@@ -341,7 +341,7 @@ class Life:
     async def _snapshot(self) -> None:
         self._saved_count = self._runtime.handled
         self._saved_at = time.monotonic()
-        self._runtime.engage(1)
+        self._recorder.engage(1)
         try:
             state = await self._call(self._actor.snapshot)
             if state is not None:
@@ -349,7 +349,7 @@ class Life:
         except Exception:  # noqa: BLE001 - user code may raise anything
             logger.exception("snapshot of %s raised; the previous one is kept", self._boot.name)
         finally:
-            self._runtime.engage(0)
+            self._recorder.engage(-1)
 
     def _read_state(self, tag: str, data: bytes) -> Any:
         payload, frames = unpack_state(data)

@@ -161,9 +161,9 @@ class Recorder:
         if length > self._peak:
             self._words[_PEAK] = self._peak = length
 
-    def engaged(self, count: int) -> None:
-        """So many streams and hooks may run the user's code though no message is in progress."""
-        self._words[_ENGAGED] = count
+    def engage(self, change: int) -> None:
+        """One more (1), or one less (-1), of the streams and hooks that run the user's code."""
+        self._words[_ENGAGED] += change
 
     def failed(self) -> None:
         """Count a handler that raised (besides `finish`)."""

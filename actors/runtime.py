@@ -116,7 +116,6 @@ class Runtime:
         self._begun: asyncio.Handle | None = None
         """A handler was begun whose code has not run yet: what was sent before begins before."""
         self._writers: dict[tuple[str, int, int], Writer] = {}
-        self._hooks = 0
         self._seconds: dict[Handler, float] = {}
         self._timers = Inbound(1)
 
@@ -166,11 +165,6 @@ class Runtime:
     def handled(self) -> int:
         """Messages of this life that are finished."""
         return self._outcomes.handled
-
-    def engage(self, hooks: int) -> None:
-        """So many hooks run the user's code now, though no message is in progress."""
-        self._hooks = hooks
-        self._recorder.engaged(hooks + len(self._writers))
 
     def tell_self(self, timer: Timer) -> None:
         """Put a timer's message into the mailbox."""
@@ -323,7 +317,7 @@ class Runtime:
         """A stream's request counts as handled when it has begun: it never holds its link back."""
         writer = Writer(self._portal, job, self._forget_writer, self._recorder.alive)
         self._writers[writer.key] = writer
-        self.engage(self._hooks)
+        self._recorder.engage(1)
         items = handler.function(self._actor, job.message)
         self._outcomes.finish(job)
         if handler.kind is HandlerKind.STREAM:
@@ -341,8 +335,8 @@ class Runtime:
         self.pump.again()
 
     def _forget_writer(self, key: tuple[str, int, int]) -> None:
-        self._writers.pop(key, None)
-        self.engage(self._hooks)
+        if self._writers.pop(key, None) is not None:
+            self._recorder.engage(-1)
 
     # --- how it ends -----------------------------------------------------------------------------
 

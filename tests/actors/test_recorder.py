@@ -7,8 +7,17 @@ from pathlib import Path
 import pytest
 
 from actors import recorder
-from actors.blackbox import InProgress, read
-from actors.recorder import IN_PROGRESS, LATE, LINKS, PAGE_SIZE, Recorder, State, create_page
+from actors.blackbox import InProgress, Pulse, feel, last_words, read
+from actors.recorder import (
+    IN_PROGRESS,
+    LAST_WORDS,
+    LATE,
+    LINKS,
+    PAGE_SIZE,
+    Recorder,
+    State,
+    create_page,
+)
 from actors.recorder import open_page as map_again
 
 A = b"a" * 16
@@ -359,3 +368,50 @@ def test_a_killed_writer_leaves_an_exact_record():
         assert all(one == InProgress(A, one.seq, "m:Add", one.seq) for one in record.in_progress)
         page.close()
         os.close(fd)
+
+
+def test_the_sender_of_a_message_in_progress_is_named(page, writer):
+    writer.begin(writer.link(A, sender="viewer/2"), 1, "m:Add", 1.0)
+    writer.begin(writer.link(B, sender="x" * 60 + "/12"), 1, "m:Add", 2.0)
+
+    assert [one.sender for one in read(page).in_progress] == ["viewer/2", "x" * 45 + "/12"]
+
+
+def test_streams_and_hooks_are_counted(page, writer):
+    for change, count in ((1, 1), (1, 2), (-1, 1), (-1, 0)):
+        writer.engage(change)
+        assert read(page).engaged == feel(page).engaged == count
+
+
+def test_the_pulse_says_the_same_as_the_whole_page(page, writer):
+    writer.ready()
+    writer.alive(3.0)
+    assert feel(page) == Pulse(State.IDLE, 3.0, None, 0, None)
+    writer.begin(writer.link(A, sender="viewer/2"), 1, "m:Add", 4.0)
+    writer.progress(6.0)
+
+    record, pulse = read(page), feel(page)
+    assert pulse == Pulse(State.BUSY, 3.0, 6.0, 0, record.in_progress[0])
+    assert record.busy_since == 6.0
+
+
+def test_last_words_are_what_stands_at_the_end_of_the_page(page):
+    assert last_words(page) == ""
+    page[LAST_WORDS : LAST_WORDS + 6] = b"Fatal\n"
+
+    assert last_words(page) == "Fatal\n"
+    page[LAST_WORDS:] = b"\xff" * (PAGE_SIZE - LAST_WORDS)
+    assert len(last_words(page)) == PAGE_SIZE - LAST_WORDS
+
+
+def test_a_page_can_be_mapped_for_reading_only():
+    fd, mapped = create_page()
+    other = map_again(fd, readonly=True)
+    mapped[:8] = b"12345678"
+
+    assert other[:8] == b"12345678"
+    with pytest.raises(TypeError):
+        other[0] = 1
+    for each in (mapped, other):
+        each.close()
+    os.close(fd)
