@@ -15,13 +15,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-import attrs
-
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
 from supervisor.chronicle import class_of_tag, in_the_middle_of
-from supervisor.status import ActorStatus, CrashReport, SystemStatus
+from supervisor.status import ActorStatus, CrashReport
 
 if TYPE_CHECKING:
     from supervisor.lives import ChildLife
@@ -52,8 +50,10 @@ class Overview:
         """Why the former incarnation of a name ended."""
         self._lives = lives
         self._vitals: dict[tuple[str, int], Vital] = {}
-        self._failures: deque[str] = deque(maxlen=FAILURES)
-        self._crashes: deque[CrashReport] = deque(maxlen=FAILURES)
+        self.failures: deque[str] = deque(maxlen=FAILURES)
+        """The latest ends that nobody wanted, in a line each."""
+        self.crashes: deque[CrashReport] = deque(maxlen=FAILURES)
+        """The same in full."""
 
     def note_vitals(self, vitals: Vitals) -> None:
         """Keep what the monitor has measured."""
@@ -68,9 +68,9 @@ class Overview:
         self.last_exit[child.name] = text
         self._vitals.pop((child.name, child.incarnation), None)
         if not child.expected and not child.killed:
-            self._failures.append(f"{child.label} {text}")
+            self.failures.append(f"{child.label} {text}")
             report = report_of(child, reason, text)
-            self._crashes.append(report)
+            self.crashes.append(report)
             return report
         return None
 
@@ -88,13 +88,6 @@ class Overview:
         if broker is not None and broker > 0:
             members.append(Member("@broker", 0, broker, -1))
         return Roster(os.getpid(), members)
-
-    def system(self, base: SystemStatus, children: tuple[life.ChildStatus, ...]) -> SystemStatus:
-        """Put the actors and the failures into the status of the system."""
-        actors = [self.actor(child) for child in children]
-        return attrs.evolve(  # type: ignore[misc]
-            base, actors=actors, failures=list(self._failures), crashes=list(self._crashes)
-        )
 
     def actor(self, child: life.ChildStatus) -> ActorStatus:
         """Say how one actor stands."""

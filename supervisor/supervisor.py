@@ -367,7 +367,7 @@ class Supervisor:
     def status(self, dead_letters: int) -> SystemStatus:
         """Say how everything stands."""
         pid, restarts = self.broker()
-        base = SystemStatus(
+        return SystemStatus(
             name=self.boot.name,
             pid=os.getpid(),
             uptime=time.monotonic() - self._began,
@@ -375,11 +375,11 @@ class Supervisor:
             listening=self.listening,
             broker_pid=pid,
             broker_restarts=restarts,
-            actors=[],
-            failures=[],
+            actors=[self.overview.actor(child) for child in self._tree.status()],
+            failures=list(self.overview.failures),
             dead_letters=dead_letters,
+            crashes=list(self.overview.crashes),
         )
-        return self.overview.system(base, self._tree.status())
 
     # --- inside ----------------------------------------------------------------------------------
 
