@@ -381,8 +381,6 @@ class Supervisor:
             crashes=list(self.overview.crashes),
         )
 
-    # --- inside ----------------------------------------------------------------------------------
-
     def _declare(self, name: str, standing: Standing, incarnation: int, party: bytes = b"") -> None:
         status = self._tree.child(name)
         mailbox = status.spec.limits.mailbox if status is not None else 0
