@@ -17,6 +17,9 @@ LONGEST_NAME = 128
 CLIENT_PREFIX = "client-"
 """Programs that join a system are called so."""
 
+NET_PREFIX = "client-net-"
+"""Those among them that came over the network: their keys say what they may do."""
+
 LAST_INCARNATION = 2**63 - 1
 """Incarnations travel as signed 64-bit integers; nobody restarts that often."""
 

@@ -16,6 +16,7 @@ import select
 import threading
 from typing import Final, cast, final
 
+import attrs
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
@@ -30,7 +31,20 @@ RECONNECT_MS: Final = 20
 LARGE: Final = 64 << 10
 """Bytes from which a frame is handed to ZeroMQ without copying."""
 
-_EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED
+RECONNECT_MOST_MS: Final = 2000
+"""Over the network, attempts become rarer up to this: a server that refuses us is not flooded."""
+
+HEARTBEAT_MS: Final = 2000
+"""Between two signs of life on a connection over the network; three missing ones end it."""
+
+_REFUSALS: Final = {
+    int(zmq.EVENT_HANDSHAKE_FAILED_AUTH): "the key of this machine is not allowed there",
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): "no understudy system listens there, or it has "
+    "another key than the one expected",
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): "no understudy system listens there, or it has "
+    "another key than the one expected",
+}
+_EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | sum(_REFUSALS)
 
 # Plain numbers: `&` and `|` of pyzmq's flags cost more than the calls they are used in.
 _POLLIN: Final = int(zmq.POLLIN)
@@ -38,12 +52,23 @@ _NOBLOCK: Final = int(zmq.NOBLOCK)
 _MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
 
 
+@attrs.frozen
+class Curve:
+    """Keys for a connection over the network, 32 bytes each: the server's, and our pair."""
+
+    server: bytes
+    public: bytes
+    secret: bytes = attrs.field(repr=False)
+
+
 @final
 class Connection:
     """One party's socket.  Everything but `wake` belongs to one thread."""
 
-    def __init__(self, endpoint: str, routing_id: bytes) -> None:
+    def __init__(self, endpoint: str, routing_id: bytes, curve: Curve | None = None) -> None:
         self.endpoint = endpoint
+        self.refused = ""
+        """Why the other side would not shake hands, the last time it would not."""
         # A thread of this process cannot lose its broker, and inproc reports no handshake.
         self._always_online = endpoint.startswith("inproc:")
         # Parties of one process meet in one context; any other gets a context, and an I/O thread,
@@ -58,6 +83,8 @@ class Connection:
         # Outboxes are bounded by the links; a limit here would only drop without saying so.
         self._socket.setsockopt(zmq.SNDHWM, 0)
         self._socket.setsockopt(zmq.RCVHWM, 0)
+        if curve is not None:
+            _lock(self._socket, curve)
         self._monitor = self._socket.get_monitor_socket(_EVENTS)
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
@@ -132,6 +159,8 @@ class Connection:
                 peer.connected()
             elif event["event"] == zmq.EVENT_DISCONNECTED:
                 peer.disconnected()
+            else:
+                self.refused = _REFUSALS[int(event["event"])]
 
     @property
     def readable(self) -> bool:
@@ -181,6 +210,16 @@ class Connection:
             self._wake_write = -1
         if not self._always_online:
             self._context.term()
+
+
+def _lock(socket: zmq.Socket[bytes], curve: Curve) -> None:
+    """Make a socket speak to one server only, over a network that may vanish."""
+    socket.setsockopt(zmq.CURVE_SERVERKEY, curve.server)
+    socket.setsockopt(zmq.CURVE_PUBLICKEY, curve.public)
+    socket.setsockopt(zmq.CURVE_SECRETKEY, curve.secret)
+    socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS)
+    socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+    socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS)
 
 
 def _holds(socket: zmq.Socket[bytes]) -> bool:

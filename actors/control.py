@@ -40,10 +40,12 @@ class Standing(StrEnum):
     """Its very first start failed, so there is no such actor after all."""
     GONE = "gone"
     """Stopped for good, or a client that left."""
+    DENIED = "denied"
+    """Whoever it is, the asker's key does not allow to talk to it."""
 
 
-ENDED: Final = frozenset({Standing.UNKNOWN, Standing.FAILED, Standing.GONE})
-"""Standings of a name that nobody holds and nobody will."""
+ENDED: Final = frozenset({Standing.UNKNOWN, Standing.FAILED, Standing.GONE, Standing.DENIED})
+"""Standings of a name that nobody holds and nobody will, for the asker at least."""
 
 
 class LaneRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -96,6 +98,8 @@ class BrokerBoot(_Word, frozen=True):
     supervisor: bytes
     """The supervisor's routing id: nobody else may declare names."""
     max_message: int
+    keys: str = ""
+    """Directory of the keys that guard tcp endpoints; "" when there are none to guard."""
     faults: bytes = b""
     """What a testing broker shall do wrong; b"" for an ordinary one."""
 
@@ -241,6 +245,15 @@ class Obituary(_Word, frozen=True):
     known: bool = True
 
 
+class Vouched(_Word, frozen=True):
+    """To the supervisor: a program that came over the network has this role."""
+
+    name: str
+    key: str
+    """The name its key was given."""
+    role: str
+
+
 class Closing(_Word, frozen=True):
     """The system is over, for this reason."""
 
@@ -257,7 +270,7 @@ class Refused(_Word, frozen=True):
 Word = (
     Boot | BrokerBoot | Stop | Die | Started | Failed | Stopped | Logged | Saved
     | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
-    | Welcome | Stands | Obituary | Closing | Refused
+    | Welcome | Stands | Obituary | Vouched | Closing | Refused
 )  # fmt: skip
 
 _encode = msgspec.msgpack.Encoder().encode

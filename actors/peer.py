@@ -34,6 +34,7 @@ from actors.control import (
     Resolve,
     Standing,
     Stands,
+    Vouched,
     Welcome,
     Word,
     decode_word,
@@ -48,6 +49,10 @@ from actors.outbox import OUTBOX_MESSAGES, Letter
 
 REFUSALS: Final = 64
 """Refusals of the broker that are kept for whoever looks."""
+
+
+VOUCHED: Final = 10_000
+"""Programs on the network whose roles are remembered; one forgotten may do nothing."""
 
 
 @final
@@ -71,6 +76,8 @@ class Peer:
         """Why the whole system is over, once the broker has said so."""
         self.departed: deque[tuple[str, int]] = deque()
         """Lives that have ended, for whoever was working for them."""
+        self.vouched: dict[str, str] = {}
+        """Roles of programs on the network, by name, as the broker vouches (supervisor only)."""
         self.refusals: deque[Refused] = deque(maxlen=REFUSALS)
         self.bad_frames = 0
         """Wire messages that were not ours to take."""
@@ -198,6 +205,10 @@ class Peer:
                 self.ended = word.reason
             case Refused():
                 self._refused(word)
+            case Vouched():
+                self.vouched[word.name] = word.role
+                if len(self.vouched) > VOUCHED:
+                    del self.vouched[next(iter(self.vouched))]
             case _:
                 raise MessageError(f"the broker does not say {type(word).__name__}")
 

@@ -25,7 +25,7 @@ from actors.codec import Codec, ValueCodec, codec_for
 from actors.control import ENDED, SUPERVISOR, Standing
 from actors.driver import Driver
 from actors.envelope import Envelope, Kind
-from actors.errors import ActorError, ConnectionLost, MailboxFull, NoSuchActor
+from actors.errors import AccessDenied, ActorError, ConnectionLost, MailboxFull, NoSuchActor
 from actors.handling import handling_now
 from actors.link import Link, Loss
 from actors.message import (
@@ -319,6 +319,8 @@ class Portal:
                 raise ConnectionLost(
                     reason=f"the broker has not answered for {RESOLVE_TIMEOUT:g} s"
                 )
+        if link.standing is Standing.DENIED:
+            raise AccessDenied(reason=link.reason)
         if link.standing in ENDED:
             raise NoSuchActor(target=name, message=message)
         return link

@@ -24,6 +24,7 @@ from actors.control import Failed, Word
 from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
 from actors.errors import (
+    AccessDenied,
     InvalidMessage,
     MailboxFull,
     MessageError,
@@ -41,6 +42,8 @@ from actors.outcomes import UNRECORDED, Job, Outcomes
 from actors.writers import Writer
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.actor import Actor
     from actors.driver import Pump
     from actors.portal import Portal
@@ -103,6 +106,7 @@ class Runtime:
         self._outcomes = Outcomes(portal, recorder)
         self._owner = owner
         self.pump: Pump
+        self.admit: Callable[[str, type], None] = lambda _sender, _cls: None  # may refuse
         self.mailbox = Mailbox()
         admission = Admission(portal, self.mailbox, self._handlers, self._outcomes)
         portal.arrived = admission.take_in
@@ -215,7 +219,7 @@ class Runtime:
             return
         try:
             handler = self._decode(job)
-        except MessageError as error:
+        except (MessageError, AccessDenied) as error:
             self._outcomes.refuse(job, error)
             return
         if self._seconds.get(handler, math.inf) > FAST:
@@ -241,6 +245,7 @@ class Runtime:
                 reason=f"the sender has another version of this class (schema "
                 f"{envelope.schema.hex()[:16]}, here {codec.fingerprint.hex()}); {_SAME_CODE}",
             )
+        self.admit(job.delivery.link.name, cls)
         job.message = self._portal.decode(codec, envelope.payload, job.delivery.frames)
         job.handler = handler
         return handler

@@ -34,6 +34,8 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     version: str
     argv: list[bytes] = []
     """What the starting program was called with."""
+    keys: str = ""
+    """Directory of the keys that guard tcp endpoints."""
     faults: bytes = b""
     """What its broker shall do wrong (`actors.testing.replay`); b"" for an ordinary broker."""
     levels: dict[str, int] = {}

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import os
 import select
-import socket
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from socket import socket as Socket  # noqa: N812 - elsewhere here a socket is ZeroMQ's
 from typing import Final
 
 import zmq
@@ -27,6 +27,7 @@ from actors.control import (
     BrokerBoot,
     Closing,
     Deframer,
+    Hello,
     Refused,
     Started,
     Stop,
@@ -37,7 +38,9 @@ from actors.control import (
 from actors.envelope import MAGIC, Route, decode_route, encode_route
 from actors.errors import MessageError
 from actors.recorder import Recorder, open_page
+from supervisor.access import Gate, router
 from supervisor.routing import Routing, Send
+from supervisor.visas import OUTSIDE
 
 BURST: Final = 500
 """Wire messages taken before the lifeline is looked at again."""
@@ -85,31 +88,39 @@ class Broker:
         self._context: zmq.Context[zmq.Socket[bytes]] = (
             zmq.Context.instance() if boot.endpoints[0].startswith("inproc:") else zmq.Context()
         )
-        self.router = self._context.socket(zmq.ROUTER)
-        self.router.setsockopt(zmq.ROUTER_MANDATORY, 1)
-        self.router.setsockopt(zmq.ROUTER_HANDOVER, 0)
-        self.router.setsockopt(zmq.LINGER, 0)
-        # The links bound what is under way; dropping here would only make them repeat it.
-        self.router.setsockopt(zmq.SNDHWM, 0)
-        self.router.setsockopt(zmq.RCVHWM, 0)
-        self.router.setsockopt(zmq.MAXMSGSIZE, boot.max_message)
-        self.router.setsockopt(zmq.HANDSHAKE_IVL, 3000)
+        self.router = router(self._context, boot.max_message)
+        self._gate = Gate(Path(boot.keys), boot.max_message) if boot.keys else None
+        """The way in from the network."""
         self.endpoints = [self._bind(endpoint) for endpoint in boot.endpoints]
 
     def _bind(self, endpoint: str) -> str:
         if endpoint.startswith("ipc://"):  # of the broker that was here before
             Path(endpoint.removeprefix("ipc://")).unlink(missing_ok=True)
+        if endpoint.startswith("tcp://"):
+            assert self._gate is not None, "a tcp endpoint without keys"
+            return self._gate.bind(endpoint)
         self.router.bind(endpoint)
-        return self.router.getsockopt_string(zmq.LAST_ENDPOINT) if "tcp:" in endpoint else endpoint
+        return endpoint
+
+    @property
+    def sockets(self) -> list[zmq.Socket[bytes]]:
+        """What brings messages: from this machine, and from the network."""
+        return [self.router] if self._gate is None else [self.router, self._gate.socket]
 
     def drain(self) -> bool:
-        """Send on what has arrived, at most a burst; return whether more may wait."""
-        receive, routing = self.router.recv, self.routing
+        """Send on what has arrived, at most a burst of each side; return whether more may wait."""
+        more = self._drain(self.router, b"")
+        if self._gate is not None:
+            more = self._drain(self._gate.socket, OUTSIDE) or more
+        return more
+
+    def _drain(self, socket: zmq.Socket[bytes], side: bytes) -> bool:
+        receive, routing = socket.recv, self.routing
         for _ in range(BURST):
             # Frame by frame: nothing large is copied, and small messages take half the time that
             # `recv_multipart` and `send_multipart` take.
             try:
-                party, part = receive(_NOBLOCK), receive(_NOBLOCK, copy=False)
+                party, part = side + receive(_NOBLOCK), receive(_NOBLOCK, copy=False)
             except zmq.Again:
                 return False
             route = part.bytes
@@ -129,7 +140,10 @@ class Broker:
 
     def _pass_on(self, _party: bytes, target: bytes, route: bytes, rest: list[zmq.Frame]) -> None:
         """Send a batch on; the testing broker looks into it first."""
-        send = self.router.send
+        socket = self.router
+        if len(target) != _ROUTING_ID_BYTES:
+            socket, target = self._outside(target)
+        send = socket.send
         send(target, _MORE)  # an unknown target is refused here or not at all
         send(route, _MORE)
         last = rest.pop()
@@ -137,16 +151,24 @@ class Broker:
             send(part, _MORE, copy=False)
         send(last, _NOBLOCK, copy=False)
 
+    def _outside(self, party: bytes) -> tuple[zmq.Socket[bytes], bytes]:
+        """Return the socket of a party on the network, and its routing id there."""
+        assert self._gate is not None, "nobody comes over the network without a gate"
+        return self._gate.socket, party[len(OUTSIDE) :]
+
     def _first(self, party: bytes, route: bytes, rest: list[zmq.Frame]) -> None:
         """A word to the broker, the first batch on its way, or nothing of ours."""
         routing = self.routing
-        if len(party) != _ROUTING_ID_BYTES or len(route) > LONGEST_ROUTE or not rest:
+        outside = party[:-_ROUTING_ID_BYTES]
+        if outside not in (b"", OUTSIDE) or len(route) > LONGEST_ROUTE or not rest:
             routing.refused += 1
             return
         try:
             decoded = decode_route(route)
             if decoded.target == BROKER:
                 word = decode_word(rest[0].buffer)
+                if outside and isinstance(word, Hello) and not self._check_key(party, rest[0]):
+                    return
                 self.say(routing.hear(party, decoded, word, time.monotonic()))
                 return
         except MessageError as error:
@@ -161,6 +183,16 @@ class Broker:
             routing.routes.clear()
         self._pass_on(party, target, route, rest)
 
+    def _check_key(self, party: bytes, frame: zmq.Frame) -> bool:
+        """Find out whose key it is; one that was revoked since the handshake is turned away."""
+        assert self._gate is not None, "nobody comes over the network without a gate"
+        visa = self._gate.visa(frame)
+        if visa is None:
+            self._refuse(party, Refused("expelled", "its key is not allowed any more"))
+            return False
+        self.routing.visas.issue(party, visa)
+        return True
+
     def _refuse(self, party: bytes, word: Refused) -> None:
         self._told[party] += 1
         if self._told[party] <= REFUSALS:
@@ -170,6 +202,10 @@ class Broker:
         """Do what is due about once a second."""
         self._told.clear()
         self.say(self.routing.tick(now))
+        if self._gate is not None:
+            self._gate.check()
+            for party, reason in self.routing.visas.expired(self._gate.find):
+                self.say(self.routing.expel(party, reason))
         refused = self.routing.refused - self._reported
         if refused and now >= self._report_at:
             self._reported, self._report_at = self.routing.refused, now + REPORT_SECONDS
@@ -181,8 +217,7 @@ class Broker:
         missing: list[bytes] = []
         for send in sends:
             try:
-                message = [send.party, self._route, encode_word(send.word)]
-                self.router.send_multipart(message, zmq.NOBLOCK)
+                self._pass_word(send.party, [self._route, encode_word(send.word)])
             except zmq.ZMQError:
                 self.dropped += 1
                 missing.append(send.party)
@@ -190,21 +225,29 @@ class Broker:
             # Ends, because each of them is forgotten or has nothing to be told.
             self.say(self.routing.unreachable(party, time.monotonic()))
 
+    def _pass_word(self, party: bytes, message: list[bytes]) -> None:
+        socket = self.router
+        if len(party) != _ROUTING_ID_BYTES:
+            socket, party = self._outside(party)
+        send = socket.send
+        send(party, _MORE)
+        send(message[0], _MORE)
+        send(message[1], _NOBLOCK)
+
     def close(self, reason: str) -> None:
         """Tell every party that the system is over, then close."""
         if reason:
             self.say([Send(party, Closing(reason)) for party in self.routing.parties])
-        self.router.close(LINGER_MS if reason else 0)
+        for one in self.sockets:
+            one.close(LINGER_MS if reason else 0)
 
 
-def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
+def main(lifeline: Socket, fds: dict[str, int]) -> int:
     """Run the broker until its lifeline ends."""
     return serve(lifeline, Broker, fds)
 
 
-def serve(
-    lifeline: socket.socket, make: Callable[[BrokerBoot], Broker], fds: dict[str, int]
-) -> int:
+def serve(lifeline: Socket, make: Callable[[BrokerBoot], Broker], fds: dict[str, int]) -> int:
     """Run a broker of some kind until its lifeline ends."""
     recorder = Recorder(open_page(fds["recorder"]))
     os.close(fds["recorder"])
@@ -219,7 +262,8 @@ def serve(
     # The descriptors themselves: `zmq.Poller` asks the socket before and after.  ZeroMQ's speaks
     # again once `drain` has found nothing more; until then `more` says so.
     poller = select.poll()
-    poller.register(broker.router, select.POLLIN)
+    for one in broker.sockets:
+        poller.register(one, select.POLLIN)
     poller.register(lifeline, select.POLLIN)
     tick_at = time.monotonic() + broker.tick_seconds
     more = True
@@ -239,7 +283,7 @@ def serve(
         more = broker.drain()  # last, because a send may take a word of the descriptor away
 
 
-def _await_boot(lifeline: socket.socket, deframer: Deframer) -> tuple[BrokerBoot | None, bool]:
+def _await_boot(lifeline: Socket, deframer: Deframer) -> tuple[BrokerBoot | None, bool]:
     """Return the first word, and whether the end came along with it."""
     while data := lifeline.recv(65536):
         words = deframer.feed(data)
@@ -249,7 +293,7 @@ def _await_boot(lifeline: socket.socket, deframer: Deframer) -> tuple[BrokerBoot
     return None, True
 
 
-def _ended(lifeline: socket.socket, deframer: Deframer) -> str | None:
+def _ended(lifeline: Socket, deframer: Deframer) -> str | None:
     """Return why the broker shall end, "" without a word, None when it shall go on."""
     try:
         data = lifeline.recv(65536)

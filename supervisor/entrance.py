@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any, Final, final
 
 from actors.control import SUPERVISOR
-from actors.errors import AccessDenied, ActorError, ConnectionLost, SpawnError
+from actors.errors import ActorError, ConnectionLost, SpawnError
 from actors.log import levels
 from actors.process import script_guard
 from supervisor import rundir
@@ -35,6 +35,7 @@ from supervisor.boot import (
     frame,
 )
 from supervisor.farewell import interruptible
+from supervisor.gate import curve_for, guarded
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.plan import plan_tree
 from supervisor.process import serve
@@ -70,8 +71,8 @@ def start(
 
     Args:
         tree: what to run from the beginning; more can be spawned later.
-        listen: tcp endpoints, such as "tcp://127.0.0.1:7700" (port 0: any).  Only loopback
-            addresses are accepted until keys protect them.
+        listen: tcp endpoints, such as "tcp://0.0.0.0:7700" (port `*`: any).  Whoever joins there
+            needs a key that is allowed: `understudy keys`.
         name: by which `connect` finds it; unique among this user's systems.
         inproc: run everything as threads of this process, for debugging.
         ask_timeout: seconds an ask waits when nobody says otherwise.
@@ -79,7 +80,7 @@ def start(
         _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
-    endpoints = _check_listen(listen)
+    endpoints, keys = guarded(listen)
     boot = SupervisorBoot(
         name=name or f"s-{os.getpid()}-{os.urandom(4).hex()}",
         tree=plan_tree(tree or Tree(), None),
@@ -94,6 +95,7 @@ def start(
         state_dir="",
         version=version_text(),
         argv=[os.fsencode(text) for text in sys.argv],
+        keys=keys,
         faults=_faults,
         levels=levels(),
     )
@@ -122,14 +124,18 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
     Args:
         endpoint: of its broker, or the name of a system of this user; by default
             `$UNDERSTUDY_ENDPOINT`, else the system called "default", else the only one there is.
-        key: reserved for tcp with keys.
+        key: the public key of the system at a tcp endpoint (`understudy keys show` there); by
+            default the one that `understudy keys trust` has noted, else this user's own.
 
     Raises:
         ConnectionLost: no such system, or it does not answer.
+        AccessDenied: it does not know our key, or has another key than `key`.
     """
-    if key is not None:
-        raise AccessDenied(reason="keys come with a later version; tcp is loopback only until then")
     wanted = endpoint or os.environ.get("UNDERSTUDY_ENDPOINT") or ""
+    if wanted.startswith("tcp://"):
+        return System(wanted, curve=curve_for(wanted, key))
+    if key is not None:
+        raise ValueError("key= is for tcp endpoints; a system of this user needs none")
     if "://" in wanted:
         return System(wanted)
     found = rundir.live_systems()
@@ -276,20 +282,6 @@ def _failure(word: SupervisorFailed) -> Exception:
     if word.kind == "AlreadyRunningError":
         return FileExistsError(word.text)
     return SpawnError(actor=SUPERVISOR, reason=word.text, remote_traceback=word.traceback)
-
-
-def _check_listen(listen: str | Sequence[str] | None) -> list[str]:
-    endpoints = [listen] if isinstance(listen, str) else list(listen or ())
-    for endpoint in endpoints:
-        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-        if not endpoint.startswith("tcp://") or not (port.isdigit() or port == "*"):
-            raise ValueError(f"listen={endpoint!r}: write it as tcp://127.0.0.1:7700")
-        if host not in ("127.0.0.1", "localhost", "[::1]"):
-            raise AccessDenied(
-                reason=f"listen={endpoint!r} would be open to the network, and keys are not there "
-                "yet; use tcp://127.0.0.1:PORT"
-            )
-    return [endpoint.replace("localhost", "127.0.0.1") for endpoint in endpoints]
 
 
 def _path() -> list[bytes]:

@@ -114,7 +114,8 @@ class Infrastructure:
 
         life = self._broker = ChildLife("@broker", self.broker_restarts + 1, on_word=hear)
         faults = self._boot.faults
-        first = BrokerBoot(self.endpoints, self._routing_id, LARGEST_FRAME, faults)
+        keys = self._boot.keys
+        first = BrokerBoot(self.endpoints, self._routing_id, LARGEST_FRAME, keys, faults)
         entry = "faulty-broker" if faults else "broker"
         await life.launch(self._launcher, self._order(entry, life), first)
         how = await asyncio.shield(life.ended)

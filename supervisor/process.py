@@ -46,6 +46,7 @@ from supervisor.launcher.kernel import open_pidfd
 from supervisor.limits import Limits
 from supervisor.output import standard_streams
 from supervisor.plan import Launch, tree_of
+from supervisor.roles import admit
 from supervisor.supervisor import Supervisor
 from supervisor.watchdog import Watchdog
 
@@ -226,6 +227,7 @@ class SupervisorProcess:
         runtime = Runtime(desk, portal, recorder=recorder, owner=owner, own_errors=True)
         pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)
         runtime.pump = pump
+        runtime.admit = lambda sender, request: admit(peer.vouched, sender, request)
         supervisor.exchange = Exchange(peer, pump.again)
         desk.context = Context(portal, owner)
         runtime.open = True

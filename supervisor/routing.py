@@ -38,6 +38,7 @@ from actors.control import (
 from actors.envelope import Route, decode_route
 from actors.errors import MessageError
 from supervisor.registry import Entry
+from supervisor.visas import Visas
 
 CLIENT_PREFIX: Final = "client-"
 """Names that a program may take by itself."""
@@ -83,6 +84,7 @@ class Routing:
         self.routes: dict[bytes, bytes] = {}
         """Routing id + route frame of a sender: routing id of the receiver."""
         self.refused = 0
+        self.visas = Visas()
         self._supervisor = supervisor
         self._names: dict[str, Entry] = {}
         self._parties: dict[bytes, tuple[str, int]] = {}
@@ -119,6 +121,10 @@ class Routing:
         target = self._names.get(route.target)
         if target is None or target.party is None or target.incarnation != route.target_incarnation:
             return Refused("no-route", f"{route.target}/{route.target_incarnation} is not here")
+        forbidden = self.visas.forbids(party, route.target)
+        if forbidden:
+            self.refused += 1
+            return Refused("denied", forbidden)
         self._names[name].contacts.add(route.target)
         target.contacts.add(name)
         self.routes[party + frame] = target.party
@@ -206,8 +212,18 @@ class Routing:
         entry.party, entry.host, entry.seen = party, host, now
         entry.incarnation = word.incarnation
         self._parties[party] = (word.name, word.incarnation)
+        vouched = self.visas.vouch(party, word.name)
+        sends = [Send(self._supervisor, vouched)] if vouched else []
         # Whoever wrote to it in vain meanwhile writes again when it hears that it is here.
-        return [Send(party, _WELCOME), *self._announce(word.name), *self._try_questions(now)]
+        sends += [Send(party, _WELCOME), *self._announce(word.name)]
+        return sends + self._try_questions(now)
+
+    def expel(self, party: bytes, reason: str) -> list[Send]:
+        """Show a party out, for good."""
+        name, _ = self._parties.get(party, ("", 0))
+        self.visas.forget(party)
+        gone = self._remove(name, reason) if name else []
+        return [Send(party, Refused("expelled", reason)), *gone]
 
     def _refusal(self, party: bytes, word: Hello) -> Refused | None:
         name, life = word.name, (word.name, word.incarnation)
@@ -221,8 +237,8 @@ class Routing:
         if not 0 < len(name) <= _LONGEST_NAME or word.incarnation < 1:
             return Refused("impostor", "that is no name, or no life")
         entry = self._names.get(name)
-        if entry is None:
-            return None
+        if entry is None or self.visas.refusal(party, name):
+            return self.visas.refusal(party, name)
         if entry.client:
             taken = Refused("name-taken", f"{name} is here already")
             return None if entry.party == party else taken
@@ -233,6 +249,9 @@ class Routing:
     # --- questions -------------------------------------------------------------------------------
 
     def _resolve(self, party: bytes, word: Resolve, now: float) -> list[Send]:
+        forbidden = self.visas.forbids(party, word.name)
+        if forbidden:
+            return [Send(party, Stands(word.name, Standing.DENIED, 0, reason=forbidden))]
         asker, _ = self._parties[party]
         entry = self._names.get(word.name)
         if entry is None:
@@ -346,6 +365,7 @@ class Routing:
         if party is None:
             return
         self._parties.pop(party, None)
+        self.visas.forget(party)
         self.routes = {k: v for k, v in self.routes.items() if v != party}
         if late:
             self._departed[0].add(party)
@@ -354,9 +374,8 @@ class Routing:
 
     def _drop_routes(self, parties: set[bytes]) -> None:
         if parties:
-            self.routes = {
-                k: v for k, v in self.routes.items() if k[: len(self._supervisor)] not in parties
-            }
+            ids = tuple(parties)
+            self.routes = {k: v for k, v in self.routes.items() if not k.startswith(ids)}
 
     def _obituary(self, ended: Ended, party: bytes) -> Obituary:
         lane = ended.lanes.get(lane_key(*self._parties[party]))

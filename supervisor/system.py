@@ -16,17 +16,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self, final
 
+from actors.address import CLIENT_PREFIX, NET_PREFIX
 from actors.arrays.segment import host_key
 from actors.attachments import Memory
 from actors.client import ClientThread
-from actors.connection import Connection
+from actors.connection import Connection, Curve
 from actors.control import SUPERVISOR, Goodbye, Standing
-from actors.errors import ConnectionLost
+from actors.errors import AccessDenied, ConnectionLost
 from actors.log import announce
 from actors.peer import Peer
 from actors.portal import Portal, Until
 from supervisor.calls import Calls
 from supervisor.farewell import messages_to, patiently, show_only_theirs
+from supervisor.gate import explain
 
 FLUSH_SECONDS: Final = 5.0
 """Seconds a joined program waits at its end for what it has told to be handled."""
@@ -46,6 +48,7 @@ class System(Calls):
         ask_timeout: float = 30.0,
         end: Callable[[System], None] | None = None,
         abandon: Callable[[], None] = lambda: None,
+        curve: Curve | None = None,
     ) -> None:
         self._directory = directory
         self._end = end
@@ -53,23 +56,27 @@ class System(Calls):
         self._abandon = abandon
         """How it is ended at once."""
         self._closed = False
-        name = f"client-{os.getpid()}-{os.urandom(4).hex()}"
-        near = not endpoint.startswith("tcp:")
+        near = curve is None
+        who = f"{os.getpid()}-{os.urandom(4).hex()}" if near else os.urandom(12).hex()
+        name = f"{CLIENT_PREFIX if near else NET_PREFIX}{who}"
         self._peer = Peer(name, 1, host=host_key() if near else b"", mailbox=0)
         self._memory = Memory()
         super().__init__(Portal(self._peer, self._memory, ask_timeout=ask_timeout))
-        self._connection = Connection(endpoint, os.urandom(16))
+        self._connection = Connection(endpoint, os.urandom(16), curve)
         self._thread = ClientThread(self._portal, self._connection)
         self._thread.start()
         self._await_welcome(endpoint)
 
     def _await_welcome(self, endpoint: str) -> None:
+        peer, portal, connection = self._peer, self._portal, self._connection
         welcomed = Until(
-            self._portal, lambda: self._peer.registered or self._portal.lost is not None
+            portal, lambda: bool(peer.registered or portal.lost is not None or connection.refused)
         )
         self._thread.block(welcomed, WELCOME_SECONDS)
-        if not self._peer.registered:
+        if not peer.registered:
             self._release()
+            if connection.refused:
+                raise AccessDenied(reason=explain(endpoint, connection.refused))
             raise ConnectionLost(reason=f"no broker answers at {endpoint}; is the system running?")
 
     # --- the end

@@ -58,6 +58,7 @@ os.environ["UNDERSTUDY_TEST_MARK"] = MARK
 # It is short because a socket's path may have 107 bytes only.
 RUNTIME = Path(tempfile.mkdtemp(prefix="us-", dir="/tmp"))
 os.environ["XDG_RUNTIME_DIR"] = str(RUNTIME)
+os.environ["UNDERSTUDY_KEYS"] = str(RUNTIME / "keys")
 
 
 def _carries_mark(process: psutil.Process) -> bool:

@@ -144,7 +144,7 @@ def _imported_by_name(replaced: Iterable[Replacement]) -> list[Replacement]:
 
     `from time import monotonic` is another way to the same clock.
     """
-    news = {id(vars(one.owner)[one.name]): one.new for one in replaced}
+    news = {id(getattr(one.owner, one.name)): one.new for one in replaced}
     standard = sys.stdlib_module_names | {"actors", "supervisor"}
     return [
         Replacement(module, name, news[id(value)])

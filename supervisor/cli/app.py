@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 
 import cyclopts
 
-from actors.errors import ActorError, ConnectionLost
+from actors.errors import AccessDenied, ActorError, ConnectionLost
 from supervisor.cli.demo import demo
 from supervisor.cli.down import down
+from supervisor.cli.keys import keys
 from supervisor.cli.status import status
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.cli.up import up
@@ -25,6 +26,7 @@ app = cyclopts.App(
 
 for _command in (up, status, down, demo):
     app.command(_command)
+app.command(keys)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -42,6 +44,8 @@ def run(command: Callable[[], object]) -> int:
         return _complain(str(error), error.code, error.hint)
     except ConnectionLost as error:
         return _complain(error.reason or str(error), ExitCode.NOT_RUNNING, "")
+    except AccessDenied as error:
+        return _complain(error.reason, ExitCode.REFUSED, "")
     except ActorError as error:
         return _complain(str(error), ExitCode.FAILED, "")
     except KeyboardInterrupt:

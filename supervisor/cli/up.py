@@ -10,7 +10,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from actors.errors import ActorError
+from actors.errors import AccessDenied, ActorError
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.entrance import start
 from supervisor.rundir import AlreadyRunningError
@@ -46,6 +46,8 @@ def up(
         system = start(spec, name=name, listen=listen)
     except FileExistsError as error:
         raise CommandError(str(error), hint="understudy status   understudy down") from None
+    except AccessDenied as error:
+        raise CommandError(error.reason, code=ExitCode.CONFIG) from None
     except (ActorError, ValueError, OSError) as error:
         raise CommandError(str(error)) from error
     with system:
@@ -101,7 +103,7 @@ def _report(system: System, name: str, began: float, timeout: float) -> None:
             continue
         _say(f"  {actor.name:20} ready     {time.monotonic() - began:.2f} s")
     for endpoint in status.listening:
-        _say(f"listening  {endpoint}  (this machine only)")
+        _say(f"listening  {endpoint}  (for allowed keys: understudy keys)")
     _say("ready   status: understudy status   stop: Ctrl-C or understudy down")
 
 

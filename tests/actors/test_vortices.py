@@ -46,7 +46,13 @@ def test_the_phase_fits_at_the_seams_wherever_they_are(drawing, shift):
     assert waves.max() == pytest.approx(1, abs=0.01)  # one single wave, or none
 
 
-@given(cells=st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), min_size=2, unique=True))
+places = st.tuples(st.integers(0, 7), st.integers(0, 7))
+
+
+# Along an edge of its plaquette a vortex turns the phase by pi/2, and each other one, four cells
+# away, by up to 1/3.5 more: from six on, edges can turn by more than pi, which looks like the
+# opposite turn, and the charge seems to be next door (twelve were found that do so).
+@given(cells=st.lists(places, min_size=2, max_size=4, unique=True))
 def test_what_was_drawn_is_counted(cells):
     """Vortices four cells apart, in the middle of their plaquettes, of alternating charge."""
     grid, cells = Grid(32, 32), cells[: len(cells) // 2 * 2]

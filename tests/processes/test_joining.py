@@ -47,9 +47,10 @@ def test_a_joined_program_hears_why_the_system_ended():
         supervisor.connect("stage")
 
 
-def test_a_system_listens_on_loopback_only():
+def test_without_keys_a_system_listens_on_loopback_only(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERSTUDY_KEYS", str(tmp_path / "keys"))
     for endpoint in ("tcp://0.0.0.0:7700", "tcp://*:7700", "tcp://192.0.2.1:7700"):
-        with pytest.raises(AccessDenied, match=r"use tcp://127\.0\.0\.1:PORT"):
+        with pytest.raises(AccessDenied, match=r"Run `understudy keys init`"):
             supervisor.start(listen=endpoint)
 
     with supervisor.start(listen="tcp://127.0.0.1:*") as system:

@@ -1,0 +1,78 @@
+"""What the broker knows of parties that came over the network: whose key, and what it may do.
+
+A decider.  Their names begin with "client-net-", which nobody else's may, so a name alone says
+that a role has to be asked for; whoever has none may do nothing.
+
+    Hello     ─► the name must be one of theirs
+    welcome   ─► the supervisor is told name, key and role (`Vouched`) before anything they send
+    route     ─► a viewer's messages go to the supervisor only
+    re-check  ─► a key that was revoked, or has another role now, is shown out
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, NamedTuple, final
+
+from actors.address import NET_PREFIX
+from actors.control import SUPERVISOR, Refused, Vouched
+from supervisor.roles import Role
+
+OUTSIDE: Final = b"~"
+"""First byte of the id of a party on the network side; the ids of local ones are shorter."""
+
+
+class Visa(NamedTuple):
+    """What was found out about a key."""
+
+    key: bytes
+    owner: str
+    """The name the key was given."""
+    role: Role
+
+
+@final
+class Visas:
+    """Who came over the network."""
+
+    def __init__(self) -> None:
+        self._visas: dict[bytes, Visa] = {}
+
+    def issue(self, party: bytes, visa: Visa) -> None:
+        """The key of a party was recognised."""
+        self._visas[party] = visa
+
+    def refusal(self, party: bytes, name: str) -> Refused | None:
+        """Say why a party may not take this name; None when it may."""
+        visa = self._visas.get(party)
+        if (visa is not None) != name.startswith(NET_PREFIX):
+            text = f"names beginning with {NET_PREFIX!r} are for programs on the network, only"
+            return Refused("impostor", text)
+        return None
+
+    def vouch(self, party: bytes, name: str) -> Vouched | None:
+        """Return what the supervisor must know of a party that is welcome."""
+        visa = self._visas.get(party)
+        return None if visa is None else Vouched(name, visa.owner, str(visa.role))
+
+    def forbids(self, party: bytes, target: str) -> str:
+        """Say why a party may not write to `target`; "" when it may."""
+        visa = self._visas.get(party)
+        if visa is None or target == SUPERVISOR or visa.role.covers(Role.OPERATOR):
+            return ""
+        return f"the key {visa.owner} is a {visa.role}'s: it may look, not talk to actors"
+
+    def expired(self, find: Callable[[bytes], Visa | None]) -> list[tuple[bytes, str]]:
+        """Return the parties whose key may not do any more what it did, and why."""
+        found: list[tuple[bytes, str]] = []
+        for party, visa in self._visas.items():
+            now = find(visa.key)
+            if now is None:
+                found.append((party, f"its key {visa.owner} was revoked"))
+            elif now != visa:
+                found.append((party, f"its key is {now.owner}, {now.role}, now; connect again"))
+        return found
+
+    def forget(self, party: bytes) -> None:
+        """A party is gone."""
+        self._visas.pop(party, None)

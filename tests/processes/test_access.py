@@ -1,0 +1,216 @@
+"""The network side of a real system: who comes in, who does not, and what they may do."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import time
+
+import pytest
+import zmq
+
+import supervisor
+from actors import Actor, Request, message, receive
+from actors.control import BROKER, Hello, Refused, decode_word, encode_word
+from actors.envelope import MAGIC, Route, encode_route
+from actors.errors import AccessDenied, ConnectionLost
+from supervisor.access import identity_of
+from supervisor.gate import curve_for
+from supervisor.keys import KeyRing, key_text
+from supervisor.roles import Role
+
+pytestmark = pytest.mark.process
+
+GONE_WITHIN = 5.0
+
+
+@message
+class Double(Request[int]):
+    n: int
+
+
+class Player(Actor):
+    @receive
+    def double(self, msg: Double) -> int:
+        return 2 * msg.n
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """A system on a port, and the keys of its owner."""
+    ring = KeyRing(tmp_path_factory.mktemp("host") / "keys")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNDERSTUDY_KEYS", str(ring.directory))
+        system = supervisor.start(listen="tcp://127.0.0.1:*")
+    with system:
+        system.spawn(Player, name="player")
+        system.keys = ring
+        yield system
+
+
+@pytest.fixture
+def endpoint(host):
+    return host.status().listening[0]
+
+
+@pytest.fixture
+def stranger(tmp_path, monkeypatch):
+    """Another user, or another machine: its own keys."""
+    ring = KeyRing(tmp_path / "keys")
+    monkeypatch.setenv("UNDERSTUDY_KEYS", str(ring.directory))
+    return identity_of(ring)
+
+
+@pytest.fixture
+def join(host, endpoint, stranger):
+    """Join as somebody with a role."""
+    key = key_text(host.keys.identity().public)
+    with contextlib.ExitStack() as stack:
+
+        def join(role):
+            host.keys.allow(stranger.public, name="guest", role=role)
+            return stack.enter_context(supervisor.connect(endpoint, key=key))
+
+        yield join
+        with contextlib.suppress(ValueError):
+            host.keys.revoke("guest")
+
+
+# --- coming in ------------------------------------------------------------------------------------
+
+
+def test_an_unknown_key_is_refused_with_what_to_do(host, endpoint, stranger):
+    key = key_text(host.keys.identity().public)
+
+    with pytest.raises(AccessDenied, match=f"keys allow {key_text(stranger.public)}"):
+        supervisor.connect(endpoint, key=key)
+
+
+def test_a_system_with_another_key_than_expected_is_not_joined(endpoint, stranger):
+    with pytest.raises(AccessDenied, match=f"keys trust {endpoint}"):
+        supervisor.connect(endpoint, key=key_text(secrets.token_bytes(32)))
+    with pytest.raises(AccessDenied, match="another key"):
+        supervisor.connect(endpoint)  # without a word about it, it would have to be our own
+
+
+def test_what_is_no_key_is_said_at_once(endpoint, stranger):
+    with pytest.raises(ValueError, match="is no key"):
+        supervisor.connect(endpoint, key="abc")
+
+
+def test_a_trusted_system_is_joined_without_saying_its_key(host, endpoint, stranger, join):
+    KeyRing().trust(endpoint, host.keys.identity().public)
+    host.keys.allow(stranger.public, name="guest", role=Role.OPERATOR)
+
+    with supervisor.connect(endpoint) as system:
+        assert system.ref("player").ask(Double(4)).result() == 8
+
+
+def test_without_curve_nobody_is_heard(host, endpoint):
+    with raw(endpoint) as dealer:
+        dealer.send_multipart(hello("client-net-1"))
+        assert not dealer.poll(500)
+
+
+def test_connections_that_never_speak_are_cut_off_and_keep_nobody_out(host, endpoint, join):
+    address = endpoint.removeprefix("tcp://").split(":")
+    with contextlib.ExitStack() as stack:
+        silent = [stack.enter_context(socket.create_connection(address)) for _ in range(200)]
+        assert join(Role.OPERATOR).ref("player").ask(Double(1)).result() == 2
+        for one in silent:
+            one.settimeout(10.0)
+            while one.recv(1024):  # ends when the other side closes
+                pass
+
+
+# --- who is who -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def raw(endpoint, curve=None):
+    context = zmq.Context()
+    dealer = context.socket(zmq.DEALER)
+    dealer.linger = 0
+    dealer.routing_id = secrets.token_bytes(16)
+    if curve is not None:
+        dealer.curve_serverkey = curve.server
+        dealer.curve_publickey, dealer.curve_secretkey = curve.public, curve.secret
+    dealer.connect(endpoint)
+    try:
+        yield dealer
+    finally:
+        dealer.close()
+        context.term()
+
+
+def hello(name):
+    return [encode_route(Route(MAGIC, BROKER, 0, name, 1)), encode_word(Hello(name, 1))]
+
+
+@pytest.mark.parametrize("name", ["@supervisor", "player", "client-1-00", "@monitor"])
+def test_an_allowed_key_does_not_become_somebody_else(host, endpoint, join, name):
+    join(Role.ADMIN)
+    curve = curve_for(endpoint, key_text(host.keys.identity().public))
+
+    with raw(endpoint, curve) as dealer:
+        dealer.send_multipart(hello(name))
+        assert dealer.poll(5000)
+        word = decode_word(dealer.recv_multipart()[1])
+
+    assert isinstance(word, Refused)
+    assert word.code == "impostor"
+    assert host.ref("player").ask(Double(2)).result() == 4
+
+
+# --- what they may do -----------------------------------------------------------------------------
+
+
+def test_a_viewer_looks(join):
+    system = join(Role.VIEWER)
+
+    assert [actor.name for actor in system.status().actors] == ["player"]
+    with pytest.raises(AccessDenied, match="it may look, not talk to actors"):
+        system.ref("player").ask(Double(1)).result()
+    with pytest.raises(AccessDenied, match="needs a key with the role operator"):
+        system.kill("player")
+
+
+def test_an_operator_works(join):
+    system = join(Role.OPERATOR)
+
+    assert system.ref("player").ask(Double(5)).result() == 10
+    with pytest.raises(AccessDenied, match="SpawnActor needs a key with the role admin"):
+        system.spawn(Player, name="another")
+
+
+def test_an_admin_does_everything(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERSTUDY_KEYS", str(tmp_path / "keys"))
+    with (
+        supervisor.start(listen="tcp://127.0.0.1:*") as host,
+        # Whoever has the owner's own keys is an admin, and needs nothing but the endpoint.
+        supervisor.connect(host.status().listening[0]) as system,
+    ):
+        assert system.spawn(Player, name="third").ask(Double(1)).result() == 2
+        system.stop("third")
+
+
+@pytest.mark.parametrize("change", ["revoked", "demoted"])
+def test_a_key_that_lost_its_rights_is_shown_out(host, stranger, join, change):
+    system = join(Role.ADMIN)
+    player = system.ref("player")
+    assert player.ask(Double(1)).result() == 2
+
+    if change == "revoked":
+        host.keys.revoke("guest")
+    else:
+        host.keys.allow(stranger.public, name="guest", role=Role.VIEWER)
+
+    with pytest.raises(ConnectionLost, match="its key"):
+        use(player, GONE_WITHIN)
+
+
+def use(player, seconds):
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        player.ask(Double(1)).result()

@@ -1,0 +1,154 @@
+"""Who came over the network, and what they may do."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from actors.control import Declare, Goodbye, Hello, Resolve, Standing, Stands, Synced, Vouched
+from actors.envelope import MAGIC, Route, encode_route
+from actors.errors import AccessDenied
+from actors.requests import KillActor, SpawnActor, StopActor
+from supervisor.roles import Role, admit
+from supervisor.routing import Routing
+from supervisor.status import StatusRequest
+from supervisor.visas import OUTSIDE, Visa
+
+BOSS, LOCAL, ACTOR = b"b" * 16, b"l" * 16, b"a" * 16
+FAR = OUTSIDE + b"f" * 16
+NAME = "client-net-f00"
+
+
+def visa(role, key=b"k" * 32):
+    return Visa(key, "laptop", role)
+
+
+@pytest.fixture
+def broker():
+    """A broker that knows its supervisor and the actor `a`."""
+    routing = Routing(BOSS)
+    route = Route(MAGIC, "", 0, "@supervisor", 1)
+    routing.hear(BOSS, route, Hello("@supervisor", 1), 0.0)
+    routing.hear(BOSS, route, Declare("a", Standing.UP, 1, ACTOR), 0.0)
+    routing.hear(BOSS, route, Synced(), 0.0)
+    routing.hear(ACTOR, Route(MAGIC, "", 0, "a", 1), Hello("a", 1), 0.0)
+    return routing
+
+
+def enter(broker, role, name=NAME, party=FAR):
+    broker.visas.issue(party, visa(role))
+    return hear(broker, party, Hello(name, 1))
+
+
+def hear(broker, party, word, name=NAME):
+    sends = broker.hear(party, Route(MAGIC, "", 0, name, 1), word, 0.0)
+    return [(send.party, send.word) for send in sends]
+
+
+def forward(broker, target, party=FAR, name=NAME):
+    return broker.forward(party, encode_route(Route(MAGIC, target, 1, name, 1)))
+
+
+# --- names ----------------------------------------------------------------------------------------
+
+
+def test_the_supervisor_hears_of_a_role_before_anything_else(broker):
+    said = enter(broker, Role.VIEWER)
+
+    assert said[0] == (BOSS, Vouched(NAME, "laptop", "viewer"))
+
+
+@pytest.mark.parametrize("name", ["client-1", "a", "@supervisor", "@monitor"])
+def test_nobody_from_the_network_takes_a_local_name(broker, name):
+    ((party, word),) = enter(broker, Role.ADMIN, name)
+
+    assert (party, word.code) == (FAR, "impostor")
+
+
+def test_nobody_local_takes_a_name_of_the_network(broker):
+    ((_, word),) = hear(broker, LOCAL, Hello(NAME, 1))
+
+    assert word.code == "impostor"
+
+
+def test_ids_of_the_network_are_no_ids_of_this_machine(broker):
+    # Whatever it calls itself: the same sixteen bytes on the other side are somebody else.
+    ((party, word),) = enter(broker, Role.ADMIN, "@supervisor", OUTSIDE + BOSS)
+
+    assert (party, word.code) == (OUTSIDE + BOSS, "impostor")
+
+
+# --- roles ----------------------------------------------------------------------------------------
+
+
+def test_a_viewer_talks_to_the_supervisor_only(broker):
+    enter(broker, Role.VIEWER)
+
+    assert forward(broker, "@supervisor") == BOSS
+    assert forward(broker, "a").code == "denied"
+    ((_, stands),) = hear(broker, FAR, Resolve("a"))
+    assert isinstance(stands, Stands)
+    assert (stands.standing, "may look" in stands.reason) == (Standing.DENIED, True)
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
+def test_others_talk_to_actors(broker, role):
+    enter(broker, role)
+
+    assert forward(broker, "a") == ACTOR
+
+
+REQUESTS = {StatusRequest: Role.VIEWER, StopActor: Role.OPERATOR, KillActor: Role.OPERATOR}
+REQUESTS |= {SpawnActor: Role.ADMIN, Hello: Role.ADMIN}
+
+
+@pytest.mark.parametrize(("role", "request_"), list(itertools.product(Role, REQUESTS)))
+def test_each_request_needs_its_role(role, request_):
+    may = list(Role).index(role) >= list(Role).index(REQUESTS[request_])
+
+    if may:
+        admit({NAME: str(role)}, NAME, request_)
+    else:
+        with pytest.raises(AccessDenied, match=f"needs a key with the role {REQUESTS[request_]}"):
+            admit({NAME: str(role)}, NAME, request_)
+
+
+def test_whoever_is_not_vouched_for_may_do_nothing():
+    with pytest.raises(AccessDenied, match="has none"):
+        admit({"client-net-other": "admin"}, NAME, StatusRequest)
+
+
+def test_local_parties_need_no_role():
+    admit({}, "client-1", SpawnActor)
+    admit({}, "a", SpawnActor)
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("now", [None, visa(Role.VIEWER)])
+def test_a_key_that_may_less_now_is_shown_out(broker, now):
+    enter(broker, Role.OPERATOR)
+    forward(broker, "a")
+
+    ((party, reason),) = broker.visas.expired(lambda _key: now)
+    said = broker.expel(party, reason)
+
+    assert said[0].word.code == "expelled"
+    assert forward(broker, "a").code == "unregistered"
+    assert broker.visas.expired(lambda _key: None) == []
+
+
+def test_keys_that_still_hold_are_left_alone(broker):
+    enter(broker, Role.OPERATOR)
+
+    assert broker.visas.expired(lambda _key: visa(Role.OPERATOR)) == []
+
+
+def test_a_program_that_left_leaves_nothing(broker):
+    enter(broker, Role.OPERATOR)
+    hear(broker, FAR, Goodbye())
+
+    assert broker.visas.expired(lambda _key: None) == []
+    assert broker.routes == {}
