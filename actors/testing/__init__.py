@@ -9,6 +9,7 @@ from actors.testing.construction import UnstableConverter
 from actors.testing.escapes import SimEscape
 from actors.testing.history import History
 from actors.testing.linearizability import Outcome, Verdict, linearizable
+from actors.testing.missed import NothingHit
 from actors.testing.operation import Operation
 from actors.testing.probe import Probe
 from actors.testing.records import ImpossibleField, OpaqueValidator
@@ -42,6 +43,7 @@ __all__ = [
     "ImpossibleField",
     "ManualClock",
     "NoProgress",
+    "NothingHit",
     "OpaqueValidator",
     "Operation",
     "Outcome",

@@ -26,9 +26,15 @@ class Director:
         self._planned = [_Planned(deviation) for deviation in schedule]
         self.hit: list[tuple[Deviation, Passing]] = []
         """What has happened, and where."""
+        self.seen: list[Passing] = []
+        """Messages at which something could happen: none after `stop`."""
+        self._stopped = False
 
     def at(self, passing: Passing) -> list[Deviation]:
         """Return what happens at this message, and strike it off."""
+        if self._stopped:
+            return []
+        self.seen.append(passing)
         due: list[Deviation] = []
         if not self._planned:
             return due
@@ -42,4 +48,9 @@ class Director:
 
     def stop(self) -> None:
         """Nothing goes wrong from now on."""
-        self._planned.clear()
+        self._stopped = True
+
+    @property
+    def missed(self) -> Schedule:
+        """What has not happened."""
+        return tuple(planned.deviation for planned in self._planned)

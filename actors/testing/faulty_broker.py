@@ -326,10 +326,14 @@ class FaultyBroker(Broker):
     def _busy(self) -> bool:
         if self._held or self._dooms or self._victims.hang:
             return True
-        for (_, receiver), (sent, handled) in list(self._lanes.items()):
-            if sent > handled and self._victims.is_alive(*receiver):
-                return True
-        return False
+        return any(
+            sent > handled and self._victims.is_alive(*receiver) and self._hears(sender)
+            for (sender, receiver), (sent, handled) in list(self._lanes.items())
+        )
+
+    def _hears(self, sender: Life) -> bool:
+        """Whether an acknowledgement will still come by: nobody sends one to the dead."""
+        return sender[0].startswith(CLIENT_PREFIX) or self._victims.is_alive(*sender)
 
 
 @lru_cache(maxsize=10_000)

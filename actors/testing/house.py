@@ -26,7 +26,7 @@ from actors.recorder import Recorder
 from actors.runtime import Runtime
 from actors.testing.child import Child
 from actors.testing.node import Node
-from actors.testing.party import Pump
+from actors.testing.party import Pump, label_of
 from actors.testing.post import KILLED, LATENCY
 from supervisor.boot import SupervisorBoot
 from supervisor.desk import Desk
@@ -154,6 +154,10 @@ class House:
     @property
     def _pumps(self) -> list[Pump]:
         return [pump for node in self.world.nodes if not node.dead for pump in node.pumps]
+
+    def parties(self) -> set[str]:
+        """Return the names by which schedules can mean somebody."""
+        return {*self.children, *(label_of(pump.peer.name) for pump in self.programs)}
 
     def hope(self) -> bool:
         """Whether some ask has a deadline: then not everything is over."""

@@ -14,7 +14,7 @@ into a test.  Each deviation says where it happens: `at` is the number of a mess
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, final
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast, final
 
 import attrs
 from hypothesis import strategies as st
@@ -189,6 +189,32 @@ KINDS: Final[tuple[type[Deviation], ...]] = (Crash, Drop, Delay, Hang, Partition
 """What the search tries when nobody says otherwise: everything a system shall survive."""
 
 _MORTAL: Final = (Crash, Hang)
+
+_ALL: Final = (*KINDS, SupervisorCrash)
+
+
+def checked_schedule(schedule: object) -> Schedule:
+    """Return a schedule that a user has given; raise `TypeError` when it is none."""
+    if isinstance(schedule, _ALL):
+        raise TypeError(f"a schedule is a sequence of deviations: write [{schedule!r}]")
+    found = tuple(cast("Iterable[Any]", schedule))
+    for one in found:
+        if not isinstance(one, _ALL):
+            known = ", ".join(kind.__name__ for kind in _ALL)
+            raise TypeError(f"{one!r} is no deviation: a schedule consists of {known}")
+    return found
+
+
+def checked_kinds(kinds: object) -> tuple[type[Deviation], ...]:
+    """Return kinds of deviations that a user has given; raise `TypeError` for anything else."""
+    if isinstance(kinds, type):
+        raise TypeError(f"kinds= takes a sequence of classes: write [{kinds.__name__}]")
+    found = tuple(cast("Iterable[Any]", kinds))
+    for one in found:
+        if one not in _ALL:
+            known = ", ".join(kind.__name__ for kind in _ALL)
+            raise TypeError(f"{one!r} is no kind of deviation: there are {known}")
+    return found
 
 
 def deviations_at(at: int, kinds: Iterable[type[Deviation]]) -> Iterator[Deviation]:

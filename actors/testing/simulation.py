@@ -33,7 +33,7 @@ from actors.testing.house import House
 from actors.testing.node import Node
 from actors.testing.party import Pump
 from actors.testing.post import Post
-from actors.testing.schedule import Deviation, Passing, Schedule
+from actors.testing.schedule import Deviation, Passing, Schedule, checked_schedule
 from actors.testing.stage import STAGE
 from actors.testing.trace import Event, lines_of
 from actors.testing.world import World
@@ -175,6 +175,31 @@ def describe(function: Callable[..., object]) -> str:
     return getattr(function, "__name__", repr(function)).replace("<lambda>", "the condition")
 
 
+class NotAScenario(TypeError):  # noqa: N818 - it says what happened
+    """What shall be run is no async function of a simulation."""
+
+
+def _not_async(scenario: Callable[..., object]) -> str:
+    name = describe(scenario)
+    return f"{name} is not async: write `async def {name}(sim): ...`, and await what it asks"
+
+
+def checked_scenario(scenario: Scenario, arguments: int) -> None:
+    """Raise `NotAScenario` when this cannot be a scenario of so many arguments."""
+    if not callable(scenario):
+        shown = "a coroutine" if inspect.isawaitable(scenario) else repr(scenario)
+        raise NotAScenario(f"give the async function itself, not {shown}: check(scenario)")
+    if inspect.isasyncgenfunction(scenario) or inspect.isgeneratorfunction(scenario):
+        raise NotAScenario(f"{describe(scenario)} yields: a scenario is an async function without")
+    try:
+        inspect.signature(scenario).bind(*range(arguments))
+    except TypeError as error:
+        wanted = "(sim)" if arguments == 1 else "(sim, data)"
+        raise NotAScenario(
+            f"{describe(scenario)} is called with {wanted}, and cannot take that: {error}"
+        ) from None
+
+
 # --- one run --------------------------------------------------------------------------------------
 
 
@@ -193,6 +218,8 @@ class Run:
     """The users' messages, in the order of their arrival."""
     hit: tuple[tuple[Deviation, Passing], ...]
     """Which deviations happened, and where."""
+    missed: Schedule
+    """Which did not: the messages they were for did not come before `settle()` or the end."""
     remarks: tuple[str, ...]
     """What may explain the error: ask cycles, the end of the system."""
     events: tuple[Event, ...] = attrs.field(repr=False)
@@ -246,8 +273,9 @@ class Stage:
             world.run(begin)
             self.error = world.failure
             world.close()
-        if self.error is not None and not isinstance(self.error, Exception):
-            raise self.error  # Ctrl-C, or a time limit of the test
+        wrong = isinstance(self.error, NotAScenario)
+        if self.error is not None and (wrong or not isinstance(self.error, Exception)):
+            raise self.error  # nothing to look for; Ctrl-C, or a time limit of the test
 
     def _begin(self, scenario: Scenario, data: Any) -> None:
         task = self.node.loop.create_task(self._perform(scenario, data), name="scenario")
@@ -255,7 +283,10 @@ class Stage:
 
     async def _perform(self, scenario: Scenario, data: Any) -> None:
         sim = Simulation(self.house, self.node, CLIENT)
-        await (scenario(sim) if data is NO_DATA else scenario(sim, data))
+        running: Any = scenario(sim) if data is NO_DATA else scenario(sim, data)
+        if not inspect.isawaitable(running):
+            raise NotAScenario(_not_async(scenario))
+        await running
 
     def _performed(self, task: asyncio.Task[None]) -> None:
         error: BaseException | None = None
@@ -275,6 +306,7 @@ class Stage:
             self.world.now,
             tuple(self.post.delivered),
             tuple(self.director.hit),
+            self.director.missed,
             (*self.house.remarks, *((f"the system ended: {over}",) if over else ())),
             tuple(self.world.trace.events),
         )
@@ -299,7 +331,8 @@ def simulate(
         files: whether code inside may open files.
         data: a second argument for the scenario.
     """
-    stage = Stage(schedule, seed=seed, tree=tree, files=files)
+    checked_scenario(scenario, 1 if data is NO_DATA else 2)
+    stage = Stage(checked_schedule(schedule), seed=seed, tree=tree, files=files)
     stage.run(scenario, data)
     return stage.report()
 

@@ -295,8 +295,10 @@ class World:
             self._turns += self._turns_now
             self._turns_now = 0
             if when > MOST_SECONDS or self._turns > MOST_TURNS:
+                took = f"{self.now:g} virtual s and {self._turns} turns"
+                most = f"{MOST_SECONDS:g} virtual s and {MOST_TURNS} turns"
                 raise NoProgress(
-                    f"not over after {self.now:g} virtual s; waiting: {self.waiting()}"
+                    f"not over after {took} (at most {most}); waiting: {self.waiting()}"
                 )
             if len(agenda) > self._reminders:
                 self._lively_at = self.now

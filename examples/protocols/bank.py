@@ -14,7 +14,7 @@ import asyncio
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
-from actors.testing import Simulation
+from actors.testing import Simulation, check
 
 
 @message
@@ -98,3 +98,8 @@ async def deposits_count_once(sim: Simulation, cls: type[Actor]) -> None:
     await pay(bank, "b1", 5)
     await sim.settle()
     assert await bank.ask(Balance()) == 15
+
+
+if __name__ == "__main__":
+    print(check(correct, max_faults=1))
+    check(broken, max_faults=1)  # raises CounterExample, with the schedule and a chart

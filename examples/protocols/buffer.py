@@ -13,7 +13,7 @@ import asyncio
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
-from actors.testing import Simulation
+from actors.testing import Simulation, check
 
 CAPACITY = 1
 
@@ -113,3 +113,8 @@ async def broken(sim: Simulation) -> None:
 
 async def correct(sim: Simulation) -> None:
     await run(sim, Strict)
+
+
+if __name__ == "__main__":
+    print(check(correct, max_faults=1))
+    check(broken, max_faults=1)  # raises CounterExample, with the schedule and a chart

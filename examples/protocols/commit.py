@@ -15,7 +15,7 @@ import asyncio
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
-from actors.testing import Simulation
+from actors.testing import Simulation, check
 
 
 @message
@@ -69,7 +69,7 @@ class Shop(Actor):
 
     def worry(self) -> None:
         if self.state == "promised":
-            self.context.tell_after(5.0, Doubt())
+            self.context.tell_after(2.0, Doubt())
 
     @receive
     def prepare(self, _msg: Prepare) -> bool:
@@ -89,7 +89,7 @@ class Shop(Actor):
     async def doubt(self, _msg: Doubt) -> None:
         if self.state == "promised":
             try:
-                commit = await self.coordinator.ask(Outcome(), timeout=2.0)
+                commit = await self.coordinator.ask(Outcome(), timeout=1.0)
             except (OutcomeUnknown, NotDelivered):
                 self.worry()
             else:
@@ -117,7 +117,7 @@ class Forgetful(Actor):
         promised = True
         for shop in shops:
             try:
-                promised = await shop.ask(Prepare(), timeout=2.0) and promised
+                promised = await shop.ask(Prepare(), timeout=1.0) and promised
             except (OutcomeUnknown, NotDelivered):
                 promised = False
         if self.decision:
@@ -125,7 +125,7 @@ class Forgetful(Actor):
         self.remember("commit" if promised else "abort")
         for shop in shops:
             try:
-                await shop.ask(Decide(promised), timeout=2.0)
+                await shop.ask(Decide(promised), timeout=1.0)
             except (OutcomeUnknown, NotDelivered):
                 continue  # it will ask us
         return promised
@@ -150,11 +150,11 @@ async def run(sim: Simulation, cls: type[Actor]) -> None:
     coordinator = sim.spawn(cls, name="coordinator")
     shops = [sim.spawn(Shop, name=name, coordinator=coordinator) for name in ("left", "right")]
     try:
-        await coordinator.ask(Book(), timeout=20.0)
+        await coordinator.ask(Book(), timeout=10.0)
     except (OutcomeUnknown, NotDelivered):
         await asyncio.sleep(1.0)
     await sim.settle()
-    await sim.sleep(20.0)  # whoever is in doubt asks
+    await sim.sleep(8.0)  # whoever is in doubt asks
     await sim.settle()
     states = {await shop.ask(Look()) for shop in shops}
     assert "committed" not in states or states == {"committed"}, states
@@ -166,3 +166,8 @@ async def broken(sim: Simulation) -> None:
 
 async def correct(sim: Simulation) -> None:
     await run(sim, Mindful)
+
+
+if __name__ == "__main__":
+    print(check(correct, max_faults=1))
+    check(broken, max_faults=1)  # raises CounterExample, with the schedule and a chart

@@ -1,9 +1,12 @@
 """Two leaders: who hears nothing of the leader takes its place, though the leader still leads.
 
-Three nodes; the leader sends a beat every second.  With `Eager` a node that hears none for
-two seconds becomes the leader, which it also does when it alone is cut off.  `Voted` needs the
-votes of a majority, each of them a promise not to vote for anybody else for a while, and the
-leader itself counts as one only as long as a majority has promised that.
+Three nodes; the leader sends a beat every second.  With `Eager` a node that hears none for two
+seconds becomes the leader, which it also does when it alone is cut off.  `Voted` needs the votes of
+a majority, each of them a promise not to vote for anybody else for a while, and the leader itself
+counts as one only as long as a majority has promised that.
+
+Nobody can look at three processes at the same moment, so every node keeps in mind when it led
+(processes of one machine share a monotonic clock), and in the end the times are compared.
 
 Found by a single fault: the beats from the leader to one other node are delayed, or the two are
 cut off from each other.  Worlds until found: 43; length of the minimal schedule: 1.
@@ -12,15 +15,20 @@ cut off from each other.  Worlds until found: 43; length of the minimal schedule
 from __future__ import annotations
 
 import time
+from itertools import combinations, product
+from typing import TypeAlias
 
 from actors import Actor, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
-from actors.testing import Simulation
+from actors.testing import Simulation, check
 
 NAMES = ("ann", "ben", "cem")
 BEAT = 1.0
 PROMISE = 2.0
 """Seconds for which a vote is a promise."""
+
+Span: TypeAlias = tuple[float, float]
+"""From when to when somebody led."""
 
 
 @message
@@ -34,6 +42,16 @@ class Vote(Request[bool]):
 
 
 @message
+class Reigns(Request[tuple[Span, ...]]):
+    """When have you led?"""
+
+
+@message
+class Memory:
+    spans: tuple[Span, ...]
+
+
+@message
 class Step:
     """Time passes."""
 
@@ -43,14 +61,26 @@ class Eager(Actor):
 
     place: int
     leading = False
+    spans: tuple[Span, ...] = ()
 
     def on_start(self) -> None:
         self.heard = time.monotonic()
         self.context.tell_every(BEAT, Step())
 
-    @property
-    def leads(self) -> bool:
-        return self.leading
+    def restore(self, memory: Memory) -> None:
+        self.spans = memory.spans
+
+    def reign(self, start: float, end: float) -> None:
+        """Keep in mind that it leads, from when to when."""
+        if self.spans and start <= self.spans[-1][1]:
+            start = self.spans[-1][0]
+            self.spans = self.spans[:-1]
+        self.spans = (*self.spans, (start, end))
+        self.context.save(Memory(self.spans))
+
+    @receive
+    def reigns(self, _msg: Reigns) -> tuple[Span, ...]:
+        return self.spans
 
     @property
     def others(self) -> list[str]:
@@ -65,9 +95,12 @@ class Eager(Actor):
 
     @receive
     async def step(self, _msg: Step) -> None:
-        if not self.leading and time.monotonic() - self.heard > PROMISE * (1 + self.place):
+        now = time.monotonic()
+        if not self.leading and now - self.heard > PROMISE * (1 + self.place):
             self.leading = True
+            self.since = now
         if self.leading:
+            self.reign(self.since, now)
             for name in self.others:
                 self.context.actor(name).tell(Beat())
 
@@ -83,10 +116,6 @@ class Voted(Eager):
         super().on_start()
         # A former life may have promised something.
         self.promised_until = time.monotonic() + PROMISE
-
-    @property
-    def leads(self) -> bool:
-        return time.monotonic() < self.until
 
     def promise(self, name: str, until: float) -> bool:
         now = time.monotonic()
@@ -104,11 +133,11 @@ class Voted(Eager):
     @receive(concurrent=True)
     async def step(self, _msg: Step) -> None:
         asked = time.monotonic()
-        if not self.leads and asked - self.heard < PROMISE * (1 + self.place):
+        if asked > self.until and asked - self.heard < PROMISE * (1 + self.place):
             return
         if not self.promise(self.context.name, asked + PROMISE):
             return
-        asks = [self.context.actor(name).ask(Vote(), timeout=1.0) for name in self.others]
+        asks = [self.context.actor(name).ask(Vote(), timeout=BEAT) for name in self.others]
         for ask in asks:
             try:
                 promised = await ask
@@ -117,21 +146,24 @@ class Voted(Eager):
             # It counts from the asking: the others count from later, so theirs ends later.
             if promised:
                 self.until = max(self.until, asked + PROMISE)
+                self.reign(time.monotonic(), self.until)
 
 
 async def run(sim: Simulation, cls: type[Actor]) -> None:
-    """There are never two leaders, and in the end there is one."""
-    for place, name in enumerate(NAMES):
-        sim.spawn(cls, name=name, place=place)
+    """There were never two leaders, and in the end there is one."""
+    nodes = [sim.spawn(cls, name=name, place=place) for place, name in enumerate(NAMES)]
 
-    def leaders() -> list[str]:
-        nodes = [(name, sim.peek(name)) for name in NAMES]
-        return [name for name, node in nodes if node is not None and node.leads]
+    async def somebody_leads() -> bool:
+        spans = [span for node in nodes for span in await node.ask(Reigns())]
+        return any(end > time.monotonic() - 2 * BEAT for _, end in spans)
 
-    sim.always(lambda: len(leaders()) < 2, "there is at most one leader")
-    await sim.eventually(leaders, "there is a leader", within=60.0)
-    await sim.sleep(4.0)
-    await sim.eventually(leaders, "there is a leader again", within=60.0)
+    await sim.sleep(7.0)
+    await sim.settle()
+    await sim.eventually(somebody_leads, "somebody leads", within=20.0)
+    reigns = [await node.ask(Reigns()) for node in nodes]
+    for one, other in combinations(reigns, 2):
+        for (start, end), (begin, finish) in product(one, other):
+            assert max(start, begin) >= min(end, finish), f"two leaders: {reigns}"
 
 
 async def broken(sim: Simulation) -> None:
@@ -140,3 +172,8 @@ async def broken(sim: Simulation) -> None:
 
 async def correct(sim: Simulation) -> None:
     await run(sim, Voted)
+
+
+if __name__ == "__main__":
+    print(check(correct, max_faults=1))
+    check(broken, max_faults=1)  # raises CounterExample, with the schedule and a chart

@@ -14,7 +14,7 @@ import asyncio
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown, SpawnError
-from actors.testing import Simulation
+from actors.testing import Simulation, check
 
 
 @message
@@ -117,3 +117,8 @@ async def broken(sim: Simulation) -> None:
 
 async def correct(sim: Simulation) -> None:
     await run(sim, Careful)
+
+
+if __name__ == "__main__":
+    print(check(correct, max_faults=1))
+    check(broken, max_faults=1)  # raises CounterExample, with the schedule and a chart

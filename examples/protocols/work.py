@@ -15,9 +15,10 @@ import time
 
 from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
-from actors.testing import Simulation
+from actors.testing import Simulation, check
 
-PATIENCE = 5.0
+PATIENCE = 2.0
+TASKS = ("glue", "paint", "saw")
 
 
 @message
@@ -28,6 +29,11 @@ class Take(Request[str]):
 @message
 class Done(Request[None]):
     task: str
+
+
+@message
+class Finished(Request[tuple[str, ...]]):
+    """Which tasks are done?"""
 
 
 @message
@@ -45,7 +51,7 @@ class Tasks:
 class Trusting(Actor):
     """Forgets what somebody has taken."""
 
-    tasks = Tasks(("paint", "saw", "glue"), (), ())
+    tasks = Tasks(TASKS, (), ())
 
     def on_start(self) -> None:
         self.since: dict[str, float] = {}
@@ -77,6 +83,10 @@ class Trusting(Actor):
         if msg.task not in tasks.done:
             self.keep(tasks.waiting, taken, (*tasks.done, msg.task))
 
+    @receive
+    def finished(self, _msg: Finished) -> tuple[str, ...]:
+        return self.tasks.done
+
 
 class Careful(Trusting):
     """Gives a task to somebody else when it takes too long."""
@@ -92,7 +102,7 @@ class Careful(Trusting):
 
 
 class Worker(Actor):
-    """Takes a task, works on it for a second, and takes the next."""
+    """Takes a task, works on it for half a second, and takes the next."""
 
     tasks: ActorRef
 
@@ -102,10 +112,10 @@ class Worker(Actor):
     @receive
     async def work(self, _msg: Work) -> None:
         try:
-            task = await self.tasks.ask(Take(), timeout=2.0)
+            task = await self.tasks.ask(Take(), timeout=1.0)
             if task:
-                await asyncio.sleep(1.0)
-                await self.tasks.ask(Done(task), timeout=2.0)
+                await asyncio.sleep(0.5)
+                await self.tasks.ask(Done(task), timeout=1.0)
         except (OutcomeUnknown, NotDelivered):
             return  # the next one, then
 
@@ -116,11 +126,12 @@ async def run(sim: Simulation, cls: type[Actor]) -> None:
     for name in ("ann", "ben"):
         sim.spawn(Worker, name=name, tasks=tasks)
 
-    def all_done() -> bool:
-        queue = sim.peek("tasks")
-        return queue is not None and set(queue.tasks.done) == {"paint", "saw", "glue"}
+    async def all_done() -> bool:
+        return sorted(await tasks.ask(Finished())) == sorted(TASKS)
 
-    await sim.eventually(all_done, "every task is done", within=60.0)
+    await sim.sleep(4.0)
+    await sim.settle()
+    await sim.eventually(all_done, "every task is done", within=10.0)
 
 
 async def broken(sim: Simulation) -> None:
@@ -129,3 +140,8 @@ async def broken(sim: Simulation) -> None:
 
 async def correct(sim: Simulation) -> None:
     await run(sim, Careful)
+
+
+if __name__ == "__main__":
+    print(check(correct, max_faults=1))
+    check(broken, max_faults=1)  # raises CounterExample, with the schedule and a chart

@@ -3,15 +3,30 @@
 from __future__ import annotations
 
 import importlib
+import re
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 from hypothesis import strategies as st
 
-from actors.testing import CounterExample, Crash, Delay, Drop, check, simulate
+from actors.testing import (
+    CounterExample,
+    Crash,
+    Delay,
+    Drop,
+    NoProgress,
+    NothingHit,
+    check,
+    simulate,
+)
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / "examples" / "protocols"
+BUDGET = 1_000
+"""Worlds for all pairs of faults, where they are no more."""
+DRAWN = 12
+"""Pairs of faults that are drawn otherwise, in every test run."""
 GALLERY = sorted(path.stem for path in PROTOCOLS.glob("*.py"))
 
 
@@ -32,14 +47,19 @@ def bank(gallery):
 # --- the gallery ----------------------------------------------------------------------------------
 
 
+STATED = re.compile(r"Worlds until found: (\d+); length of the minimal schedule: (\d+)\.")
+
+
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("name", GALLERY)
-def test_one_fault_breaks_the_broken_protocol(gallery, name):
+def test_one_fault_breaks_the_broken_protocol_as_its_docstring_says(gallery, name):
     with pytest.raises(CounterExample) as caught:
         check(gallery(name).broken, max_faults=1)
 
-    assert len(caught.value.schedule) == 1
-    assert simulate(gallery(name).broken, caught.value.schedule).error is not None
+    found = caught.value
+    stated = STATED.search(gallery(name).__doc__)
+    assert (found.worlds, len(found.schedule)) == tuple(map(int, stated.groups()))
+    assert simulate(gallery(name).broken, found.schedule).error is not None
 
 
 @pytest.mark.timeout(120)
@@ -51,11 +71,35 @@ def test_no_single_fault_breaks_the_correct_protocol(gallery, name):
     assert report.worlds == report.singles + 1
 
 
-@pytest.mark.parametrize("name", ["bank", "replica", "commit"])
-def test_drawn_pairs_of_faults_do_not_break_the_correct_protocol(gallery, name):
-    report = check(gallery(name).correct, max_faults=2, examples=25)
+def test_no_pair_of_faults_breaks_the_correct_bank(gallery):
+    report = check(gallery("bank").correct, max_faults=2, examples=BUDGET)
 
-    assert report.worlds > report.singles + 1
+    assert report.exhaustive == 2
+    assert report.worlds == report.pairs + report.singles + 1
+    assert "every schedule of up to two faults (28 of one, " in str(report)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("name", sorted({*GALLERY} - {"bank"}))
+def test_no_drawn_pair_of_faults_breaks_the_correct_protocol(gallery, name):
+    report = check(gallery(name).correct, max_faults=2, examples=DRAWN)
+
+    assert report.drawn >= DRAWN
+    assert f"every single fault ({report.singles}), and {report.drawn} drawn worlds" in str(report)
+
+
+@pytest.mark.process
+def test_a_protocol_runs_as_a_program_in_any_folder(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(PROTOCOLS / "dedupe.py")],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert "every single fault (28); none fails" in done.stdout
+    assert "broken fails under [Crash('bank', at=Deposit, when='lost')]" in done.stderr
 
 
 # --- what is found --------------------------------------------------------------------------------
@@ -146,3 +190,134 @@ def test_the_same_search_finds_the_same_thing(bank):
         return str(caught.value)
 
     assert found() == found()
+
+
+# --- where faults can be --------------------------------------------------------------------------
+
+
+async def deposits(sim, bank):
+    ref = sim.spawn(bank.Bank, name="bank")
+    await bank.pay(ref, "a", 1)
+    await sim.settle()
+    assert await ref.ask(bank.Balance()) == 1
+
+
+def test_what_happens_after_settling_is_no_place_for_a_fault(bank):
+    async def scenario(sim):
+        await deposits(sim, bank)
+
+    report = check(scenario, kinds=[Drop], max_faults=1)
+
+    assert (report.messages, report.singles) == (2, 2)
+
+
+def test_a_second_fault_hits_what_comes_after_the_first_only(bank):
+    pairs = []
+
+    async def scenario(sim):
+        pairs.append(sim.schedule)
+        await deposits(sim, bank)
+
+    report = check(scenario, kinds=[Drop], max_faults=2)
+
+    assert report.exhaustive == 2
+    assert pairs[3:] == [
+        (Drop(at=1), Drop(at=2)),
+        (Drop(at=1), Drop(at=3)),
+        (Drop(at=2), Drop(at=3)),
+    ]
+    assert report.pairs == 3
+
+
+def test_more_than_two_faults_are_drawn_when_all_pairs_were_tried(bank):
+    async def scenario(sim):
+        seen.append(len(sim.schedule))
+        await deposits(sim, bank)
+
+    seen = []
+    report = check(scenario, kinds=[Drop], max_faults=3, examples=10)
+
+    assert report.exhaustive == 2
+    assert report.drawn == seen.count(3) > 0
+
+
+# --- what is said of misuse -----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (lambda _bank: Drop(at=9), "2 messages came before settle"),
+        (lambda bank: Crash("bank", at=bank.Balance), "0 Balance came to bank"),
+        (lambda bank: Crash("bank", at=bank.Deposit, nth=2), "1 Deposit came to bank"),
+        (lambda bank: Drop(at=bank.Deposit, answer=True, to="bank"), "came to client only"),
+    ],
+)
+def test_a_deviation_that_hits_nothing_is_reported(bank, fault, said):
+    async def scenario(sim):
+        await deposits(sim, bank)
+
+    fault = fault(bank)
+    with pytest.warns(NothingHit, match=said):
+        report = check(scenario, schedule=[fault])
+
+    assert report.missed == (fault,)
+    assert f"hit nothing: [{fault!r}]" in str(report)
+
+
+def test_a_deviation_that_names_nobody_is_refused(bank):
+    async def scenario(sim):
+        await deposits(sim, bank)
+
+    with pytest.raises(ValueError, match=r"nobody is called 'bnak'.*Did you mean 'bank'\?"):
+        check(scenario, schedule=[Crash("bnak", at=bank.Deposit)])
+
+
+def plain(sim):
+    sim.now()
+
+
+async def items(sim):
+    yield sim
+
+
+async def nothing():
+    pass
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"scenario": plain}, "plain is not async: write `async def plain"),
+        ({"scenario": items}, "items yields"),
+        ({"scenario": nothing}, "nothing is called with"),
+        ({"scenario": None}, "give the async function itself"),
+        ({"schedule": Drop(at=1)}, r"write \[Drop\(at=1\)\]"),
+        ({"schedule": [1]}, "1 is no deviation"),
+        ({"kinds": Drop}, r"write \[Drop\]"),
+        ({"kinds": [int]}, "is no kind of deviation"),
+    ],
+)
+def test_what_cannot_be_checked_is_refused(options, said):
+    async def scenario(sim):
+        pass
+
+    with pytest.raises(TypeError, match=said):
+        check(**{"scenario": scenario} | options)
+
+
+def test_a_number_that_makes_no_sense_is_refused(bank):
+    for options in ({"max_faults": -1}, {"examples": 0}):
+        with pytest.raises(ValueError, match="or more"):
+            check(bank.correct, **options)
+
+
+def test_a_run_that_does_not_end_says_what_it_may_take():
+    async def endless(sim):
+        while True:
+            await sim.sleep(3600)
+
+    run = simulate(endless)
+
+    assert isinstance(run.error, NoProgress)
+    assert "at most 86400 virtual s and 1000000 turns" in str(run.error)

@@ -100,6 +100,24 @@ def test_the_correct_version_survives_the_same_schedule(found, run):
     assert done.seconds < 20
 
 
+REPLAYED = ("buffer", "commit", "election", "replica")
+"""Of the gallery. The bank is above; dedupe is one; lease and work fail too, and take 20 s each;
+why the lock does so sometimes only is in its docstring."""
+
+
+@pytest.mark.parametrize("name", REPLAYED)
+def test_what_check_finds_in_the_gallery_fails_on_real_processes_too(name):
+    protocol = _load(f"examples.protocols.{name}", ROOT / "examples" / "protocols" / f"{name}.py")
+    with pytest.raises(CounterExample) as failure:
+        check(protocol.broken, max_faults=1)
+
+    with pytest.raises((AssertionError, ExceptionGroup)) as real:
+        replay(protocol.broken, failure.value.schedule)
+
+    assert "not settled" not in str(real.value)
+    assert not hasattr(real.value, "__notes__")  # everything in the schedule has happened
+
+
 # --- each deviation -------------------------------------------------------------------------------
 
 

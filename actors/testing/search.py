@@ -1,0 +1,207 @@
+"""The search of `check`: every single fault, every pair where they are few, then what is drawn.
+
+no fault            must pass, and says which messages there are to hit
+every single fault  each kind at each of these messages
+every pair          a second fault at each message that comes after the first, in that run
+2 and more, data    drawn by Hypothesis, which also shrinks what fails
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, final
+
+from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import strategies as st
+
+from actors.testing.schedule import (
+    Deviation,
+    Passing,
+    Schedule,
+    named,
+    schedules,
+    single_faults,
+)
+from actors.testing.simulation import NO_DATA, Run, Scenario, Stage
+from actors.testing.verdict import CounterExample
+
+_UNHEEDED: Final = (
+    HealthCheck.too_slow,
+    HealthCheck.data_too_large,
+    HealthCheck.filter_too_much,
+    HealthCheck.large_base_example,
+)
+
+SLACK: Final = 6
+"""Messages beyond the faultless run that drawn schedules also hit: faults make more of them."""
+
+
+@final
+class Search:
+    """One check."""
+
+    def __init__(self, scenario: Scenario, options: dict[str, Any], seed: int) -> None:
+        self.scenario = scenario
+        self.options = options
+        self.seed = seed
+        self.worlds = 0
+        self.kinds: Sequence[type[Deviation]] = ()
+        self.value: Any = NO_DATA
+        """The data of the exhaustive part."""
+        self.messages: Sequence[Passing] = ()
+        """What a fault can hit in the run without any."""
+        self._after: list[tuple[Deviation, list[Deviation]]] = []
+        """Every single fault, and all that can go wrong after it."""
+
+    def stage(self, schedule: Iterable[Deviation], data: Any = NO_DATA) -> Stage:
+        """Run one world."""
+        self.worlds += 1
+        stage = Stage(schedule, seed=self.seed, **self.options)
+        stage.run(self.scenario, data)
+        return stage
+
+    def must_pass(self, schedule: Iterable[Deviation], data: Any = NO_DATA) -> Stage:
+        """Run one world; raise `CounterExample` when it fails."""
+        stage = self.stage(schedule, data)
+        if stage.error is not None:
+            raise self._failure(stage, data) from stage.error
+        return stage
+
+    def _failure(self, stage: Stage, data: Any = NO_DATA) -> CounterExample:
+        """Return the failure of a world, in the names of what was hit where that fails too."""
+        found = self.worlds
+        run = stage.report()
+        if run.schedule:
+            better = self.stage(_named(run), data)
+            if better.error is not None:
+                run = better.report()
+        return CounterExample(name_of(self.scenario), run, worlds=found, data=data)
+
+    # --- every schedule
+
+    def no_fault(self) -> None:
+        """Run it as it is meant to be."""
+        self.messages = self.must_pass((), self.value).director.seen
+
+    def singles(self) -> int:
+        """Try every single fault; return how many there are."""
+        for fault in single_faults(self.messages, self.kinds):
+            seen = self.must_pass((fault,), self.value).director.seen
+            later = [passing for passing in seen if passing.number > _place(fault)]
+            self._after.append((fault, single_faults(later, self.kinds)))
+        return len(self._after)
+
+    def count_pairs(self) -> int:
+        """Return how many schedules of two faults there are, after `singles`."""
+        return sum(len(later) for _, later in self._after)
+
+    def pairs(self) -> int:
+        """Try every pair of faults; return how many there are."""
+        for first, second in self._pairs():
+            self.must_pass((first, second), self.value)
+        return self.count_pairs()
+
+    def _pairs(self) -> Iterator[tuple[Deviation, Deviation]]:
+        return ((first, second) for first, later in self._after for second in later)
+
+    # --- drawn schedules
+
+    def drawn(
+        self, fewest: int, most: int, examples: int, data: st.SearchStrategy[Any] | None
+    ) -> int:
+        """Let Hypothesis draw schedules and data, and shrink what fails; return how many."""
+        former = self.worlds
+        positions = len(self.messages) + SLACK
+        faults = schedules(self.kinds, min_faults=fewest, max_faults=most, positions=positions)
+        failed: list[tuple[Stage, Any]] = []
+
+        @settings(
+            max_examples=examples,
+            database=None,
+            deadline=None,
+            derandomize=True,
+            report_multiple_bugs=False,
+            print_blob=False,
+            verbosity=Verbosity.quiet,
+            phases=(Phase.generate, Phase.shrink),
+            suppress_health_check=_UNHEEDED,
+        )
+        @given(schedule=faults, value=st.just(NO_DATA) if data is None else data)
+        def run(schedule: Schedule, value: Any) -> None:
+            stage = self.stage(schedule, value)
+            if stage.error is not None:
+                failed[:] = [(stage, value)]
+                raise _Failed
+
+        try:
+            run()
+        except _Failed:
+            stage, value = failed[0]
+            # Fewer faults than Hypothesis was allowed to draw may do too.
+            least = self._fewer(stage, value)
+            raise self._failure(least, value) from least.error
+        return self.worlds - former
+
+    def _fewer(self, stage: Stage, data: Any) -> Stage:
+        for index in range(len(stage.schedule)):
+            less = stage.schedule[:index] + stage.schedule[index + 1 :]
+            other = self.stage(less, data)
+            if other.error is not None:
+                return self._fewer(other, data)
+        return stage
+
+
+class _Failed(Exception):  # noqa: N818 - never seen by anybody
+    """A drawn world failed."""
+
+
+def name_of(scenario: Scenario) -> str:
+    """Return what a scenario is called."""
+    return getattr(scenario, "__name__", repr(scenario))
+
+
+def simplest(data: st.SearchStrategy[Any]) -> Any:
+    """Return the value a strategy shrinks towards."""
+    drawn: list[Any] = []
+
+    @settings(
+        max_examples=1,
+        database=None,
+        deadline=None,
+        derandomize=True,
+        phases=(Phase.generate,),
+        suppress_health_check=_UNHEEDED,
+    )
+    @given(data)
+    def draw(value: Any) -> None:
+        drawn.append(value)
+
+    draw()
+    return drawn[0]
+
+
+def _place(fault: Deviation) -> int:
+    assert isinstance(fault.at, int)
+    return fault.at
+
+
+def _named(run: Run) -> Schedule:
+    """Return the schedule of a run by the names of what it hit."""
+    hit = dict(run.hit)
+    return tuple(
+        named(one, hit[one], _nth(run, hit[one])) if one in hit and isinstance(one.at, int) else one
+        for one in run.schedule
+    )
+
+
+def _nth(run: Run, hit: Passing) -> int:
+    """Return how many messages of this kind to this party there were up to this one."""
+    if not hit.contents:
+        return 1
+    return sum(
+        1
+        for passing in run.delivered
+        if passing.number <= hit.number
+        and passing.target == hit.target
+        and hit.contents[0] in passing.contents
+    )

@@ -1,0 +1,87 @@
+"""What `check` says: a `Report` of what was tried, or the `CounterExample` that was found."""
+
+from __future__ import annotations
+
+import traceback
+from pathlib import Path
+from typing import Any, final
+
+import attrs
+
+from actors.testing.schedule import Schedule
+from actors.testing.simulation import NO_DATA, Run
+
+
+@final
+@attrs.frozen
+class Report:
+    """What a check has looked at; nothing failed."""
+
+    worlds: int
+    """Runs of the scenario."""
+    exhaustive: int
+    """Schedules of up to so many faults, at different messages, were all tried."""
+    singles: int
+    """Schedules of one fault; all of them."""
+    pairs: int
+    """Schedules of two faults when all were tried, else 0."""
+    drawn: int
+    """Schedules (and data) that Hypothesis has drawn."""
+    messages: int
+    """Messages of the run without faults that a fault can hit: those until `settle()`."""
+    seconds: float
+    """Real time."""
+    missed: Schedule = ()
+    """Of the `schedule` that was given: what hit nothing."""
+
+    def __str__(self) -> str:
+        tried = {0: "no fault", 1: f"every single fault ({self.singles})"}.get(
+            self.exhaustive,
+            f"every schedule of up to two faults ({self.singles} of one, {self.pairs} of two)",
+        )
+        drawn = f", and {self.drawn} drawn worlds" if self.drawn else ""
+        hit = f"; hit nothing: {list(self.missed)}" if self.missed else ""
+        return f"{self.worlds} worlds in {self.seconds:.2f} s: {tried}{drawn}; none fails{hit}"
+
+
+@final
+class CounterExample(AssertionError):  # noqa: N818 - the contract's name
+    """A scenario failed: the schedule under which it does, and the chart of that run."""
+
+    def __init__(self, scenario: str, run: Run, *, worlds: int, data: Any = NO_DATA) -> None:
+        self.scenario = scenario
+        self.run = run
+        self.schedule: Schedule = run.schedule
+        """Minimal, by the names of what it hits where that is enough."""
+        self.chart = run.chart
+        self.worlds = worlds
+        """Runs until it was found."""
+        self.data = data
+        super().__init__(self._text())
+
+    def _text(self) -> str:
+        what = "it failed" if self.run.error is None else _said(self.run.error)
+        shown = ", ".join(map(repr, self.schedule))
+        remarks = "".join(f"\n    {remark}" for remark in self.run.remarks)
+        under = f"under [{shown}]" if self.schedule else "without any fault"
+        given_data = "" if self.data is NO_DATA else f", data=st.just({self.data!r})"
+        names = sorted({type(one).__name__ for one in self.schedule} | {"check"})
+        return (
+            f"{self.scenario} fails {under} (world {self.worlds}):\n\n"
+            f"    {what}{remarks}\n\n{self.chart}\n\nto repeat it:\n\n"
+            f"    from actors.testing import {', '.join(names)}\n"
+            f"    check({self.scenario}, schedule=[{shown}], seed={self.run.seed}{given_data})"
+        )
+
+
+def _said(error: BaseException) -> str:
+    """Return what went wrong, and the line of code that says so."""
+    inner: tuple[BaseException, ...] = getattr(error, "exceptions", ())
+    if len(inner) == 1:
+        return _said(inner[0])
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    frames = traceback.extract_tb(error.__traceback__)
+    if not frames:
+        return text
+    last = frames[-1]
+    return f"{text}\n    {Path(last.filename).name}:{last.lineno}: {last.line}"
