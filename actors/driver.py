@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from actors.control import Word
     from actors.reply import Pending
 
 
@@ -25,6 +26,18 @@ class Pump(Protocol):
 
     def close(self, linger: float, /) -> None:
         """Send what is ready, within `linger` seconds, and close."""
+        ...
+
+
+class Owner(Protocol):
+    """What the runtime needs of the process around it."""
+
+    def say(self, word: Word) -> None:
+        """Tell the supervisor something."""
+        ...
+
+    def end(self, code: int, reason: str) -> None:
+        """The incarnation is over, in disorder."""
         ...
 
 

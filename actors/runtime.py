@@ -14,13 +14,13 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from typing import TYPE_CHECKING, Final, Protocol, final
+from typing import TYPE_CHECKING, Final, final
 
 import msgspec
 
 from actors.admission import Admission
 from actors.codec import codec_for
-from actors.control import Failed, Word
+from actors.control import Failed
 from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
 from actors.errors import (
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.actor import Actor
-    from actors.driver import Pump
+    from actors.driver import Owner, Pump
     from actors.portal import Portal
     from actors.recorder import Recorder
 
@@ -67,18 +67,6 @@ _SAME_CODE: Final = (
     "run the same code on both sides. After a change at a prompt or in a notebook: run the cell "
     "of the actor's class too, stop the actor, and spawn it again"
 )
-
-
-class Owner(Protocol):
-    """What the runtime needs of the process around it."""
-
-    def say(self, word: Word) -> None:
-        """Tell the supervisor something."""
-        ...
-
-    def end(self, code: int, reason: str) -> None:
-        """The incarnation is over, in disorder."""
-        ...
 
 
 @final
