@@ -11,19 +11,17 @@ be the one that the ask would wait for.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, final
 
 from actors.cycles import LONGEST_CHAIN, Judgement, Verdict, Wait, judge
 from actors.envelope import Kind
 from actors.errors import AskCycle, MessageError
-from actors.handler import Handler
 from actors.mailbox import Mailbox
-from actors.message import class_of
+from actors.outcomes import Outcomes, class_name
 
 if TYPE_CHECKING:
+    from actors.dispatch import Dispatch
     from actors.link import Delivery
-    from actors.outcomes import Outcomes
     from actors.portal import Portal
 
 
@@ -35,13 +33,13 @@ class Admission:
         self,
         portal: Portal,
         mailbox: Mailbox,
-        handlers: Mapping[type, Handler],
+        dispatch: Dispatch,
         outcomes: Outcomes,
     ) -> None:
         self._portal = portal
         self._peer = portal.peer
         self._mailbox = mailbox
-        self._handlers = handlers
+        self._dispatch = dispatch
         self._outcomes = outcomes
 
     def take_in(self) -> None:
@@ -81,14 +79,13 @@ class Admission:
 
     def _overlaps(self, tag: str) -> bool:
         try:
-            handler = self._handlers.get(class_of(tag))
+            handler = self._dispatch.for_tag(tag)
         except MessageError:
             return True  # it is refused when it is begun, which need not wait for anybody
         return handler is None or handler.concurrent
 
     def _refuse(self, delivery: Delivery, path: tuple[str, ...]) -> None:
-        tag = delivery.envelope.tag
-        name = tag.rpartition(":")[2].rpartition(".")[2]
+        name = class_name(delivery.envelope.tag)
         error = AskCycle(target=self._peer.name, message=name, path=path)
         self._outcomes.refuse(self._outcomes.begin(delivery), error)
         # Whoever pumps in place looks at the network again only when something comes from there.

@@ -17,6 +17,7 @@ from typing import Final, TypeAlias
 import attrs
 
 from actors.recorder import (
+    EXPIRED_WORD,
     IN_PROGRESS,
     LAST_WORDS,
     LATE,
@@ -35,6 +36,7 @@ ReadBuffer: TypeAlias = bytes | Buffer
 
 _HEADER: Final = struct.Struct("=QQddQQQQQQQ")
 _PROGRESS: Final = struct.Struct("=Q16sd32s48s")
+_WORD: Final = struct.Struct("=Q")
 _LATE: Final = struct.Struct("=Q16s8x")
 _LINK: Final = struct.Struct("=QQ16s")
 
@@ -86,6 +88,7 @@ class Record:
     mailbox: int  # messages waiting
     peak: int  # most messages that ever waited
     engaged: int = 0  # streams and hooks that may run the user's code without a message
+    expired: int = 0  # messages whose deadline had passed before they were begun
 
 
 @attrs.frozen
@@ -149,6 +152,7 @@ def read(buffer: ReadBuffer) -> Record:
         mailbox=mailbox,
         peak=peak,
         engaged=engaged,
+        expired=_WORD.unpack_from(page, EXPIRED_WORD * WORD)[0],
     )
 
 

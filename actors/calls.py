@@ -40,16 +40,20 @@ class Call:
 
     __slots__ = (
         "correlation", "deadline", "letter", "lost", "message", "reason", "sink", "target",
-        "waiter",
+        "timeout", "waiter",
     )  # fmt: skip
 
-    def __init__(self, sink: Sink, *, target: str, message: str, deadline: float) -> None:
+    def __init__(
+        self, sink: Sink, *, target: str, message: str, deadline: float, timeout: float = 0.0
+    ) -> None:
         self.sink = sink
         self.target = target
         self.message = message
         """Name of the message class, for error texts."""
         self.deadline = deadline
         """Seconds on our clock; infinity for none."""
+        self.timeout = timeout
+        """Seconds that were given until the deadline; 0 when nobody says."""
         self.correlation = 0
         self.letter: Letter | None = None
         """The request; None before it is in an outbox."""

@@ -176,12 +176,13 @@ class Expired(NotDelivered, TimeoutError):
     """The deadline passed before the actor came to this message; it was never handled."""
 
     late: float = attrs.field(default=0.0, kw_only=True)  # seconds past the deadline
+    reason: str = attrs.field(default="", kw_only=True)  # why the actor is down; "" when it is up
 
     def _explain(self) -> str:
-        return (
-            f"{_what(self)} waited past its deadline and was not handled. "
-            "Send again with a longer timeout=, or find out what keeps the actor busy."
-        )
+        what = f"{_what(self)} waited past its deadline and was not handled"
+        if self.reason:
+            return f"{self.target} is down: {self.reason}. {what}. Send again when it is up."
+        return f"{what}. Send again with a longer timeout=, or find out what keeps the actor busy."
 
 
 @attrs.define(slots=False, eq=False)
@@ -192,8 +193,7 @@ class AskCycle(NotDelivered):
 
     def _explain(self) -> str:
         return (
-            f"{_what(self)} was not asked, it would never end: "
-            f"{' -> '.join(self.path) or 'a cycle of asks'}. "
+            f"{_what(self)} would wait for itself: {' -> '.join(self.path) or 'a cycle of asks'}. "
             "Make the waiting handler async and the asked one @receive(concurrent=True), "
             "or tell instead of ask."
         )

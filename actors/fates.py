@@ -76,7 +76,7 @@ class Fates:
         if call is not None:
             self.fail(call, _gone(call, link))
 
-    def expire(self, call: Call, *, sent: bool) -> None:
+    def expire(self, call: Call, link: Link | None, *, sent: bool, now: float) -> None:
         """The deadline of a call has passed; it is no longer open."""
         target, message = call.target, call.message
         if call.lost and call.letter is not None and call.letter.envelope.kind == Kind.ASK:
@@ -84,9 +84,10 @@ class Fates:
         elif call.lost:
             call.sink.fail(_unknown(call, call.reason))
         elif sent:
-            call.sink.fail(DeadlineExceeded(target=target, message=message))
+            call.sink.fail(DeadlineExceeded(target=target, message=message, timeout=call.timeout))
         else:
-            call.sink.fail(Expired(target=target, message=message))
+            late, reason = now - call.deadline, _why_down(link)
+            call.sink.fail(Expired(target=target, message=message, late=late, reason=reason))
 
     def fail(self, call: Call, error: ActorError) -> None:
         """End an open call with `error`."""
@@ -114,6 +115,12 @@ class Fates:
 
 def _unknown(call: Call, reason: str) -> OutcomeUnknown:
     return OutcomeUnknown(target=call.target, message=call.message, reason=reason)
+
+
+def _why_down(link: Link | None) -> str:
+    if link is None or link.standing is not Standing.DOWN:
+        return ""
+    return link.reason or "it is starting"
 
 
 def _gone(call: Call, link: Link) -> ActorError:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from actors.calls import NOBODY
 from actors.control import lane_key
 from actors.envelope import Envelope, Kind
-from actors.errors import ActorError, MessageError, pack_error
+from actors.errors import ActorError, Expired, MessageError, pack_error
 from actors.handling import Handling
 from actors.log import logger
 from actors.message import is_message
@@ -152,6 +152,16 @@ class Outcomes:
         else:
             self.fail(job, pack_error(error, escaped=False))
 
+    def expired(self, job: Job) -> bool:
+        """Refuse a message whose deadline has passed; return whether it has."""
+        late = time.monotonic() - job.delivery.deadline
+        if late <= 0:
+            return False
+        self._recorder.expired()
+        name = class_name(job.delivery.envelope.tag)
+        self.refuse(job, Expired(target=self._peer.name, message=name, late=late))
+        return True
+
     def drop(self, job: Job, reason: str) -> None:
         """A told message will not be handled any further: it becomes a dead letter."""
         envelope = job.delivery.envelope
@@ -178,3 +188,8 @@ class Outcomes:
         delivery = job.delivery
         with self._portal.lock:
             self._peer.answer(delivery.link, delivery.incarnation, letter)
+
+
+def class_name(tag: str) -> str:
+    """Return the name of a message's class, as errors and people call it."""
+    return tag.rpartition(":")[2].rpartition(".")[2]

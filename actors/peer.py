@@ -286,7 +286,8 @@ class Peer:
     def tick(self, now: float) -> None:
         """Let deadlines, late acknowledgements and probes happen that are due."""
         for call in self.calls.expire(now):
-            self._fates.expire(call, sent=call.lost or self._take_back(call))
+            sent = call.lost or self._take_back(call)
+            self._fates.expire(call, self.links.get(call.target), sent=sent, now=now)
         self._departures.tick(self.links.values(), now)
 
     def outgoing(self, now: float) -> list[Message]:

@@ -130,8 +130,9 @@ class Portal:
         expect(msg, MessageKind.ASK)
         answer = answer_codec(type(msg))
         reply: Reply[R] = Reply(self, lambda payload, frames: self.decode(answer, payload, frames))
+        now, given = self._time_for(timeout)
         call = Call(
-            reply, target=name, message=type(msg).__name__, deadline=self._deadline(timeout)
+            reply, target=name, message=type(msg).__name__, deadline=now + given, timeout=given
         )
         reply.attach(call)
         self._call(Kind.ASK, codec, msg, call)
@@ -287,15 +288,15 @@ class Portal:
             redeliver=redelivers(type(msg)),
         )
 
-    def _deadline(self, timeout: float | None) -> float:
+    def _time_for(self, timeout: float | None) -> tuple[float, float]:
+        """Return now, and how many seconds an ask has from now on."""
+        now, handling = time.monotonic(), handling_now()
         if timeout == math.inf:
-            return math.inf
-        now = time.monotonic()
-        handling = handling_now()
-        inherited = handling.deadline if handling is not None else math.inf
+            return now, math.inf
+        inherited = handling.deadline - now if handling is not None else math.inf
         if timeout is None:
-            return inherited if inherited < math.inf else now + self.ask_timeout
-        return min(now + timeout, inherited)
+            return now, inherited if inherited < math.inf else self.ask_timeout
+        return now, min(timeout, inherited)
 
     def _open(self, name: str, codec: Codec) -> Link:
         """Return the link to `name` once a message may be put into it."""

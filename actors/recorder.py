@@ -63,6 +63,7 @@ _PEAK: Final = 7
 _LINKS_END: Final = 8  # links at this index and above were never used, so nobody looks
 _LATE_END: Final = 9  # the same for late records
 _ENGAGED: Final = 10  # streams and hooks that run the user's code without a message in progress
+EXPIRED_WORD: Final = 15  # messages whose deadline had passed before they were begun
 
 # Where the records begin, and their sizes, in words.
 PROGRESS_AREA: Final = 256 // WORD
@@ -164,6 +165,10 @@ class Recorder:
     def engage(self, change: int) -> None:
         """One more (1), or one less (-1), of the streams and hooks that run the user's code."""
         self._words[_ENGAGED] += change
+
+    def expired(self) -> None:
+        """Count a message whose deadline had passed before it was begun (besides `finish`)."""
+        self._words[EXPIRED_WORD] += 1
 
     def failed(self) -> None:
         """Count a handler that raised (besides `finish`)."""

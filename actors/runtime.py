@@ -19,30 +19,22 @@ from typing import TYPE_CHECKING, Final, final
 import msgspec
 
 from actors.admission import Admission
-from actors.codec import codec_for
 from actors.control import Failed
 from actors.cycles import Hold
+from actors.dispatch import Dispatch
 from actors.envelope import Envelope, Kind
-from actors.errors import (
-    AccessDenied,
-    InvalidMessage,
-    MailboxFull,
-    MessageError,
-    UnknownMessage,
-    pack_error,
-)
+from actors.errors import AccessDenied, MailboxFull, MessageError, pack_error
 from actors.failure import trace_of
-from actors.handler import FailurePolicy, Handler, HandlerKind, handlers_of
+from actors.handler import FailurePolicy, Handler, HandlerKind
 from actors.handling import HANDLING, Handling
 from actors.link import Delivery, Inbound, Link, Signal
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
-from actors.message import class_of, tag_of
+from actors.message import tag_of
 from actors.outcomes import UNRECORDED, Job, Outcomes
 from actors.writers import Writer
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
 
     from actors.actor import Actor
     from actors.driver import Owner, Pump
@@ -55,6 +47,9 @@ TURN: Final = 64
 FAST: Final = 50e-6
 """Seconds below which a handler may run before what is ready to go out has left."""
 
+LONG: Final = 0.005
+"""Seconds after which the connection is looked at before the next message is begun."""
+
 CONCURRENT: Final = 60
 """Overlapping handlers at the most; the recorder has 64 places."""
 
@@ -62,11 +57,6 @@ CROWDED: Final = "messages of 1,024 senders are recorded here already; send agai
 
 _TIMERS: Final = Link("@timer")
 """Stands in the recorder for the sender of an actor's own timers."""
-
-_SAME_CODE: Final = (
-    "run the same code on both sides. After a change at a prompt or in a notebook: run the cell "
-    "of the actor's class too, stop the actor, and spawn it again"
-)
 
 
 @final
@@ -85,18 +75,15 @@ class Runtime:
         self._actor = actor
         self._own_errors = own_errors
         """Errors of this library are this actor's plain answers, not handlers that raised."""
-        self._handlers = handlers_of(type(actor))
-        self._by_tag = {tag_of(cls): handler for cls, handler in self._handlers.items()}
-        """For a class that was defined again (a notebook's cell) after the actor's was."""
+        self.dispatch = Dispatch(type(actor), portal)
         self._portal = portal
         self._peer = portal.peer
         self._recorder = recorder
         self._outcomes = Outcomes(portal, recorder)
         self._owner = owner
         self.pump: Pump
-        self.admit: Callable[[str, type], None] = lambda _sender, _cls: None  # may refuse
         self.mailbox = Mailbox()
-        admission = Admission(portal, self.mailbox, self._handlers, self._outcomes)
+        admission = Admission(portal, self.mailbox, self.dispatch, self._outcomes)
         portal.arrived = admission.take_in
         self.open = False
         """Whether messages are handled: from after `on_start` until the end."""
@@ -109,6 +96,8 @@ class Runtime:
         """A handler was begun whose code has not run yet: what was sent before begins before."""
         self._writers: dict[tuple[str, int, int], Writer] = {}
         self._seconds: dict[Handler, float] = {}
+        self._was_long = False
+        """The last handler took long: what waits may have been given up meanwhile."""
         self._timers = Inbound(1)
 
     # --- the loop's turn -------------------------------------------------------------------------
@@ -122,19 +111,26 @@ class Runtime:
             self._depart(*peer.departed.popleft())
         while self._may_overlap and (admitted := mailbox.take_admitted()) is not None:
             self._handle(admitted)
+        self._handle_waiting()
+        self._recorder.mailbox(len(mailbox))
+
+    def _handle_waiting(self) -> None:
         for _ in range(TURN):
             if not self._free:
                 break
-            item = mailbox.take()
+            item = self.mailbox.take()
             if item is None:
                 break
             if isinstance(item, Timer):
                 self._tell_self(item)
             else:
                 self._handle(item)
+            if self._was_long:
+                self._was_long = False
+                self.pump.again()
+                break
         else:
             self.pump.again()
-        self._recorder.mailbox(len(mailbox))
 
     @property
     def _free(self) -> bool:
@@ -186,7 +182,9 @@ class Runtime:
             job.task.cancel()
         waiting = self.mailbox.withdraw(*key)
         if waiting is not None:
-            self._outcomes.finish(self._outcomes.begin(waiting))
+            given_up = self._outcomes.begin(waiting)
+            if not self._outcomes.expired(given_up):
+                self._outcomes.finish(given_up)
 
     def _depart(self, name: str, incarnation: int) -> None:
         """A life has ended: nobody waits any more for what we do for it."""
@@ -202,41 +200,16 @@ class Runtime:
             name, tag = self._peer.name, delivery.envelope.tag
             self._outcomes.refuse(job, MailboxFull(CROWDED, target=name, message=tag))
             return
-        if time.monotonic() > delivery.deadline:
-            self._outcomes.finish(job)
+        if self._outcomes.expired(job):
             return
         try:
-            handler = self._decode(job)
+            handler = self.dispatch.read(job)
         except (MessageError, AccessDenied) as error:
             self._outcomes.refuse(job, error)
             return
         if self._seconds.get(handler, math.inf) > FAST:
             self.pump.flush()
         self._start(job, handler, job.handling())
-
-    def _decode(self, job: Job) -> Handler:
-        envelope = job.delivery.envelope
-        handler = self._handlers.get(class_of(envelope.tag)) or self._by_tag.get(envelope.tag)
-        if handler is None:
-            raise UnknownMessage(tag=envelope.tag, target=self._peer.name)
-        cls = handler.message
-        stream = handler.kind in (HandlerKind.STREAM, HandlerKind.ASYNC_STREAM)
-        if stream != (envelope.kind == Kind.STREAM):
-            raise InvalidMessage(message=cls.__name__, reason="sent as the wrong kind of message")
-        try:
-            codec = codec_for(cls)
-        except TypeError as error:  # it names what is defined on the sender's side only
-            raise InvalidMessage(message=cls.__name__, reason=str(error)) from error
-        if envelope.schema and envelope.schema != codec.fingerprint:
-            raise InvalidMessage(
-                message=cls.__name__,
-                reason=f"the sender has another version of this class (schema "
-                f"{envelope.schema.hex()[:16]}, here {codec.fingerprint.hex()}); {_SAME_CODE}",
-            )
-        self.admit(job.delivery.link.name, cls)
-        job.message = self._portal.decode(codec, envelope.payload, job.delivery.frames)
-        job.handler = handler
-        return handler
 
     def _start(self, job: Job, handler: Handler, handling: Handling) -> None:
         job.waiter = handling.waiter
@@ -265,6 +238,7 @@ class Runtime:
         finally:
             job.waiter.hold = Hold.OVER
         took = time.perf_counter() - begun
+        self._was_long = took > LONG
         self._seconds[handler] = 0.8 * self._seconds.get(handler, took) + 0.2 * took
 
     def _launch(self, job: Job, handler: Handler) -> None:
@@ -371,7 +345,7 @@ class Runtime:
     def _tell_self(self, timer: Timer) -> None:
         message: object = timer.message
         cls = type(message)
-        handler = self._handlers.get(cls) or self._by_tag.get(tag_of(cls))
+        handler = self.dispatch.for_class(cls)
         if handler is None:
             logger.error("%s has no handler for its own %s", self._peer.name, cls.__name__)
             return

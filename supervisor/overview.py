@@ -78,6 +78,21 @@ class Overview:
         """A child is gone for good."""
         self.last_exit.pop(name, None)
 
+    def terms(self, child: life.ChildStatus | None) -> tuple[int, str]:
+        """Return what senders hear of a child: how much its mailbox holds, and why it is down."""
+        if child is None:
+            return 0, ""
+        return child.spec.limits.mailbox, self._why_down(child)
+
+    def _why_down(self, child: life.ChildStatus) -> str:
+        """Say since when a child is in back-off and why; "" for any other."""
+        if child.state is not life.State.BACKOFF or child.next_start is None:
+            return ""
+        ago = time.time() - time.monotonic()  # what turns our clock into the one on the wall
+        since, start = _clock(child.since + ago), _clock(child.next_start + ago)
+        why = self.last_exit.get(child.name, "it did not start")
+        return f"since {since}, next start at {start}; last time it ended because: {why}"
+
     def roster(self, broker: int | None) -> Roster:
         """Say which processes live."""
         members = [
@@ -106,6 +121,7 @@ class Overview:
             mailbox=record.mailbox if record else 0,
             handled=record.handled if record else 0,
             failed=record.failed if record else 0,
+            expired=record.expired if record else 0,
             current=class_of_tag(record.in_progress[0].tag)
             if record and record.in_progress
             else "",
@@ -117,6 +133,10 @@ class Overview:
             next_start=max(0.0, child.next_start - now) if child.next_start else None,
             metadata=dict(child.spec.metadata),
         )
+
+
+def _clock(seconds: float) -> str:
+    return time.strftime("%H:%M:%S", time.localtime(seconds))
 
 
 def reason_of(child: ChildLife) -> life.ExitReason:

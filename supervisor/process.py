@@ -227,7 +227,7 @@ class SupervisorProcess:
         runtime = Runtime(desk, portal, recorder=recorder, owner=owner, own_errors=True)
         pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)
         runtime.pump = pump
-        runtime.admit = lambda sender, request: admit(peer.vouched, sender, request)
+        runtime.dispatch.admit = lambda sender, request: admit(peer.vouched, sender, request)
         supervisor.exchange = Exchange(peer, pump.again)
         desk.context = Context(portal, owner)
         runtime.open = True

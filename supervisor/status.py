@@ -25,6 +25,8 @@ class ActorStatus:
     handled: int
     failed: int
     """Handlers of this incarnation that raised."""
+    expired: int
+    """Messages of this incarnation whose deadline had passed before they were begun."""
     current: str
     """Class of the message being handled, "" when idle."""
     memory: int | None

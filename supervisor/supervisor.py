@@ -239,8 +239,9 @@ class Supervisor:
             over(child.name, child.incarnation, reason, counted),
             partial(self._narrator.ended, child, reason, record, report),
         )
-        status = self._tree.child(child.name)
-        restarting = status is not None and status.is_coming
+        restarting = (status := self._tree.child(child.name)) is not None and status.is_coming
+        if child.name not in self._lives and restarting:  # it is in back-off
+            self._declare(child.name, Standing.DOWN, child.incarnation)
         self.desk.terminated(notice_of(child, reason, text, restarting=restarting))
         if not restarting:
             self._waiters.down(child.name, self._spawn_error(child.name, reason))
@@ -361,8 +362,7 @@ class Supervisor:
 
     def roster(self) -> Roster:
         """Say which processes live."""
-        broker, _ = self.broker()
-        return self.overview.roster(broker)
+        return self.overview.roster(self.broker()[0])
 
     def status(self, dead_letters: int) -> SystemStatus:
         """Say how everything stands."""
@@ -382,9 +382,8 @@ class Supervisor:
         )
 
     def _declare(self, name: str, standing: Standing, incarnation: int, party: bytes = b"") -> None:
-        status = self._tree.child(name)
-        mailbox = status.spec.limits.mailbox if status is not None else 0
-        self.exchange.declare(Declare(name, standing, incarnation, party, mailbox))
+        terms = self.overview.terms(self._tree.child(name))
+        self.exchange.declare(Declare(name, standing, incarnation, party, *terms))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)

@@ -713,3 +713,21 @@ def test_what_was_received_from_one_life_is_not_told_to_the_next(pair):
     [message] = [m for m in b.outgoing(0.0) if not is_word(m)]
     batch = decode_batch(message[1])
     assert (batch.received, batch.handled) == (0, 0)
+
+
+def test_an_ask_that_expires_says_what_was_given_and_by_how_much_it_is_late(pair):
+    a, _, link = pair
+    sink, call = ask(a, link, deadline=2.0)
+    call.timeout = 1.5
+    a.outgoing(0.0)
+
+    a.tick(2.25)
+
+    assert (sink.failed[0].timeout, type(sink.failed[0])) == (1.5, DeadlineExceeded)
+    down = a.link("c")
+    hear(a, Stands("c", Standing.DOWN, 1, reason="since 12:00:00"))
+    waiting, _ = ask(a, down, deadline=3.0)
+    a.tick(3.25)
+    expired = waiting.failed[0]
+    assert (expired.late, expired.reason) == (0.25, "since 12:00:00")
+    assert "c is down: since 12:00:00" in str(expired)
