@@ -262,7 +262,9 @@ class _Host:
             self._former = None
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> None:
+def _terminate(number: int, _frame: FrameType | None) -> None:
+    # A second one kills, wherever the program is by then: the supervisor notices and cleans up.
+    signal.signal(number, signal.SIG_DFL)
     raise SystemExit(143)
 
 

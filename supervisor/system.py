@@ -100,6 +100,14 @@ class System(Calls):
         finally:
             self._leave()
 
+    def _end_at_once(self) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        atexit.unregister(self.close)
+        self._abandon()
+        self._leave()
+
     def _flush(self) -> None:
         if self._portal.lost is not None:
             return
@@ -165,7 +173,12 @@ class System(Calls):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        twice = _twice(error)
         show_only_theirs(error)
+        if twice:
+            announce("ended at once")
+            self._end_at_once()
+            return
         try:
             self.close()
         except KeyboardInterrupt:
@@ -183,8 +196,22 @@ class System(Calls):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if _twice(error):
+            self._end_at_once()
+            return
         try:
             await asyncio.to_thread(self.close)
         except asyncio.CancelledError:
             self._abandon()
             raise
+
+
+def _twice(error: BaseException | None) -> bool:
+    """Tell whether the program was interrupted again while it unwound from the first time."""
+    interrupts = 0
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        interrupts += isinstance(error, KeyboardInterrupt)
+        error = error.__context__
+    return interrupts > 1

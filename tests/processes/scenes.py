@@ -304,6 +304,18 @@ def interrupted(doing: str) -> None:
             reply.result()
 
 
+def unwind_slowly(path: str) -> None:
+    """The program itself takes its time when it is told to end."""
+    with supervisor.start() as system:
+        system.spawn(Player, name="player", path=path, slow_stop=60.0)
+        try:
+            tell(pid=system.pid)
+            wait()
+        finally:
+            tell(unwound=True)
+            wait()
+
+
 def tell_and_exit(path: str) -> None:
     """Many tells, and no word of waiting."""
     with supervisor.start() as system:

@@ -46,9 +46,11 @@ def test_one_signal_ends_in_good_order(program, how, notes, scene):
     assert read(notes) == EVERYTHING
 
 
+@pytest.mark.parametrize("during", ["stop_slowly", "unwind_slowly"])
 @pytest.mark.parametrize("how", ["Ctrl-C", "SIGTERM"])
-def test_a_second_signal_ends_at_once(how, notes, scene):
-    program = scene("stop_slowly", notes)
+def test_a_second_signal_ends_at_once(how, during, notes, scene):
+    """Both while the system ends, and while the program's own `finally` runs."""
+    program = scene(during, notes)
     pid = program.fact("pid")
     number = signal.SIGINT if how == "Ctrl-C" else signal.SIGTERM
 
