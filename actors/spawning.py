@@ -19,7 +19,7 @@ import msgspec
 
 from actors.actor import Actor, fields_of
 from actors.address import Address, check_name
-from actors.agreement import namespace_of
+from actors.agreement import alternatives, namespace_of
 from actors.classes import name_of
 from actors.codec import value_codec
 from actors.errors import InvalidMessage, MessageError
@@ -118,7 +118,8 @@ def decode_fields(
 
 def _encode(cls: type[Actor], name: str, hint: Any, value: Any) -> bytes:
     carrier = FrameCarrier()
-    if hint is ActorRef and isinstance(value, str):
+    meanings = alternatives(hint)
+    if isinstance(value, str) and ActorRef in meanings and str not in meanings:
         # In a tree that is written before there is a system, a sibling is known by its name only.
         value = ActorRef(check_name(value), None)
     try:

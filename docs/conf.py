@@ -12,11 +12,17 @@ version = release = _PROJECT["version"]
 author = "understudy contributors"
 copyright = author
 
-extensions = ["myst_parser"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+autodoc_member_order = "bysource"
+autodoc_typehints = "signature"
+autodoc_typehints_format = "short"
+napoleon_numpy_docstring = False
 myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 exclude_patterns = ["_build"]
 nitpicky = True
+# Types in signatures come from everywhere; what the pages themselves link to is checked.
+nitpick_ignore_regex = [("py:.*", r".*")]
 
 html_theme = "furo"
 html_title = f"{project} {version}"

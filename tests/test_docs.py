@@ -15,6 +15,8 @@ from pathlib import Path
 import attrs
 import pytest
 
+import actors
+import supervisor
 from actors import errors
 from supervisor import Backoff, Intensity, Limits
 from supervisor.cli.text import ExitCode
@@ -194,6 +196,14 @@ def test_the_page_of_errors_names_every_error():
     }
 
     assert named == tree
+
+
+@pytest.mark.parametrize("package", [actors, supervisor], ids=lambda package: package.__name__)
+def test_the_reference_shows_every_public_name(package):
+    page = ROOT / "docs" / "reference" / f"api-{package.__name__}.md"
+    shown = re.findall(r"^\.\. auto(?:class|function):: (\w+)", page.read_text(), re.MULTILINE)
+
+    assert set(shown) - {"actors"} == set(package.__all__)  # actors.context.Context is there too
 
 
 @pytest.mark.parametrize("options", [Backoff(), Intensity(), Limits()])
