@@ -59,6 +59,10 @@ class Memory:
         self.mapper.close()
 
 
+LARGEST_PIECE: Final = LARGEST_FRAME - (8 << 20)
+"""Bytes of one payload or array; it shares its frame with the head of a batch and small letters."""
+
+
 @final
 class Outgoing:
     """Takes the arrays of one message that is being encoded."""
@@ -79,6 +83,8 @@ class Outgoing:
             if shared is not None:
                 self.blocks.append(shared[-1])
                 return Part(-1, dtype, array.shape, shared)
+        if array.nbytes > LARGEST_PIECE:  # before it is copied: there may be no memory for a copy
+            raise InvalidMessage(reason=_too_large(array.nbytes))
         self.frames.append(array.tobytes())
         return Part(len(self.frames) - 1, dtype, array.shape)
 
@@ -96,13 +102,15 @@ def check_size(payload: bytes, frames: Sequence[bytes | memoryview], message: st
     largest = len(payload)
     if frames:
         largest = max(largest, *(memoryview(frame).nbytes for frame in frames))
-    # The payload shares its frame with the head of the batch and other small letters.
-    if largest > LARGEST_FRAME - (8 << 20):
-        raise InvalidMessage(
-            message=message,
-            reason=f"{largest >> 20} MiB in one piece is more than a connection carries "
-            f"({LARGEST_FRAME >> 20} MiB). Send it in parts, as a stream for example",
-        )
+    if largest > LARGEST_PIECE:
+        raise InvalidMessage(message=message, reason=_too_large(largest))
+
+
+def _too_large(size: int) -> str:
+    return (
+        f"{size >> 20} MiB in one piece is more than a connection carries "
+        f"({LARGEST_FRAME >> 20} MiB). Send it in parts, as a stream for example"
+    )
 
 
 @final

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final, final
 
 from actors.codec import codec_for
 from actors.envelope import Kind
-from actors.errors import InvalidMessage, UnknownMessage
+from actors.errors import InvalidMessage
 from actors.handler import Handler, HandlerKind, handlers_of
+from actors.hints import no_handler
 from actors.message import class_of, tag_of
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ class Dispatch:
         envelope = job.delivery.envelope
         handler = self.for_tag(envelope.tag)
         if handler is None:
-            raise UnknownMessage(tag=envelope.tag, target=self._portal.peer.name)
+            raise no_handler(self._portal.peer.name, envelope.tag, self._handlers)
         cls = handler.message
         stream = handler.kind in (HandlerKind.STREAM, HandlerKind.ASYNC_STREAM)
         if stream != (envelope.kind == Kind.STREAM):

@@ -22,10 +22,10 @@ from actors.errors import (
     AnswerLost,
     DeadlineExceeded,
     Expired,
-    NoSuchActor,
     OutcomeUnknown,
     SpawnError,
 )
+from actors.hints import no_such_actor
 from actors.link import Link, Loss
 from actors.outbox import Letter, Verdict
 
@@ -104,7 +104,8 @@ class Fates:
     def _undeliverable(self, link: Link, letter: Letter) -> None:
         self.settled.append(letter)
         if letter.envelope.kind == Kind.TELL:
-            reason = link.reason or "no actor has this name"
+            unknown = link.standing is Standing.UNKNOWN or not link.reason
+            reason = "no actor has this name" if unknown else link.reason
             self.losses.append(Loss(link.name, letter.envelope, reason))
 
     def _call_of(self, letter: Letter) -> Call | None:
@@ -125,7 +126,12 @@ def _why_down(link: Link | None) -> str:
 
 def _gone(call: Call, link: Link) -> ActorError:
     if link.standing is Standing.UNKNOWN:
-        return NoSuchActor(target=call.target, message=call.message)
+        return no_such_actor(call.target, call.message, meant(link))
     if link.standing is Standing.FAILED:
         return SpawnError(actor=call.target, reason=link.reason)
     return ActorStopped(target=call.target, message=call.message, reason=link.reason)
+
+
+def meant(link: Link) -> list[str]:
+    """Return the names that the broker thinks were meant, for a name that nobody has."""
+    return link.reason.split() if link.standing is Standing.UNKNOWN else []

@@ -25,8 +25,16 @@ from actors.codec import Codec, ValueCodec, codec_for
 from actors.control import ENDED, SUPERVISOR, Standing
 from actors.driver import Driver
 from actors.envelope import Envelope, Kind
-from actors.errors import AccessDenied, ActorError, ConnectionLost, MailboxFull, NoSuchActor
+from actors.errors import (
+    AccessDenied,
+    ActorError,
+    ConnectionLost,
+    InvalidMessage,
+    MailboxFull,
+)
+from actors.fates import meant
 from actors.handling import handling_now
+from actors.hints import no_such_actor
 from actors.link import Link, Loss
 from actors.message import (
     MessageKind,
@@ -162,7 +170,7 @@ class Portal:
                 f"{name} is not ready after {timeout} s: {link.reason or 'it is starting'}"
             )
         if link.standing is not Standing.UP:
-            raise NoSuchActor(target=name, message="wait_ready")
+            raise no_such_actor(name, "")
 
     async def room(self, name: str) -> None:
         """Wait until the outbox of `name` takes another message."""
@@ -208,6 +216,10 @@ class Portal:
         try:
             payload = codec.encode(value, carrier)
             check_size(payload, carrier.frames, type(value).__name__)
+        except InvalidMessage as error:
+            self.memory.free(tuple(carrier.blocks))
+            error.message = error.message or type(value).__name__
+            raise
         except BaseException:
             self.memory.free(tuple(carrier.blocks))
             raise
@@ -262,7 +274,7 @@ class Portal:
             return
         self.memory.free(letter.blocks)
         self.check()
-        raise NoSuchActor(target=link.name, message=cls.__name__)
+        raise no_such_actor(link.name, cls.__name__)
 
     def _letter(
         self, kind: Kind, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
@@ -323,7 +335,7 @@ class Portal:
         if link.standing is Standing.DENIED:
             raise AccessDenied(reason=link.reason)
         if link.standing in ENDED:
-            raise NoSuchActor(target=name, message=message)
+            raise no_such_actor(name, message, meant(link))
         return link
 
     def _wait_for_room(self, link: Link, message: str) -> None:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final
 
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, MessageError, OutcomeUnknown, unpack_error
+from actors.notices import text_of
 
 if TYPE_CHECKING:
     from actors.calls import Call
@@ -224,8 +225,13 @@ class Reply(Generic[R_co]):
             wake()
 
     def __repr__(self) -> str:
-        state = "pending" if not self._done else "failed" if self._error else "answered"
-        return f"<Reply {state}>"
+        call = self._call
+        what = f" to {call.message} of {call.target}" if call is not None else ""
+        if not self._done:
+            return f"<Reply{what}: pending>"
+        if self._error is not None:
+            return f"<Reply{what}: {type(self._error).__name__}>"
+        return f"<Reply{what}: {text_of(self._value):.80}>"
 
 
 @final

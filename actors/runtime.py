@@ -35,7 +35,6 @@ from actors.outcomes import UNRECORDED, Job, Outcomes
 from actors.writers import Writer
 
 if TYPE_CHECKING:
-
     from actors.actor import Actor
     from actors.driver import Owner, Pump
     from actors.portal import Portal

@@ -64,6 +64,14 @@ class Calls:
         self._supervisor = portal.ref(SUPERVISOR)
         self._serial = 0
         self._pid = 0
+        self._called = ""
+        """What it is called in its `repr`."""
+
+    def __repr__(self) -> str:
+        """Return what is known without asking anybody."""
+        lost = self._portal.lost
+        state = "connected" if lost is None else f"over: {lost.reason}"
+        return f"<System {self._called or 'in memory'}, {state}>"
 
     # --- actors
 
@@ -111,20 +119,20 @@ class Calls:
         """Return a handle to an actor by name.  Never fails; using it raises `NoSuchActor`."""
         return self._portal.ref(name)
 
-    def stop(self, name: str) -> None:
+    def stop(self, name: ActorRef | str) -> None:
         """End an actor for good, after the message in progress; returns when it is down.
 
         Queued messages come back as `ActorStopped` (asks) or dead letters (tells).
         """
-        self._ask(StopActor(name), STOP_TIMEOUT)
+        self._ask(StopActor(_name_of(name)), STOP_TIMEOUT)
 
-    def restart(self, name: str) -> int:
+    def restart(self, name: ActorRef | str) -> int:
         """End an incarnation in good order and start the next; returns its number."""
-        return self._ask(RestartActor(name), STOP_TIMEOUT)
+        return self._ask(RestartActor(_name_of(name)), STOP_TIMEOUT)
 
-    def kill(self, name: str) -> int | None:
+    def kill(self, name: ActorRef | str) -> int | None:
         """Kill -9: returns the ended incarnation once it is reaped, None when none was alive."""
-        return self._ask(KillActor(name), STOP_TIMEOUT)
+        return self._ask(KillActor(_name_of(name)), STOP_TIMEOUT)
 
     def _ask(self, request: Request[R], timeout: float) -> R:
         return self._supervisor.ask(request, timeout=timeout).result()
@@ -142,9 +150,9 @@ class Calls:
         """Say how the system and every actor stand."""
         return self._supervisor.ask(StatusRequest(), timeout=ANSWER_SECONDS).result()
 
-    def watch(self, ref: ActorRef) -> Stream[Terminated]:
-        """Return a stream of one `Terminated` per ended incarnation of `ref`, from now on."""
-        return self._follow(WatchStream(ref.name))
+    def watch(self, ref: ActorRef | str) -> Stream[Terminated]:
+        """Return a stream of one `Terminated` per ended incarnation of an actor, from now on."""
+        return self._follow(WatchStream(_name_of(ref)))
 
     def subscribe(self, event: type[E]) -> Stream[E]:
         """Return a stream of events of one type, from now on: `DeadLetter` or `Terminated`."""
@@ -211,6 +219,13 @@ def _ended(reply: Reply[int], seconds: float) -> bool:
     with suppress(TimeoutError):
         reply.exception(seconds)
     return reply.done()
+
+
+def _name_of(actor: ActorRef | str) -> str:
+    name: object = getattr(actor, "name", actor)
+    if not isinstance(name, str) or isinstance(actor, type):
+        raise TypeError(f"this takes an actor's name or its ref, not {actor!r:.80}")
+    return name
 
 
 def _limits(limits: Limits) -> dict[str, float | int | None]:

@@ -7,9 +7,11 @@ connected and said Hello   ─┴─► up
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Mapping
 from typing import Final, final
 
 from actors.control import Ended, Standing, Stands
+from actors.hints import similar
 
 OBITUARIES: Final = 32
 """Ended lives remembered per name, for parties that were away."""
@@ -46,3 +48,11 @@ class Entry:
         away = self.standing is Standing.UP and self.party is None
         standing = Standing.DOWN if away else self.standing
         return Stands(name, standing, self.incarnation, self.mailbox, self.reason, self.host)
+
+
+def absent(name: str, gone: Mapping[str, str], names: Mapping[str, Entry]) -> Stands:
+    """Say that nobody has this name: it is `gone`, or another of the `names` may be meant."""
+    if name in gone:
+        return Stands(name, Standing.GONE, 0, reason=gone[name])
+    known = [one for one, entry in names.items() if not entry.client and one[0] != "@"]
+    return Stands(name, Standing.UNKNOWN, 0, reason=" ".join(similar(name, known)))

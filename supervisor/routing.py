@@ -37,7 +37,7 @@ from actors.control import (
 )
 from actors.envelope import Route, decode_route
 from actors.errors import MessageError
-from supervisor.registry import Entry
+from supervisor.registry import Entry, absent
 from supervisor.visas import Visas
 
 CLIENT_PREFIX: Final = "client-"
@@ -258,8 +258,8 @@ class Routing:
             if word.name not in self._gone and self._may_come(word, now):
                 self._ask(party, word)
                 return []
-            standing = Standing.GONE if word.name in self._gone else Standing.UNKNOWN
-            stands = Stands(word.name, standing, 0, reason=self._gone.get(word.name, ""))
+            seen = {n: e for n, e in self._names.items() if not self.visas.forbids(party, n)}
+            stands = absent(word.name, self._gone, seen)
             ended, incarnation = self._last_words.get(word.name, ()), 0
         else:
             entry.contacts.add(asker)

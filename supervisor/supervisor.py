@@ -30,7 +30,8 @@ from actors.control import (
     Stopped,
     Word,
 )
-from actors.errors import NoSuchActor, SpawnError
+from actors.errors import SpawnError
+from actors.hints import no_such_actor, similar
 from actors.roster import Roster
 from supervisor import lifecycle as life
 from supervisor.launcher import Order
@@ -108,9 +109,8 @@ class Supervisor:
             case life.KillChild():
                 self._kill(command)
             case life.SetTimer():
-                delay = max(0.0, command.at - time.monotonic())
-                fired = life.TimerFired(command.token)
-                asyncio.get_running_loop().call_later(delay, self._handle, fired)
+                loop, delay = asyncio.get_running_loop(), command.at - time.monotonic()
+                loop.call_later(max(0.0, delay), self._handle, life.TimerFired(command.token))
             case life.ChildStopped():
                 self._gone(command.name, command.reason)
             case life.ChildGone():
@@ -350,7 +350,7 @@ class Supervisor:
 
     def _must_know(self, name: str) -> None:
         if not self.knows(name):
-            raise NoSuchActor(target=name)
+            raise no_such_actor(name, "", similar(name, self._tree.names))
 
     # --- how things stand ------------------------------------------------------------------------
 
@@ -386,8 +386,7 @@ class Supervisor:
         self.exchange.declare(Declare(name, standing, incarnation, party, *terms))
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
+        self._tasks.add(task := asyncio.get_running_loop().create_task(work))
         task.add_done_callback(self._finished)
 
     def _finished(self, task: asyncio.Task[None]) -> None:

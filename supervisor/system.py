@@ -62,6 +62,7 @@ class System(Calls):
         self._peer = Peer(name, 1, host=host_key() if near else b"", mailbox=0)
         self._memory = Memory()
         super().__init__(Portal(self._peer, self._memory, ask_timeout=ask_timeout))
+        self._called = Path(directory).name if directory else endpoint
         self._connection = Connection(endpoint, os.urandom(16), curve)
         self._thread = ClientThread(self._portal, self._connection)
         self._thread.start()

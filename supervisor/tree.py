@@ -98,6 +98,11 @@ class TreeDecider:
         """Return how every child stands, in start order."""
         return tuple(child.status() for child in self._root.leaves())
 
+    @property
+    def names(self) -> list[str]:
+        """Every child's name, in start order."""
+        return [child.label for child in self._root.leaves()]
+
     def child(self, name: str) -> ChildStatus | None:
         """Return how one child stands; None when there is no child of that name."""
         node = self._nodes.get(name)
@@ -170,7 +175,11 @@ class TreeDecider:
         tree = self._root if event.under is None else self._named(event.under)
         self._refuse_when_ending(name)
         if name in self._nodes:
-            raise Refused(Refusal.NAME_TAKEN, f"the name {name!r} is taken. Choose another.")
+            text = (
+                f"the name {name!r} is taken. Choose another, or end who has it with "
+                f"system.stop({name!r}) first; system.restart({name!r}) starts it again as it is."
+            )
+            raise Refused(Refusal.NAME_TAKEN, text)
         if isinstance(tree, Leaf) or not isinstance(tree.spec, Tree):
             raise Refused(Refusal.NOT_A_TREE, f"{event.under!r} is not a tree to spawn under.")
         if tree.state is not State.RUNNING or tree.is_recalled:

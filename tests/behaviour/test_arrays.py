@@ -80,6 +80,15 @@ def test_an_array_of_the_wrong_form_is_refused_where_it_is_sent(gallery):
         gallery.ask(Strict(good, np.ones((2, 3))))
 
 
+def test_an_array_that_no_memory_could_hold_is_refused_before_it_is_copied(gallery):
+    vast = np.broadcast_to(np.float64(0.0), (1 << 20, 1 << 20))  # 8 TiB, of one number
+
+    with pytest.raises(
+        InvalidMessage, match=r"Mirror.* 8388608 MiB in one piece.*Send it in parts"
+    ):
+        gallery.ask(Mirror(vast))
+
+
 def test_arrays_are_spawn_arguments(spawn):
     first = np.arange(50_000.0)
 

@@ -57,7 +57,7 @@ def test_a_message_without_handler_is_unknown_to_its_asker(spawn):
     with pytest.raises(UnknownMessage, match=ref.name) as caught:
         ref.ask(Nobody()).result()
 
-    assert "Nobody" in str(caught.value)
+    assert "has no handler for Nobody; it handles Add." in str(caught.value)
     assert not isinstance(caught.value, HandlerError)
     assert ref.ask(Add(1, 2)).result() == 3.0
 
@@ -182,6 +182,38 @@ def test_an_unknown_actor_is_no_such_actor(system, name):
         assert type(caught.value) is NoSuchActor
 
 
+def test_a_name_that_is_mistaken_is_answered_with_the_one_that_was_meant(system, spawn):
+    ref = spawn(Calculator)
+    mistaken = ref.name.replace("calculator", "calculater")
+
+    for use in (lambda: system.ref(mistaken).tell(Add(1)), lambda: system.kill(mistaken)):
+        with pytest.raises(NoSuchActor, match=rf"Did you mean {ref.name}( or .*)?\?"):
+            use()
+
+
+def test_an_actor_is_named_by_its_ref_too(system, spawn):
+    ref = spawn(Calculator)
+
+    with system.watch(ref.name) as ends:
+        assert system.kill(ref) == 1
+        assert next(ends).name == ref.name
+    assert system.restart(ref) >= 2
+    system.stop(ref)
+    with pytest.raises(TypeError, match="takes an actor's name or its ref, not 3"):
+        system.kill(3)
+
+
+def test_handles_say_what_they_are(system, spawn):
+    ref = spawn(Calculator)
+    reply = ref.ask(Add(1, 2))
+    reply.result()
+
+    assert repr(ref) == f"<ActorRef {ref.name}>"
+    assert repr(reply) == f"<Reply to Add of {ref.name}: 3.0>"
+    assert repr(system).startswith("<System ")
+    assert repr(system).endswith(", connected>")
+
+
 def test_a_name_can_be_used_once_it_is_there(system, spawn, name):
     ref = system.ref(name)
     with pytest.raises(NoSuchActor):
@@ -200,6 +232,7 @@ def test_a_name_that_is_taken_is_refused(system, spawn):
 
     assert type(caught.value) is SpawnError
     assert caught.value.actor == ref.name
+    assert f"system.stop('{ref.name}')" in str(caught.value)
     assert ref.ask(Add(1, 2)).result() == 3.0
 
 

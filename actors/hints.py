@@ -1,0 +1,45 @@
+"""What somebody may have meant who has mistaken a name."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from difflib import get_close_matches
+from typing import Final
+
+from actors.errors import NoSuchActor, UnknownMessage
+
+MOST: Final = 1000
+"""Names that are compared; of more, looking would take longer than an answer may."""
+
+SHOWN: Final = 8
+
+
+def similar(name: str, names: Collection[str]) -> list[str]:
+    """Return the names that are so much like `name` that they may have been meant, best first."""
+    return get_close_matches(name, names, n=2, cutoff=0.7) if len(names) <= MOST else []
+
+
+def no_such_actor(target: str, message: str, meant: Iterable[str] = ()) -> NoSuchActor:
+    """Return the error for a name that nobody has; `message` is "" when none was to be sent."""
+    lost = f": {message} was not delivered" if message else ""
+    hint = " or ".join(meant)
+    remedy = (
+        f"Did you mean {hint}?"
+        if hint
+        else "Spawn it, or look at `understudy status` for the names there are."
+    )
+    text = f"no actor is called {target or '(no name)'}{lost}. {remedy}"
+    return NoSuchActor(text, target=target, message=message)
+
+
+def no_handler(target: str, tag: str, handled: Iterable[type]) -> UnknownMessage:
+    """Return the error for a message that the actor's class does not handle."""
+    names = sorted(cls.__name__ for cls in handled)
+    name = tag.rpartition(":")[2]
+    if name in names:
+        what = f"it handles another class of that name: {tag} is not the one its module imports"
+    else:
+        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+        what = f"it handles {', '.join(names[:SHOWN]) or 'nothing'}{more}"
+    text = f"{target} has no handler for {name}; {what}. Mark a method with @receive to add one."
+    return UnknownMessage(text, tag=tag, target=target)

@@ -1,0 +1,51 @@
+"""Hints to whoever has mistaken a name."""
+
+from __future__ import annotations
+
+from actors.errors import NoSuchActor, UnknownMessage, pack_error, unpack_error
+from actors.hints import no_handler, no_such_actor, similar
+
+
+class Put:
+    pass
+
+
+class Get:
+    pass
+
+
+def test_names_that_are_alike_are_found_and_others_are_not():
+    assert similar("calk", ["calc", "viewer-1", "camera"]) == ["calc"]
+    assert similar("nobody", ["calc", "viewer-1"]) == []
+
+
+def test_of_very_many_names_none_is_compared():
+    assert similar("calk", [f"calc{n}" for n in range(2000)]) == []
+
+
+def test_a_mistaken_name_is_answered_with_the_one_that_was_meant():
+    error = unpack_error(pack_error(no_such_actor("calk", "Add", ["calc"]), escaped=False))
+
+    assert type(error) is NoSuchActor
+    assert (error.target, error.message) == ("calk", "Add")
+    assert str(error) == "no actor is called calk: Add was not delivered. Did you mean calc?"
+
+
+def test_a_name_like_no_other_is_answered_with_where_the_names_are():
+    assert str(no_such_actor("calk", "")) == (
+        "no actor is called calk. Spawn it, or look at `understudy status` for the names there are."
+    )
+
+
+def test_a_message_nobody_handles_is_answered_with_those_that_are():
+    error = no_handler("calc", "play:Add", [Put, Get])
+
+    assert isinstance(error, UnknownMessage)
+    assert (error.target, error.tag) == ("calc", "play:Add")
+    assert str(error).startswith("calc has no handler for Add; it handles Get, Put.")
+
+
+def test_another_class_of_the_same_name_is_said_to_be_one():
+    assert "another class of that name: other:Put is not" in str(
+        no_handler("c", "other:Put", [Put])
+    )
