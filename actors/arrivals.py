@@ -21,6 +21,7 @@ from actors.errors import MessageError, UnknownMessage, pack_error
 from actors.fates import Fates
 from actors.link import Delivery, Inbound, Link, Loss, Signal
 from actors.outbox import Letter
+from actors.pool import Line, Pools
 
 ACK_EVERY: Final = 32
 """A one-way flood is acknowledged once in so many messages."""
@@ -45,6 +46,7 @@ class Arrivals:
     def __init__(
         self, departures: Departures, fates: Fates, links: dict[str, Link], *, mailbox: int
     ) -> None:
+        self.pools, self.line = Pools(departures, fates), Line(departures)
         self._departures = departures
         self._fates = fates
         self._calls = fates.calls
@@ -120,6 +122,7 @@ class Arrivals:
         link.known, link.host, link.standing = incarnation, route.host, Standing.UP
         if not link.out.incarnation:
             self._departures.bind(link, incarnation)
+        self.pools.changed(link)
         found = self._senders[frame] = (link, inbound)
         return found
 
@@ -161,6 +164,7 @@ class Arrivals:
                     else:
                         deadline = envelope.deadline
                         deadline = deadline + clocks if deadline else math.inf
+                        self.line.arrived(link)
                         self.deliveries.append(
                             Delivery(link, inbound.incarnation, inbound, envelope, own, deadline)
                         )
@@ -172,12 +176,24 @@ class Arrivals:
     def _answer(
         self, link: Link, inbound: Inbound, envelope: Envelope, frames: list[bytes]
     ) -> None:
+        if envelope.kind >= Kind.WANT:
+            self._pull(link, inbound.incarnation, envelope.kind)
+            return
         if envelope.kind >= Kind.GRANT:
             self.signals.append(Signal(link, inbound.incarnation, envelope))
             return
         call = self._calls.find(envelope.correlation)
         if call is not None and call.target == link.name and call.sink.take(envelope, frames):
             self._calls.close(envelope.correlation)
+
+    def _pull(self, link: Link, incarnation: int, kind: int) -> None:
+        """A word about work: from a sender of ours, or from a member of a pool."""
+        if kind == Kind.WANT:
+            self.line.wanted(link, incarnation)
+        elif kind == Kind.PASS:
+            self.line.passed(link)
+        else:
+            self.pools.offered(link)
 
     def _late(self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes]) -> None:
         """Of a life that is over only the answers count, for calls that wait for nothing else."""

@@ -195,6 +195,8 @@ class Declare(_Word, frozen=True):
     routing_id: bytes = b""
     mailbox: int = 0
     reason: str = ""
+    members: list[str] = []
+    """Who serves a pool; nobody holds a pool's own name."""
 
 
 class Ended(_Word, frozen=True):
@@ -232,6 +234,8 @@ class Stands(_Word, frozen=True):
     reason: str = ""
     host: bytes = b""
     """Host key of the living incarnation: equal keys can share memory."""
+    members: list[str] = []
+    """Who serves a pool: these take its messages."""
 
 
 class Obituary(_Word, frozen=True):

@@ -59,6 +59,9 @@ class Kind(IntEnum):
     END = 7
     GRANT = 8
     CANCEL = 9
+    WANT = 10
+    OFFER = 11
+    PASS = 12
 
 
 LAST_MAILBOX_KIND: Final = Kind.STREAM
@@ -88,7 +91,7 @@ class Route(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Envelope(msgspec.Struct, array_like=True, gc=False):
     """One message with its header; `payload` is opaque to everyone but the codec."""
 
-    kind: Annotated[int, msgspec.Meta(ge=1, le=9)]
+    kind: Annotated[int, msgspec.Meta(ge=1, le=12)]
     """A `Kind`; a plain number, because making the enum's member takes as long as the rest."""
     seq: Counter
     """Number in the lane, from 1 without gaps; 0 while it is not yet in one."""

@@ -72,7 +72,7 @@ class Fates:
     def reject(self, link: Link, letter: Letter) -> None:
         """A letter came to a link that is closed already."""
         self._undeliverable(link, letter)
-        call = self._call_of(letter)
+        call = self.call_of(letter)
         if call is not None:
             self.fail(call, _gone(call, link))
 
@@ -95,7 +95,7 @@ class Fates:
             call.sink.fail(error)
 
     def _interrupted(self, link: Link, letter: Letter, reason: str) -> None:
-        call = self._call_of(letter)
+        call = self.call_of(letter)
         if call is not None:
             self.fail(call, _unknown(call, reason))
         elif letter.envelope.kind == Kind.TELL:
@@ -108,7 +108,7 @@ class Fates:
             reason = "no actor has this name" if unknown else link.reason
             self.losses.append(Loss(link.name, letter.envelope, reason))
 
-    def _call_of(self, letter: Letter) -> Call | None:
+    def call_of(self, letter: Letter) -> Call | None:
         """Return the open call whose request this is; an answer has the other side's numbers."""
         call = self.calls.find(letter.envelope.correlation)
         return call if call is not None and call.letter is letter else None

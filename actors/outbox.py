@@ -57,7 +57,7 @@ class Verdict(Enum):
 class Letter:
     """An envelope in the outbox, with what the sender needs to know about it."""
 
-    __slots__ = ("blocks", "envelope", "frames", "life", "redeliver", "size")
+    __slots__ = ("blocks", "envelope", "frames", "life", "pool", "redeliver", "size")
 
     def __init__(
         self,
@@ -74,6 +74,8 @@ class Letter:
         self.redeliver = redeliver
         self.life = 0
         """The only incarnation an answer is meant for; 0 for a message, which any may handle."""
+        self.pool = ""
+        """The pool it was sent to, once a member has got it."""
         size = ENVELOPE_OVERHEAD + len(envelope.payload)
         for frame in frames:
             size += len(frame) if isinstance(frame, bytes) else frame.nbytes
@@ -150,6 +152,32 @@ class Outbound:
             self.waiting = deque(x for x in self.waiting if x.waiting)
             self._withdrawn = 0
         return True
+
+    def give_away(self) -> Letter | None:
+        """Remove and return the oldest letter that waits, for another outbox."""
+        while self.waiting:
+            letter = self.waiting.popleft()
+            if letter.waiting:
+                self._forget(letter)
+                return letter
+            self._withdrawn -= 1
+        return None
+
+    def recall(self, pool: str) -> list[Letter]:
+        """Remove and return the letters that wait here for a pool, oldest first."""
+        letters = [one for one in self.waiting if one.waiting and one.pool == pool]
+        if letters:
+            self.waiting = deque(x for x in self.waiting if not (x.waiting and x.pool == pool))
+            for letter in letters:
+                self._forget(letter)
+        return letters
+
+    def take_back(self, letters: list[Letter]) -> None:
+        """Put letters that were given away before all others again."""
+        self.waiting.extendleft(reversed(letters))
+        for letter in letters:
+            self._count += 1
+            self._bytes += letter.size
 
     def take(self) -> list[Letter]:
         """Return what should go out now, at most one batch; call again until it is empty."""

@@ -87,6 +87,7 @@ class Peer:
         self._departures = Departures(name, incarnation, host, fates)
         self._arrivals = Arrivals(self._departures, fates, self.links, mailbox=mailbox)
         self.deliveries, self.signals = self._arrivals.deliveries, self._arrivals.signals
+        self._pools, self._line = self._arrivals.pools, self._arrivals.line
 
     @property
     def credit(self) -> int:
@@ -189,6 +190,8 @@ class Peer:
 
     def finished(self, link: Link, inbound: Inbound, seq: int, now: float) -> int:
         """A received letter is done with; return the cumulative mark for the flight recorder."""
+        if inbound.incarnation:  # a timer's message came from nobody
+            self._line.finished()
         return self._arrivals.finished(link, inbound, seq, now)
 
     # --- what the broker says --------------------------------------------------------------------
@@ -224,6 +227,9 @@ class Peer:
         link = self.links.get(word.name)
         if link is None:
             return
+        if word.members:
+            self._pools.learn(link, [self.link(name) for name in word.members], word.mailbox)
+            return
         up = word.standing is Standing.UP
         if up and (word.incarnation < link.known or word.incarnation <= link.ended):
             return
@@ -242,6 +248,7 @@ class Peer:
         if link.out.flying:
             self._departures.probe(link)
         self._departures.mark(link)
+        self._pools.changed(link)
 
     def _bury(self, word: Obituary, now: float) -> None:
         link = self.links.get(word.name)
@@ -257,6 +264,8 @@ class Peer:
         if 0 < bound <= incarnation:
             last = word if bound == incarnation else _unrecorded(link, bound)
             self._fates.bury(link, last, now)
+        self._line.departed(link, incarnation)
+        self._pools.bury(link)
         if inbound is not None and inbound.incarnation > incarnation:
             # The next life has written to us already, and waits for what we may send it now.
             self._departures.bind(link, inbound.incarnation)
@@ -271,6 +280,7 @@ class Peer:
         if last > link.ended:
             self._end_of_life(link, _unrecorded(link, last), now)
         link.closed = True
+        self._pools.forget(link)
         self._fates.close(link)
         self._departures.drop(link)
         self._arrivals.forget(link)
@@ -281,7 +291,7 @@ class Peer:
     def next_due(self) -> float:
         """Return when `tick` has something to do; infinity for never."""
         due, deadline = self._departures.next_due, self.calls.next_deadline()
-        return min(deadline, due)
+        return min(deadline, due, self._line.next_due)
 
     def tick(self, now: float) -> None:
         """Let deadlines, late acknowledgements and probes happen that are due."""
@@ -294,6 +304,8 @@ class Peer:
         """Return the wire messages to send now."""
         if not self.online:
             return []
+        self._pools.deal()
+        self._line.offer(now)
         messages: list[Message] = []
         if self._words:
             words, self._words = self._words, []

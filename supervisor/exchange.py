@@ -50,6 +50,14 @@ class Exchange:
             self._names[word.name] = word
         self._say(word)
 
+    def serve(self, pool: str, members: list[str], mailbox: int) -> None:
+        """Say who serves a pool; nobody any more: its name is gone."""
+        if members:
+            self.declare(Declare(pool, Standing.UP, 0, mailbox=mailbox, members=members))
+        else:
+            reason = "all its members have ended"
+            self.declare(Declare(pool, Standing.GONE, 0, reason=reason))
+
     def ended(self, name: str, incarnation: int, reason: str, record: Record | None) -> None:
         """Say that a life is over, and what its flight recorder knows of each sender."""
         known = record is not None and record.intact

@@ -37,7 +37,7 @@ from supervisor.lifecycle import (
     State,
     StopChild,
 )
-from supervisor.node import ENDED, Group, Incarnations, Leaf, Wish, is_coming_up, is_ready
+from supervisor.node import ENDED, Group, Incarnations, Leaf, Wish, has_risen, is_coming_up
 from supervisor.spec import AutoShutdown, Restart, Strategy
 from supervisor.strategy import affected
 
@@ -87,7 +87,7 @@ class Keeper:
             self.out.append(StartChild(node.label, node.incarnation, node.spec, node.pool))
             return
         node.history = ()
-        node.fall = None
+        node.fall, node.risen = None, False
         node.retries.succeeded(self.now)
         self._enter(node, State.RUNNING)
         for child in node.nodes:
@@ -132,9 +132,11 @@ class Keeper:
         self.cancel_timer(node)
         self._enter(node, state)
         if isinstance(node, Group):
+            asked = node.wish is Wish.STAY_DOWN  # then it has not failed, however its lives ended
             for child in list(node.nodes):
                 if child.state not in ENDED:
-                    self.retire(child, final_state(child), Gone.STOPPED)
+                    how = State.STOPPED if asked else final_state(child)
+                    self.retire(child, how, Gone.STOPPED)
             return
         reason = STOPPED if node.last_exit is None else node.last_exit
         match node.origin:
@@ -207,6 +209,8 @@ class Keeper:
             self.down(group, STOPPED if group.fall is None else group.fall, counted=True)
         elif group.state is State.RUNNING and not group.is_recalled:
             self._start_waiting(group)
+            if not group.risen and all(map(has_risen, group.nodes)):
+                group.risen = self._moved = True
 
     def _halt(self, group: Group) -> None:
         """Stop what is to be stopped: in reverse start order, a pool all at once."""
@@ -230,7 +234,7 @@ class Keeper:
         for node in group.nodes:
             if node.state is State.WAITING:
                 self.start(node)
-            waits = not is_ready(node) if together else is_coming_up(node)
+            waits = not has_risen(node) if together else is_coming_up(node)
             if waits and group.is_ordered:
                 return
 

@@ -134,6 +134,7 @@ class Group(Node):
     halting: list[Leaf | Group] = attrs.field(factory=list["Leaf | Group"])
     # ^ to be taken down, the last one first; in start order
     fall: ExitReason | None = None  # why it ends by itself; None while it does not
+    risen: bool = False  # all of it was up at once since its last start; later ones do not wait
 
     @property
     def is_ordered(self) -> bool:
@@ -168,10 +169,20 @@ class Group(Node):
 
 
 def is_ready(node: Leaf | Group) -> bool:
-    """Tell whether those that depend on the node may start: it is up, or down for good."""
+    """Tell whether all of the node is up, or down for good."""
     if isinstance(node, Leaf) or node.state is not State.RUNNING:
         return node.state is State.RUNNING or node.state in ENDED
     return all(is_ready(child) for child in node.nodes)
+
+
+def has_risen(node: Leaf | Group) -> bool:
+    """Tell whether the start of the node is over, so that the next in order may start.
+
+    A tree whose children fell again later has risen all the same: that is its own affair.
+    """
+    if isinstance(node, Leaf) or node.state is not State.RUNNING:
+        return node.state is State.RUNNING or node.state in ENDED
+    return node.risen
 
 
 def is_coming_up(node: Leaf | Group) -> bool:

@@ -132,6 +132,7 @@ class Overview:
             last_exit=self.last_exit.get(child.name, ""),
             next_start=max(0.0, child.next_start - now) if child.next_start else None,
             metadata=dict(child.spec.metadata),
+            pool=child.pool or "",
         )
 
 

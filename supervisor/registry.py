@@ -22,8 +22,8 @@ class Entry:
     """What is known of one name."""
 
     __slots__ = (
-        "client", "contacts", "ended", "expected", "host", "incarnation", "mailbox", "party",
-        "reason", "seen", "standing",
+        "client", "contacts", "ended", "expected", "host", "incarnation", "mailbox", "members",
+        "party", "reason", "seen", "standing",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -38,6 +38,8 @@ class Entry:
         """It is a program that named itself; nobody but itself declares it."""
         self.host = b""
         self.mailbox = 0
+        self.members: list[str] = []
+        """Who serves it, when it is a pool."""
         self.reason = ""
         self.seen = 0.0
         self.contacts: set[str] = set()
@@ -45,6 +47,8 @@ class Entry:
 
     def stands(self, name: str) -> Stands:
         """Say how it stands: a name that is up takes messages once it is connected here too."""
+        if self.members and self.standing is Standing.UP:
+            return Stands(name, self.standing, 0, self.mailbox, members=self.members)
         away = self.standing is Standing.UP and self.party is None
         standing = Standing.DOWN if away else self.standing
         return Stands(name, standing, self.incarnation, self.mailbox, self.reason, self.host)

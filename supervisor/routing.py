@@ -323,6 +323,7 @@ class Routing:
             self._forget_party(entry)
         entry.client = False
         entry.standing, entry.incarnation = word.standing, word.incarnation
+        entry.members = word.members
         entry.expected, entry.mailbox, entry.reason = word.routing_id, word.mailbox, word.reason
         hello, host = self._knocking.pop(word.routing_id, (None, b""))
         if hello is not None and (hello.name, hello.incarnation) == (word.name, word.incarnation):

@@ -41,6 +41,8 @@ class ActorStatus:
     next_start: float | None
     """Seconds until the next start, in backoff."""
     metadata: dict[str, str | int | float | bool]
+    pool: str = ""
+    """The pool it serves, "" for none."""
 
 
 @message(tag="understudy:CrashReport")

@@ -17,8 +17,9 @@ from collections.abc import Callable, Coroutine, Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
+import msgspec
+
 from actors.control import (
-    Boot,
     ClassName,
     Declare,
     Failed,
@@ -34,7 +35,7 @@ from actors.errors import SpawnError
 from actors.hints import no_such_actor, similar
 from actors.roster import Roster
 from supervisor import lifecycle as life
-from supervisor.launcher import Order
+from supervisor.birth import first_word, order_for
 from supervisor.lives import ChildLife
 from supervisor.narrator import Narrator
 from supervisor.output import log_for
@@ -91,6 +92,7 @@ class Supervisor:
         """Start the declared children."""
         for status in self._tree.status():
             self._declare(status.name, Standing.DOWN, 0)
+            self._declare_pool(status.name)
         self._handle(life.StartupAsked())
 
     def _handle(self, event: life.Event, decided: Callable[[], None] = lambda: None) -> None:
@@ -136,24 +138,17 @@ class Supervisor:
             return
         self._lives[command.name] = child
         self._declare(command.name, Standing.DOWN, command.incarnation, child.routing_id)
+        self._declare_pool(command.name)
         self._run(self._live(child, command.spec))
 
     async def _live(self, child: ChildLife, spec: Child) -> None:
         """Launch one life and see it to its end."""
-        launch = self._launches[child.name]
-        order = Order(
-            name=child.label,
-            entry="actor",
-            incarnation=child.incarnation,
-            env=self.boot.env,
-            cwd=self.boot.cwd,
-            sys_path=self.boot.sys_path,
-            argv=self.boot.argv,
-            fds={"recorder": child.page_fd},
-            threads=spec.threads,
-        )
+        launch, saved = self._launches[child.name], self._snapshots.get(child.name)
+        order = order_for(child, self.boot, spec)
+        boot = first_word(child, self.boot, spec, launch, saved)
+        boot = msgspec.structs.replace(boot, endpoint=self.endpoint)
         try:
-            await child.launch(self.launcher, order, self._boot(child, spec, launch))
+            await child.launch(self.launcher, order, boot)
         except (OSError, ImportError) as error:
             text = f"it could not be launched: {error}"
             child.abandon()
@@ -161,21 +156,6 @@ class Supervisor:
             return
         await child.ended
         self._ended(child, reason_of(child))
-
-    def _boot(self, child: ChildLife, spec: Child, launch: Launch) -> Boot:
-        saved = self._snapshots.get(child.name)
-        return Boot(
-            child.name,
-            child.incarnation,
-            child.routing_id,
-            self.endpoint,
-            launch.actor,
-            dict(launch.fields),
-            spec.limits.mailbox,
-            self.boot.ask_timeout,
-            saved.payload if saved else b"",
-            saved.tag if saved else "",
-        )
 
     def _hear(self, child: ChildLife, word: Word) -> None:
         """A child says something on its lifeline."""
@@ -257,6 +237,7 @@ class Supervisor:
 
     def _gone(self, name: str, reason: life.ExitReason, standing: Standing = Standing.GONE) -> None:
         self.exchange.declare(Declare(name, standing, 0, reason=str(reason)))
+        self._declare_pool(name)
         self._waiters.down(name, self._spawn_error(name, reason))
         self._failed.pop(name, None)
 
@@ -287,33 +268,39 @@ class Supervisor:
             raise
 
     async def stop_child(self, name: str) -> None:
-        """Stop a child for good; returns when it is down."""
-        self._must_know(name)
-        future = self._waiters.stop(name)
+        """Stop a child, a pool or a tree for good; returns when it is down."""
+        waiting = {one: self._waiters.stop(one) for one in self._must_know(name)}
         self._handle(life.StopAsked(name))
-        if name not in self._lives and not future.done():
-            future.set_result(None)
-        await future
+        for one, future in waiting.items():
+            if one not in self._lives and not future.done():
+                future.set_result(None)
+        await asyncio.gather(*waiting.values())
 
     async def restart_child(self, name: str) -> int:
-        """Stop a child in good order and start it again; returns the new incarnation."""
-        self._must_know(name)
+        """Stop a child, a pool or a tree in good order and start it again.
+
+        Returns the new incarnation, the highest one of several.
+        """
+        members = self._must_know(name)
         try:
             self._handle(life.RestartAsked(name))
         except life.Refused as error:
             raise SpawnError(actor=name, reason=str(error)) from None
-        return await self._waiters.start(name)
+        coming = [one for one in members if self._tree.is_serving(one)]
+        return max(await asyncio.gather(*map(self._waiters.start, coming)), default=0)
 
     async def kill_child(self, name: str) -> int | None:
-        """SIGKILL; returns the incarnation once it is reaped, None when none was alive."""
-        self._must_know(name)
-        child = self._lives.get(name)
-        if child is None:
-            return None
-        child.killed = True
-        child.kill()
-        await asyncio.wait([child.ended])
-        return child.incarnation
+        """SIGKILL to a child, or to every one of a pool or a tree.
+
+        Returns the (highest) incarnation once all are reaped, None when none was alive.
+        """
+        children = [self._lives[one] for one in self._must_know(name) if one in self._lives]
+        for child in children:
+            child.killed = True
+            child.kill()
+        if children:
+            await asyncio.wait([child.ended for child in children])
+        return max((child.incarnation for child in children), default=None)
 
     async def shut_down(self, *, drain: bool) -> int:
         """End every child in reverse order; returns how many messages stayed unhandled."""
@@ -348,9 +335,12 @@ class Supervisor:
         """Whether a child has this name."""
         return self._tree.child(name) is not None
 
-    def _must_know(self, name: str) -> None:
-        if not self.knows(name):
+    def _must_know(self, name: str) -> tuple[str, ...]:
+        """Return the children a name stands for."""
+        members = self._tree.members(name)
+        if not members:
             raise no_such_actor(name, "", similar(name, self._tree.names))
+        return members
 
     # --- how things stand ------------------------------------------------------------------------
 
@@ -384,6 +374,12 @@ class Supervisor:
     def _declare(self, name: str, standing: Standing, incarnation: int, party: bytes = b"") -> None:
         terms = self.overview.terms(self._tree.child(name))
         self.exchange.declare(Declare(name, standing, incarnation, party, *terms))
+
+    def _declare_pool(self, member: str) -> None:
+        """Say who serves the pool of a child, if it is in one."""
+        pool = self._tree.pool_of(member)
+        if pool is not None:
+            self.exchange.serve(*pool)
 
     def _run(self, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.add(task := asyncio.get_running_loop().create_task(work))

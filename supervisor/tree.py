@@ -119,6 +119,19 @@ class TreeDecider:
             return ()
         return (name,) if isinstance(node, Leaf) else tuple(one.label for one in node.leaves())
 
+    def is_serving(self, name: str) -> bool:
+        """Whether a child is not down for good."""
+        node = self._nodes.get(name)
+        return node is not None and node.state not in ENDED
+
+    def pool_of(self, name: str) -> tuple[str, list[str], int] | None:
+        """Return the pool a child is in: its name, who serves it, how many messages each takes."""
+        node = self._nodes.get(name)
+        if not isinstance(node, Leaf) or node.pool is None:
+            return None
+        serving = [one for one in self.members(node.pool) if self.is_serving(one)]
+        return node.pool, serving, node.spec.limits.mailbox
+
     # ----------------------------------------------------------------------- events
 
     def handle(self, event: Event, now: float) -> list[Command]:

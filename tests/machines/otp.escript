@@ -183,12 +183,14 @@ note(What, Name, W) -> W#w{log = [{What, Name} | W#w.log]}.
 %% started must first tell its supervisor that it did: it is returned, with how it dies.
 step(Starting, W) ->
     Steps = W#w.steps + 1,
-    Deaths = maps:get(Steps, W#w.deaths, []),
-    lists:foldl(fun
-        ({Name, How}, Next = #w{}) when Name =:= Starting -> {How, gone(Name, Next)};
-        ({Name, How}, {Self, Next}) -> {Self, die(Name, How, Next)};
-        ({Name, How}, Next) -> die(Name, How, Next)
-    end, W#w{steps = Steps}, Deaths).
+    {Self, Others} = lists:partition(fun({Name, _}) -> Name =:= Starting end,
+                                     maps:get(Steps, W#w.deaths, [])),
+    Next = lists:foldl(fun({Name, How}, Then) -> die(Name, How, Then) end,
+                       W#w{steps = Steps}, Others),
+    case Self of
+        [{Name, How}] -> {How, gone(Name, Next)};
+        [] -> Next
+    end.
 
 die(Name, How, W) ->
     case W#w.alive of

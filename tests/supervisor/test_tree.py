@@ -453,6 +453,40 @@ def test_a_failed_start_in_one_for_all_takes_down_again_what_was_up_already():
     assert to_processes(world.send(world.start_failed("b"))) == ["-a/2"]
 
 
+def test_a_child_does_not_wait_for_what_falls_later_inside_an_earlier_tree():
+    # Found by the comparison with OTP: "b" was held back as long as "inner" had its own trouble.
+    inner = tree("x", "y", name="inner")
+    world = World(inner, "b", strategy=Strategy.REST_FOR_ONE)
+    world.settle(world.exited("x"))
+    world.settle(world.exited("x"))
+    assert world.state("x") is State.BACKOFF
+
+    assert to_processes(world.settle(world.exited("b"))) == ["+b/2"]
+
+
+def test_a_child_waits_until_an_earlier_tree_has_come_up_once():
+    inner = tree("x", "y", name="inner")
+    world = World(inner, "b", strategy=Strategy.REST_FOR_ONE, up=False)
+    world.send(StartupAsked())
+    world.send(world.started("x"))
+    assert to_processes(world.send(world.start_failed("y"))) == ["+y/2"]
+    assert world.state("b") is State.WAITING
+
+    assert to_processes(world.send(world.started("y"))) == ["+b/1"]
+
+
+def test_members_of_a_pool_that_is_stopped_have_not_failed_even_if_they_had_to_be_killed():
+    world = World(Pool(Actor, name="p", size=2))
+    world.send(StopAsked("p"))
+    for name in ("p#1", "p#2"):
+        world.settle(world.exited(name))
+
+    assert set(world.states().values()) == {State.STOPPED}
+    assert world.decider.pool_of("p#1") == ("p", [], 10_000)
+    world.settle(RestartAsked("p"))
+    assert world.decider.pool_of("p#2") == ("p", ["p#1", "p#2"], 10_000)
+
+
 def test_a_temporary_child_taken_down_with_its_siblings_is_not_started_again():
     world = World("a", child("t", restart=Restart.TEMPORARY), "c", strategy=Strategy.ONE_FOR_ALL)
 

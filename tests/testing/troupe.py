@@ -306,3 +306,42 @@ class Circular(Actor):
     @receive
     async def start(self, msg: Start) -> int:
         return await msg.other.ask(Start(self.context.ref, msg.timeout), timeout=msg.timeout)
+
+
+@message(redeliver=True)
+class Job(Request[int]):
+    number: int
+
+
+@message
+class Once(Request[int]):
+    number: int
+
+
+@message
+class Told:
+    number: int
+
+
+DONE: dict[int, list[str]] = {}  # which member has finished which work, for whoever looks on
+
+
+class Worker(Actor):
+    """Works for a moment of virtual time."""
+
+    @receive
+    async def job(self, msg: Job) -> int:
+        return await self._work(msg.number)
+
+    @receive
+    async def once(self, msg: Once) -> int:
+        return await self._work(msg.number)
+
+    @receive
+    async def told(self, msg: Told) -> None:
+        await self._work(msg.number)
+
+    async def _work(self, number: int) -> int:
+        await asyncio.sleep(0.01)
+        DONE.setdefault(number, []).append(self.context.name)
+        return number

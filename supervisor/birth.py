@@ -1,0 +1,51 @@
+"""What a new life is given: an order for the launcher, and its first word on the lifeline.
+
+order_for     which program, in which directory, with which descriptors
+first_word    who it is, which class and arguments, where the broker is, what was saved
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.control import Boot, Saved
+from supervisor.launcher import Order
+
+if TYPE_CHECKING:
+    from supervisor.boot import SupervisorBoot
+    from supervisor.lives import ChildLife
+    from supervisor.plan import Launch
+    from supervisor.spec import Child
+
+
+def order_for(child: ChildLife, boot: SupervisorBoot, spec: Child) -> Order:
+    """Return what the launcher has to know."""
+    return Order(
+        name=child.label,
+        entry="actor",
+        incarnation=child.incarnation,
+        env=boot.env,
+        cwd=boot.cwd,
+        sys_path=boot.sys_path,
+        argv=boot.argv,
+        fds={"recorder": child.page_fd},
+        threads=spec.threads,
+    )
+
+
+def first_word(
+    child: ChildLife, boot: SupervisorBoot, spec: Child, launch: Launch, saved: Saved | None
+) -> Boot:
+    """Return what the process has to know; the endpoint of the broker is still open."""
+    return Boot(
+        child.name,
+        child.incarnation,
+        child.routing_id,
+        "",
+        launch.actor,
+        dict(launch.fields),
+        spec.limits.mailbox,
+        boot.ask_timeout,
+        saved.payload if saved else b"",
+        saved.tag if saved else "",
+    )
