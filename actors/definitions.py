@@ -68,8 +68,8 @@ def define(cls: type[Actor], directory: Path | None) -> Path:
     if directory is None:
         raise SpawnError(
             actor=cls.__qualname__,
-            reason="the class exists in no file and the system runs on another host; "
-            "put it into a module",
+            reason="the class exists in no file, so it cannot be part of a tree given to start(), "
+            "nor be spawned on another host; start() first and spawn it, or put it into a module",
         )
     path = directory / f"{cls.__name__}-{os.urandom(8).hex()}"
     data = _written(cls, dump)

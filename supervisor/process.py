@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import time
-from pathlib import Path
 from typing import Final, final
 
 from actors.arrays.segment import host_key
@@ -307,10 +306,3 @@ class _Owner:
 
     def progress(self) -> None:
         """The desk is never judged."""
-
-
-def definitions_of(directory: str) -> Path:
-    """Return where classes that exist in no file are written for this system."""
-    path = Path(directory) / "definitions"
-    path.mkdir(mode=0o700, exist_ok=True)
-    return path
