@@ -92,6 +92,15 @@ class Clerk(Actor):
         os._exit(1)
 
 
+class SlowClerk(Clerk):
+    """Writes at the end of its handling: who dies in the midst of it has written nothing."""
+
+    @receive
+    async def told(self, msg: Tell) -> None:
+        await asyncio.sleep(0.05)
+        self.write(msg)
+
+
 class Relay(Actor):
     """Passes on what it is told, and asks while it handles an ask."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from actors import DeadLetter
 from actors.testing import check
-from tests.guarantees.cast import LEDGER, Ask, Clerk, Tell, asked, prove
+from tests.guarantees.cast import LEDGER, Ask, Clerk, SlowClerk, Tell, asked, prove
 
 
 def told(sender, number):
@@ -13,7 +13,7 @@ def told(sender, number):
 
 async def every_tell_is_accounted_for(sim):
     LEDGER.clear()
-    clerk = sim.spawn(Clerk, name="clerk")
+    clerk = sim.spawn(SlowClerk, name="clerk")
     letters = sim.subscribe(DeadLetter)
     other = sim.client("alice").ref("clerk")
     for number in range(1, 4):
