@@ -103,11 +103,16 @@ class Runtime:
 
     def turn(self) -> None:
         """Handle what has arrived; called after every pump."""
-        peer, mailbox = self._peer, self.mailbox
+        peer = self._peer
         while peer.signals:
             self._signal(peer.signals.popleft())
         while peer.departed:
             self._depart(*peer.departed.popleft())
+        if len(self.mailbox):
+            self._serve(self.mailbox)
+
+    def _serve(self, mailbox: Mailbox) -> None:
+        """Begin what can be begun of what waits."""
         while self._may_overlap and (admitted := mailbox.take_admitted()) is not None:
             self._handle(admitted)
         self._handle_waiting()
@@ -115,7 +120,7 @@ class Runtime:
 
     def _handle_waiting(self) -> None:
         for _ in range(TURN):
-            if not self._free:
+            if self._exclusive is not None or not self._may_overlap:
                 break
             item = self.mailbox.take()
             if item is None:
@@ -130,11 +135,6 @@ class Runtime:
                 break
         else:
             self.pump.again()
-
-    @property
-    def _free(self) -> bool:
-        """Whether another message may be begun."""
-        return self._exclusive is None and self._may_overlap
 
     @property
     def _may_overlap(self) -> bool:
@@ -181,6 +181,7 @@ class Runtime:
             job.task.cancel()
         waiting = self.mailbox.withdraw(*key)
         if waiting is not None:
+            self._recorder.mailbox(len(self.mailbox))
             given_up = self._outcomes.begin(waiting)
             if not self._outcomes.expired(given_up):
                 self._outcomes.finish(given_up)
@@ -298,7 +299,8 @@ class Runtime:
 
     def _has_begun(self) -> None:
         self._begun = None
-        self.pump.again()
+        if len(self.mailbox):
+            self.pump.again()
 
     def _forget_writer(self, key: tuple[str, int, int]) -> None:
         if self._writers.pop(key, None) is not None:
