@@ -133,7 +133,8 @@ def _what_next(ended: Ended, outlook: Outlook) -> str:
             text = f"{again}{child.incarnation}"
         case State.BACKOFF:
             delay = (child.next_start or outlook.now) - outlook.now
-            text = f"{again}{child.incarnation + 1} in {delay:.1f} s"
+            when = f"in {delay:.1f} s" if delay >= 0.05 else "at once"  # noqa: PLR2004 - 0.0 s
+            text = f"{again}{child.incarnation + 1} {when}"
         case State.WAITING:
             return "it restarts in its turn"
         case State.STOPPING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -18,7 +19,7 @@ from supervisor.entrance import version_text
 
 app = cyclopts.App(
     name="understudy",
-    help="Supervised actor processes over ZeroMQ.",
+    help="Supervised actor processes over ZeroMQ.  Begin with `understudy demo`.",
     version=version_text,
     version_flags=["--version"],
     result_action="return_value",
@@ -50,6 +51,9 @@ def run(command: Callable[[], object]) -> int:
         return _complain(str(error), ExitCode.FAILED, "")
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
+    except BrokenPipeError:  # whoever read our output has seen enough (`| head`)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return ExitCode.OK
     return result if isinstance(result, int) else ExitCode.OK
 
 

@@ -91,6 +91,7 @@ def demo(
     """Solve a stirred superfluid live, with viewers, and kill its server on the way.
 
     Exit status: 0 when everything that was checked is as it must be, else 1.
+    Example: `understudy demo --seconds 60 --size 256`
 
     Parameters
     ----------
@@ -274,7 +275,7 @@ def _checks(run: Run, size: int) -> list[Check]:
             "the controller's setting after it", f"{health.strength:g}", "1", health.strength == 1.0
         ),
         Check(
-            "slowest heartbeat the recorders show",
+            "slowest heartbeat of an actor",
             f"{slowest:.1f} s",
             f"<= {HEARTBEAT_LIMIT:g} s",
             slowest <= HEARTBEAT_LIMIT,

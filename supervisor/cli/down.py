@@ -22,6 +22,8 @@ def down(
 ) -> int:
     """End a running system: its actors finish what they have, in reverse order.
 
+    Exit status: 0 it is down, 3 no such system runs.  Example: `understudy down --name lab`
+
     Parameters
     ----------
     name:
@@ -31,9 +33,13 @@ def down(
     now:
         Kill everything at once.
     """
-    found = next((system for system in live_systems() if system.name == name), None)
+    systems = live_systems()
+    found = next((system for system in systems if system.name == name), None)
     if found is None:
-        raise CommandError(f"no system called {name!r} runs", code=ExitCode.NOT_RUNNING)
+        names = ", ".join(system.name for system in systems)
+        hint = f"understudy down --name NAME, with one of: {names}" if names else "none runs at all"
+        text = f"no system called {name!r} runs"
+        raise CommandError(text, code=ExitCode.NOT_RUNNING, hint=hint)
     process = psutil.Process(found.pid)
     if not now:
         system = System(found.endpoint)

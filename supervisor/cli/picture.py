@@ -41,7 +41,9 @@ def write_picture(path: Path, density: npt.NDArray[Any]) -> None:
     try:
         from PIL import Image  # noqa: PLC0415 - an extra: nobody else needs it
     except ImportError:
-        raise ImportError("pictures need Pillow: pip install understudy[demo]") from None
+        raise ImportError(
+            "pictures need Pillow: pip install pillow (or the extra `demo`)"
+        ) from None
     image = Image.fromarray(colours(np.asarray(density, dtype=np.float64)))
     scale = max(1, -(-SIDE // max(image.size)))
     image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST).save(path)

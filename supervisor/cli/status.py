@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 from cyclopts import Parameter
@@ -27,6 +27,7 @@ def status(
     """Show every actor: state, process, memory, messages, restarts.
 
     Exit status: 0 all is well, 1 some actor is down, 3 no such system runs.
+    Example: `understudy status --name lab --json`
 
     Parameters
     ----------
@@ -47,7 +48,7 @@ def status(
         data["actors"] = msgspec.to_builtins(shown)
         sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
     else:
-        show(seen, shown, Console())
+        show(seen, shown, _console())
     return ExitCode.FAILED if seen.degraded else ExitCode.OK
 
 
@@ -62,22 +63,21 @@ def show(seen: SystemStatus, shown: list[ActorStatus], console: Console) -> None
         highlight=False,
         markup=False,
     )
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for column, justify in _COLUMNS.items():
-        table.add_column(column, justify="right" if justify else "left", no_wrap=column != "NOTE")
+    console.print(_table(shown, console.width))
     for each in shown:
-        table.add_row(*_row(each))
-    console.print(table)
+        if note := _note(each):
+            label = f"{each.name}/{each.incarnation}"
+            console.print(f"  {label}: {note}", highlight=False, markup=False, soft_wrap=True)
     console.print(
         "Recent failures" if seen.failures else "Recent failures  (none)", highlight=False
     )
     for failure in seen.failures[-5:]:
-        console.print(f"  {safe(failure)}", highlight=False, markup=False)
+        console.print(f"  {safe(failure)}", highlight=False, markup=False, soft_wrap=True)
     if seen.dead_letters:
         console.print(f"Dead letters  {seen.dead_letters}", highlight=False)
 
 
-_COLUMNS = {
+_COLUMNS: Final = {
     "ACTOR": False,
     "STATE": False,
     "PID": True,
@@ -87,8 +87,35 @@ _COLUMNS = {
     "MAILBOX": True,
     "HANDLED": True,
     "RESTARTS": True,
-    "NOTE": False,
 }
+
+_LEFT_OUT: Final = ("HANDLED", "CPU", "MEM", "PID", "RESTARTS", "UP")
+"""What a narrow terminal does not show, the least important first."""
+
+_GAP: Final = 2
+
+
+def _console() -> Console:
+    """Return where the table goes: a file or a pipe is as wide as it needs to be."""
+    return Console() if sys.stdout.isatty() else Console(width=_WIDE)
+
+
+_WIDE: Final = 400
+
+
+def _table(shown: list[ActorStatus], width: int) -> Table:
+    """Return the table of as many columns as there is room for; no cell is ever cut."""
+    rows = [dict(zip(_COLUMNS, _row(each), strict=True)) for each in shown]
+    widths = {name: max(map(len, [name, *(row[name] for row in rows)])) for name in _COLUMNS}
+    for name in _LEFT_OUT:
+        if sum(widths.values()) + _GAP * (len(widths) - 1) > width:
+            del widths[name]
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
+    for name in widths:
+        table.add_column(name, justify="right" if _COLUMNS[name] else "left", no_wrap=True)
+    for row in rows:
+        table.add_row(*(row[name] for name in widths))
+    return table
 
 
 def _row(actor: ActorStatus) -> list[str]:
@@ -102,7 +129,6 @@ def _row(actor: ActorStatus) -> list[str]:
         str(actor.mailbox),
         str(actor.handled),
         str(actor.restarts),
-        _note(actor),
     ]
 
 
@@ -111,4 +137,4 @@ def _note(actor: ActorStatus) -> str:
         return safe(f"{actor.last_exit} (next start in {actor.next_start:.1f} s)")
     if actor.state in ("failed", "stopped"):
         return safe(actor.last_exit)
-    return f"in {actor.current}" if actor.current else ""
+    return f"handles {actor.current}" if actor.current else ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import sys
 import time
+import traceback
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -29,6 +31,10 @@ def up(
 ) -> int:
     """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
 
+    Ctrl-C lets the actors finish what they have; a second one kills them.
+    Exit status: 0 it was shut down, 1 it could not start or has given up, 78 the tree cannot be
+    used, 130 Ctrl-C.  Example: `understudy up lab:tree --name lab`
+
     Parameters
     ----------
     tree:
@@ -51,8 +57,12 @@ def up(
     except (ActorError, ValueError, OSError) as error:
         raise CommandError(str(error)) from error
     with system:
-        _report(system, name, began, ready_timeout)
-        reason = system.wait_ended() or ""
+        try:
+            _report(system, name, began, ready_timeout)
+            reason = system.wait_ended() or ""
+        except KeyboardInterrupt:
+            _say_stopping(system)
+            raise
     if reason in ("", "it was shut down"):
         _say("down")
         return ExitCode.OK
@@ -72,11 +82,14 @@ def load_tree(text: str) -> Tree:
     try:
         found: object = importlib.import_module(module)
     except ImportError as error:
-        raise CommandError(
-            f"{module} cannot be imported: {error}",
-            code=ExitCode.CONFIG,
-            hint="run the command in the directory that holds it, or install its package",
-        ) from error
+        hint = "run the command in the directory that holds it, or install its package"
+        if module.endswith(".py"):
+            hint = f"a module is named without .py: {module.removesuffix('.py')}:{attribute}"
+        text = f"{module} cannot be imported: {error}"
+        raise CommandError(text, code=ExitCode.CONFIG, hint=hint) from error
+    except Exception as error:  # it is a program of the user's, and may raise anything
+        text = f"{module} cannot be imported: {type(error).__name__}: {error}"
+        raise CommandError(text, code=ExitCode.CONFIG, hint=_place(error)) from error
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, Tree):
@@ -104,7 +117,24 @@ def _report(system: System, name: str, began: float, timeout: float) -> None:
         _say(f"  {actor.name:20} ready     {time.monotonic() - began:.2f} s")
     for endpoint in status.listening:
         _say(f"listening  {endpoint}  (for allowed keys: understudy keys)")
-    _say("ready   status: understudy status   stop: Ctrl-C or understudy down")
+    option = "" if name == DEFAULT_NAME else f" --name {name}"
+    _say(f"ready   status: understudy status{option}   stop: Ctrl-C or understudy down{option}")
+
+
+def _place(error: Exception) -> str:
+    """Return where the user's module failed."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = frame.filename, frame.lineno
+    if isinstance(error, SyntaxError):
+        file, line = error.filename or file, error.lineno or line
+    return f"{file}, line {line}"
+
+
+def _say_stopping(system: System) -> None:
+    """Say what a Ctrl-C does now."""
+    with suppress(ActorError):
+        alive = sum(actor.pid is not None for actor in system.status().actors)
+        _say(f"stopping {alive} actor{'' if alive == 1 else 's'}; Ctrl-C again kills")
 
 
 def _say(text: str) -> None:

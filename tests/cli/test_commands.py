@@ -48,6 +48,7 @@ PLAY = """
 def stage(tmp_path: Path) -> Path:
     """A directory with a module of actors."""
     (tmp_path / "play.py").write_text(textwrap.dedent(PLAY))
+    (tmp_path / "wrong.py").write_text("undefined")
     return tmp_path
 
 
@@ -128,11 +129,20 @@ def test_a_second_system_of_the_same_name_is_refused(stage: Path, up: Up) -> Non
     assert run(stage, "status").returncode == 0
 
 
+def test_a_name_that_nothing_has_is_answered_with_those_there_are(stage: Path, up: Up) -> None:
+    status, down = run(stage, "status", "--name", "lab"), run(stage, "down", "--name", "lab")
+
+    assert (status.returncode, down.returncode) == (3, 3)
+    assert "no system called 'lab' runs; name one of these: default" in status.stderr
+    assert "with one of: default" in down.stderr
+
+
 def test_ctrl_c_ends_the_system_in_good_order(stage: Path, up: Up) -> None:
     os.killpg(up.process.pid, signal.SIGINT)
     code, said = up.finish()
 
     assert code == 130
+    assert "stopping 2 actors; Ctrl-C again kills" in said
     assert said.count("good bye: the system is shut down") == 2
     assert "Traceback" not in said
 
@@ -152,6 +162,8 @@ def test_status_and_down_say_that_nothing_runs(stage: Path) -> None:
         ("nowhere:tree", 78, "nowhere cannot be imported"),
         ("play:nothing", 78, "is not there"),
         ("play:number", 78, "is int, not a supervisor.Tree"),
+        ("play.py:tree", 78, "a module is named without .py: play:tree"),
+        ("wrong:tree", 78, "wrong cannot be imported: NameError: name 'undefined' is not defined"),
     ],
 )
 def test_a_tree_that_is_none_is_refused_with_the_reason(
@@ -161,6 +173,7 @@ def test_a_tree_that_is_none_is_refused_with_the_reason(
 
     assert refused.returncode == code
     assert text in refused.stderr
+    assert "Traceback" not in refused.stderr
 
 
 def test_an_actor_that_never_starts_ends_the_command_with_the_reason(stage: Path) -> None:
@@ -183,6 +196,7 @@ def test_every_command_explains_itself(stage: Path) -> None:
 
         assert page.returncode == 0
         assert "Usage:" in page.stdout
+        assert f"understudy {command}" in page.stdout
 
 
 @pytest.mark.timeout(100)

@@ -1,0 +1,76 @@
+"""The table of `understudy status`, at every width."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from rich.console import Console
+
+from supervisor.cli.status import show
+from supervisor.status import ActorStatus, SystemStatus
+
+
+def actor(name: str, state: str, **facts: object) -> ActorStatus:
+    known: dict[str, object] = {
+        "pid": 12345,
+        "incarnation": 3,
+        "restarts": 2,
+        "uptime": 8040.0,
+        "mailbox": 57,
+        "handled": 123456,
+        "failed": 0,
+        "expired": 0,
+        "current": "",
+        "memory": 210_000_000,
+        "cpu": 0.96,
+        "heartbeat": 0.1,
+        "restart": "permanent",
+        "last_exit": "",
+        "next_start": None,
+        "metadata": {},
+    }
+    return ActorStatus(name=name, state=state, **(known | facts))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+ACTORS = [
+    actor("compute-with-a-long-name", "busy", current="Advance"),
+    actor("camera", "backoff", pid=None, last_exit="raised ValueError: bad gain", next_start=3.2),
+]
+SYSTEM = SystemStatus(
+    name="lab",
+    pid=12000,
+    uptime=9000.0,
+    endpoint="ipc:///run/lab",
+    listening=[],
+    broker_pid=12001,
+    broker_restarts=0,
+    actors=ACTORS,
+    failures=["camera/2 raised ValueError: bad gain"],
+    dead_letters=4,
+)
+
+
+def shown(width: int) -> list[str]:
+    out = io.StringIO()
+    show(SYSTEM, ACTORS, Console(file=out, width=width))
+    return [line.rstrip() for line in out.getvalue().splitlines()]
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 400])
+def test_no_cell_is_cut_and_no_row_is_broken(width: int) -> None:
+    lines = shown(width)
+
+    assert not any("\N{HORIZONTAL ELLIPSIS}" in line for line in lines)
+    assert any(line.startswith("compute-with-a-long-name/3  busy") for line in lines)
+    assert any(line.startswith("camera/3                    backoff") for line in lines)
+    assert "  compute-with-a-long-name/3: handles Advance" in lines
+    assert "  camera/3: raised ValueError: bad gain (next start in 3.2 s)" in lines
+    assert any(line.startswith("ACTOR") and "MAILBOX" in line for line in lines)
+
+
+def test_a_narrow_terminal_shows_what_matters_most() -> None:
+    assert shown(200)[1].split() == [
+        *("ACTOR", "STATE", "PID", "UP", "CPU", "MEM", "MAILBOX", "HANDLED", "RESTARTS")
+    ]
+    assert shown(80)[1].split() == ["ACTOR", "STATE", "PID", "UP", "MEM", "MAILBOX", "RESTARTS"]
