@@ -17,13 +17,14 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format-check lint types imports house docs wheel bench coverage format clean
+.PHONY: help demo test check format-check lint types imports house docs wheel bench soak coverage format clean
 
 help:
 	@echo "make demo      run the superfluid demo (about 20 s)"
 	@echo "make test      run the tests"
 	@echo "make check     format, lint, types, imports, house rules, documentation, wheel"
 	@echo "make bench     measure this machine"
+	@echo "make soak      an hour beside 32 busy processes: nobody may be judged wrongly"
 	@echo "make coverage  run the tests and show which lines they miss, child processes included"
 	@echo "make format    let ruff lay out the code"
 	@echo "make clean     remove everything that was made here, the environment included"
@@ -36,6 +37,9 @@ test: $(DEV_READY)
 
 bench: $(DEV_READY)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+soak: $(DEV_READY)
+	$(BIN)/python -m tests.soak $(ARGS)
 
 coverage: $(DEV_READY)
 	$(BIN)/coverage erase

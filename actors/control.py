@@ -88,6 +88,8 @@ class Boot(_Word, frozen=True):
     ask_timeout: float
     snapshot: bytes = b""
     snapshot_tag: str = ""
+    durable: bool = False
+    """States are kept on disk: `save` waits until they are there."""
 
 
 class BrokerBoot(_Word, frozen=True):
@@ -109,6 +111,12 @@ class Stop(_Word, frozen=True):
 
     reason: str
     drain: bool
+
+
+class Kept(_Word, frozen=True):
+    """The state of this number, and all before it, is on disk, or cannot be brought there."""
+
+    number: int
 
 
 class Die(_Word, frozen=True):
@@ -155,6 +163,8 @@ class Saved(_Word, frozen=True):
 
     tag: str
     payload: bytes
+    number: int = 0
+    """Above 0: answer with `Kept` once it is on disk."""
 
 
 # --- party to broker -----------------------------------------------------------------------------
@@ -272,7 +282,7 @@ class Refused(_Word, frozen=True):
 
 
 Word = (
-    Boot | BrokerBoot | Stop | Die | Started | Failed | Stopped | Logged | Saved
+    Boot | BrokerBoot | Stop | Kept | Die | Started | Failed | Stopped | Logged | Saved
     | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
     | Welcome | Stands | Obituary | Vouched | Closing | Refused
 )  # fmt: skip

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import select
 import socket
 import threading
 from collections.abc import Callable
@@ -55,6 +56,12 @@ class Lifeline:
             return self._deframer.feed(data) if data else None
         except MessageError:
             return None
+
+    def ready(self, seconds: float) -> bool:
+        """Whether words, or the end, arrive within so many seconds."""
+        poller = select.poll()
+        poller.register(self._socket, select.POLLIN)
+        return self.waiting or bool(poller.poll(seconds * 1000.0))
 
     @property
     def waiting(self) -> bool:

@@ -24,33 +24,27 @@ from actors import classes, lastwords
 from actors.actor import Actor
 from actors.arrays.segment import host_key
 from actors.attachments import Memory
-from actors.codec import codec_for
 from actors.connection import Connection
 from actors.context import Context
-from actors.control import Boot, Die, Failed, Saved, Started, Stop, Stopped, Word
-from actors.errors import MessageError
+from actors.control import Boot, Die, Failed, Kept, Started, Stop, Stopped, Word
 from actors.failure import trace_of
 from actors.lifeline import Lifeline, LifelineHandler
 from actors.log import logger
 from actors.mailbox import Timer
-from actors.message import class_of
 from actors.peer import Peer
 from actors.portal import Portal, Until
 from actors.pump import LoopPump
 from actors.recorder import Recorder, open_page
 from actors.reply import wait_in_loop
 from actors.runtime import Runtime
-from actors.spawning import decode_fields, pack_state, unpack_state
-from actors.wire.carrier import FrameCarrier
+from actors.saving import Saver, read_state
+from actors.spawning import decode_fields
 
 if TYPE_CHECKING:
     from actors.driver import Pump
 
 LINGER: Final = 1.0
 """Seconds that what is ready to go out has to leave at a good end."""
-
-LARGEST_STATE: Final = 48 << 20
-"""Bytes that fit through a lifeline, with room to spare."""
 
 ORPHANED: Final = 75
 """Exit code of a child whose supervisor is gone."""
@@ -90,6 +84,10 @@ class Words(Protocol):
 
     def hear(self) -> list[Word] | None:
         """Return the words that have arrived; None at the end."""
+        ...
+
+    def ready(self, seconds: float, /) -> bool:
+        """Whether words, or the end, arrive within so many seconds."""
         ...
 
     def listen(self, hear: Callable[[], None], /) -> None:
@@ -133,10 +131,7 @@ class Life:
         self._actor: Actor
         self._runtime: Runtime
         self._pump: Pump
-        self._snapshots = False
-        self._saved_at = time.monotonic()
-        self._snapshot_planned = False
-        self._saved_count = 0
+        self._saver: Saver
 
     async def live(self, cls: type[Actor], page: Any) -> int:
         """Run to the end; return the exit code."""
@@ -144,6 +139,7 @@ class Life:
         self._code = loop.create_future()
         boot = self._boot
         self._recorder = Recorder(page)
+        self._saver = Saver(boot.name, self, self._recorder, durable=boot.durable)
         memory = Memory()
         peer = Peer(boot.name, boot.incarnation, host=self._host, mailbox=boot.mailbox)
         portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)
@@ -184,10 +180,11 @@ class Life:
         self._runtime = Runtime(actor, portal, recorder=self._recorder, owner=self)
         self._runtime.pump = self._pump
         actor.context = Context(portal, self)
-        self._snapshots = type(actor).snapshot is not Actor.snapshot
-        await self._call(actor.on_start)
+        self._saver.begin(actor, self._runtime, self._pump)
+        await self.call(actor.on_start)
         if boot.snapshot_tag:
-            await self._call(actor.restore, self._read_state(boot.snapshot_tag, boot.snapshot))
+            state = read_state(boot.snapshot_tag, boot.snapshot, lambda to: portal.ref(to.name))
+            await self.call(actor.restore, state)
         self._started = True
         # Whoever hears that we are there may write to us at once: the broker must know us.
         await wait_in_loop(Until(portal, lambda: portal.peer.registered))
@@ -205,12 +202,13 @@ class Life:
                 text = f"the runtime itself failed: {error!r}"
                 self.say(Failed(text, trace_of(error), starting=False))
                 self.end(1, text)
-            if self._snapshots and not self._runtime.busy:
-                self._snapshot_if_due()
+            self._saver.look(stopping=self._stopping)
         if self._stop is not None:
             self._stop_when_idle(self._stop)
 
     def _hear(self) -> None:
+        if not self._lifeline.ready(0.0):
+            return  # `save` has taken them while it waited
         words = self._lifeline.hear()
         if words is None:
             self._orphaned()
@@ -221,6 +219,8 @@ class Life:
                 if self._started and not word.drain:
                     self._runtime.open = False
                 self._pump.again()
+            elif isinstance(word, Kept):
+                self._saver.kept(word)
             elif isinstance(word, Die):
                 self._finish(-signal.SIGKILL)
 
@@ -253,9 +253,8 @@ class Life:
 
     async def _end_well(self, stop: Stop, waiting: int) -> None:
         try:
-            if self._snapshots and self._runtime.handled > self._saved_count:
-                await self._snapshot()
-            await self._call(self._actor.on_stop, stop.reason)
+            await self._saver.last()
+            await self.call(self._actor.on_stop, stop.reason)
         except Exception as error:  # noqa: BLE001 - user code may raise anything
             logger.exception("on_stop of %s raised", self._boot.name)
             self._lifeline.say(Failed(f"on_stop: {error}", trace_of(error), starting=False))
@@ -279,7 +278,7 @@ class Life:
 
     async def _end_badly(self, code: int, reason: str) -> None:
         try:
-            await self._call(self._actor.on_stop, reason)
+            await self.call(self._actor.on_stop, reason)
         except Exception:  # noqa: BLE001 - user code may raise anything
             logger.exception("on_stop of %s raised", self._boot.name)
         self._finish(code)
@@ -296,72 +295,21 @@ class Life:
 
     def save(self, state: object) -> None:
         """Give state to the supervisor for the next incarnation."""
-        codec = codec_for(type(state))
-        if not codec.tag:
-            raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
-        carrier = FrameCarrier()
-        payload = codec.encode(state, carrier)
-        data = pack_state(payload, carrier.frames)
-        if len(data) > LARGEST_STATE:
-            raise ValueError(
-                f"state of {len(data) >> 20} MiB is too large to be kept for the next incarnation "
-                f"(at most {LARGEST_STATE >> 20} MiB): save less, or write it to a file yourself."
-            )
-        self._lifeline.say(Saved(codec.tag, data))
+        self._saver.save(state)
 
     def progress(self) -> None:
         """The handler in progress is alive."""
         self._recorder.progress(time.monotonic())
 
-    # --- snapshots
+    # --- `saving.Door`
 
-    def _snapshot_if_due(self) -> None:
-        now = time.monotonic()
-        if self._runtime.handled == self._saved_count:
-            return
-        due = self._saved_at + self._actor.snapshot_seconds
-        if now < due:
-            if not self._snapshot_planned:
-                self._snapshot_planned = True
-                asyncio.get_running_loop().call_later(due - now, self._snapshot_time)
-        elif not self._runtime.held and not self._stopping:
-            self._runtime.held = True
-            self._saving = asyncio.get_running_loop().create_task(self._snapshot_between())
+    def listen(self, seconds: float) -> bool:
+        """Wait so long for words of the supervisor and take them; false when it is gone."""
+        if self._lifeline.ready(seconds):
+            self._hear()
+        return not self._code.done()
 
-    def _snapshot_time(self) -> None:
-        self._snapshot_planned = False
-        self._pump.again()
-
-    async def _snapshot_between(self) -> None:
-        """Take a snapshot while the next message waits."""
-        await self._snapshot()
-        self._runtime.held = False
-        self._pump.again()
-
-    async def _snapshot(self) -> None:
-        self._saved_count = self._runtime.handled
-        self._saved_at = time.monotonic()
-        self._recorder.engage(1)
-        try:
-            state = await self._call(self._actor.snapshot)
-            if state is not None:
-                self.save(state)
-        except Exception:  # noqa: BLE001 - user code may raise anything
-            logger.exception("snapshot of %s raised; the previous one is kept", self._boot.name)
-        finally:
-            self._recorder.engage(-1)
-
-    def _read_state(self, tag: str, data: bytes) -> Any:
-        payload, frames = unpack_state(data)
-        carrier = FrameCarrier(frames, bind=lambda address: self._portal.ref(address.name))
-        try:
-            return codec_for(class_of(tag)).decode(payload, carrier)
-        except MessageError as error:
-            raise RuntimeError(
-                f"the state of the former incarnation cannot be read: {error}"
-            ) from error
-
-    async def _call(self, hook: Callable[..., Any], *args: Any) -> Any:
+    async def call(self, hook: Callable[..., Any], *args: Any) -> Any:
         """Call a hook: `def` ones as plain code, so that `.result()` works in them."""
         loop = asyncio.get_running_loop()
         returned: asyncio.Future[Any] = loop.create_future()

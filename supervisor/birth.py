@@ -48,4 +48,5 @@ def first_word(
         boot.ask_timeout,
         saved.payload if saved else b"",
         saved.tag if saved else "",
+        bool(boot.state_dir),
     )

@@ -98,7 +98,8 @@ class Desk(Actor):
     @receive
     def roster(self, _msg: RosterRequest) -> Roster:
         """Say which processes there are."""
-        return self.supervisor.roster()
+        broker, _ = self.supervisor.broker()
+        return self.supervisor.overview.roster(broker)
 
     @receive
     def vitals(self, msg: Vitals) -> None:

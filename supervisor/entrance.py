@@ -54,7 +54,7 @@ REAP_SECONDS: Final = 5.0
 
 
 @interruptible
-def start(
+def start(  # noqa: PLR0913 - the options of the contract, all but the tree by keyword
     tree: Tree | None = None,
     *,
     listen: str | Sequence[str] | None = None,
@@ -62,6 +62,7 @@ def start(
     inproc: bool = False,
     ask_timeout: float = 30.0,
     launcher: str | None = None,
+    state_dir: str | Path | None = None,
     _faults: bytes = b"",
 ) -> System:
     """Start a system: a supervisor process with its broker and monitor, and the actors of `tree`.
@@ -77,6 +78,8 @@ def start(
         inproc: run everything as threads of this process, for debugging.
         ask_timeout: seconds an ask waits when nobody says otherwise.
         launcher: "fork" (Linux, the default there) or "spawn".
+        state_dir: where the states that actors save are kept on disk, so that they outlive the
+            system; made if it is missing, and used by one system at a time.  None: in memory.
         _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
@@ -92,7 +95,7 @@ def start(
         parent=os.getpid(),
         launcher="thread" if inproc else launcher or DEFAULT_LAUNCHER,
         client=b"",
-        state_dir="",
+        state_dir="" if state_dir is None else str(Path(state_dir).absolute()),
         version=version_text(),
         argv=[os.fsencode(text) for text in sys.argv],
         keys=keys,

@@ -11,7 +11,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
@@ -22,7 +22,9 @@ from supervisor.chronicle import class_of_tag, in_the_middle_of
 from supervisor.status import ActorStatus, CrashReport
 
 if TYPE_CHECKING:
+    from supervisor.limits import Limits
     from supervisor.lives import ChildLife
+    from supervisor.tree import TreeDecider
 
 FAILURES: Final = 20
 """Unwanted ends kept for the status."""
@@ -45,10 +47,11 @@ STACK_LINES: Final = 40
 class Overview:
     """What is known of every child besides the tree's own view."""
 
-    def __init__(self, lives: Mapping[str, ChildLife]) -> None:
+    def __init__(self, lives: Mapping[str, ChildLife], tree: TreeDecider) -> None:
         self.last_exit: dict[str, str] = {}
         """Why the former incarnation of a name ended."""
         self._lives = lives
+        self._tree = tree
         self._vitals: dict[tuple[str, int], Vital] = {}
         self.failures: deque[str] = deque(maxlen=FAILURES)
         """The latest ends that nobody wanted, in a line each."""
@@ -92,6 +95,12 @@ class Overview:
         since, start = _clock(child.since + ago), _clock(child.next_start + ago)
         why = self.last_exit.get(child.name, "it did not start")
         return f"since {since}, next start at {start}; last time it ended because: {why}"
+
+    def watched(self) -> Iterator[tuple[ChildLife, Limits]]:
+        """Return every life of a child, with what it may use."""
+        for child in list(self._lives.values()):
+            if (status := self._tree.child(child.name)) is not None:
+                yield child, status.spec.limits
 
     def roster(self, broker: int | None) -> Roster:
         """Say which processes live."""

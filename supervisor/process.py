@@ -13,6 +13,7 @@ import os
 import signal
 import socket
 import time
+from pathlib import Path
 from typing import Final, final
 
 from actors.arrays.segment import host_key
@@ -46,6 +47,7 @@ from supervisor.limits import Limits
 from supervisor.output import standard_streams
 from supervisor.plan import Launch, tree_of
 from supervisor.roles import admit
+from supervisor.states import StateFile, States
 from supervisor.supervisor import Supervisor
 from supervisor.watchdog import Watchdog
 
@@ -141,6 +143,7 @@ class SupervisorProcess:
         self._lifeline = lifeline
         self._directory = directory
         self._supervisor: Supervisor | None = None
+        self._states = States()
         self._orphaned = False
 
     async def live(self) -> int:
@@ -151,6 +154,7 @@ class SupervisorProcess:
             self._say(_failed(error))
             return 1
         finally:
+            await asyncio.to_thread(self._states.close)
             await self._launcher.close()
             self._directory.close()
         self._say(frame(SupervisorEnded(reason)))
@@ -159,6 +163,9 @@ class SupervisorProcess:
     async def _run(self) -> str:
         directory, routing_id = self._directory, os.urandom(16)
         await self._start_launcher()
+        # Opened after the zygote was forked, which would hold its lock.
+        if self._boot.state_dir:
+            self._states = States(StateFile(Path(self._boot.state_dir)))
         infrastructure = Infrastructure(self._boot, self._launcher, routing_id)
         await infrastructure.start_broker([self._local_endpoint(directory), *self._boot.listen])
         local, *listening = infrastructure.endpoints
@@ -191,7 +198,10 @@ class SupervisorProcess:
     def _watch(self, supervisor: Supervisor, infrastructure: Infrastructure) -> Watchdog:
         own = Limits()
         watchdog = Watchdog(
-            lambda: [*supervisor.watched(), *((life, own) for life in infrastructure.lives())]
+            lambda: [
+                *supervisor.overview.watched(),
+                *((life, own) for life in infrastructure.lives()),
+            ]
         )
         # A replayed schedule decides by itself who stands still, and for how long.
         if self._boot.launcher != "thread" and not self._boot.faults:
@@ -211,6 +221,7 @@ class SupervisorProcess:
         launches: dict[str, Launch] = {}
         supervisor = Supervisor(self._boot, tree_of(self._boot.tree, launches), launches)
         supervisor.launcher = self._launcher
+        supervisor.states = self._states
         supervisor.endpoint, *supervisor.listening = infrastructure.endpoints
         supervisor.broker = lambda: (infrastructure.broker_pid, infrastructure.broker_restarts)
         return supervisor

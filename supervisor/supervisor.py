@@ -13,7 +13,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
@@ -23,6 +23,7 @@ from actors.control import (
     ClassName,
     Declare,
     Failed,
+    Kept,
     Logged,
     Saved,
     Standing,
@@ -33,7 +34,6 @@ from actors.control import (
 )
 from actors.errors import SpawnError
 from actors.hints import no_such_actor, similar
-from actors.roster import Roster
 from supervisor import lifecycle as life
 from supervisor.birth import first_word, order_for
 from supervisor.lives import ChildLife
@@ -42,6 +42,7 @@ from supervisor.output import log_for
 from supervisor.overview import Overview, notice_of, obituary, reason_of
 from supervisor.plan import Launch, spec_of
 from supervisor.spec import Child, Tree
+from supervisor.states import States
 from supervisor.status import SystemStatus
 from supervisor.tree import TreeDecider
 from supervisor.waiters import Waiters
@@ -52,7 +53,6 @@ if TYPE_CHECKING:
     from supervisor.desk import Desk
     from supervisor.exchange import Exchange
     from supervisor.launcher import Launcher
-    from supervisor.limits import Limits
 
 
 @final
@@ -75,8 +75,8 @@ class Supervisor:
         self._tree = TreeDecider(tree, random.Random(os.urandom(16)))
         self._launches = launches
         self._lives: dict[str, ChildLife] = {}
-        self._snapshots: dict[str, Saved] = {}
-        self.overview = Overview(self._lives)
+        self.states = States()
+        self.overview = Overview(self._lives, self._tree)
         self._narrator = Narrator(self._tree)
         self._failed: dict[str, Failed] = {}
         """What the latest life that failed said, for whoever waits for its start."""
@@ -143,7 +143,7 @@ class Supervisor:
 
     async def _live(self, child: ChildLife, spec: Child) -> None:
         """Launch one life and see it to its end."""
-        launch, saved = self._launches[child.name], self._snapshots.get(child.name)
+        launch, saved = self._launches[child.name], self.states.get(child.name)
         order = order_for(child, self.boot, spec)
         boot = first_word(child, self.boot, spec, launch, saved)
         boot = msgspec.structs.replace(boot, endpoint=self.endpoint)
@@ -171,7 +171,7 @@ class Supervisor:
             case Logged():
                 log_for(child.name, child.incarnation, word)
             case Saved():
-                self._snapshots[child.name] = word
+                self.states.keep(child.name, word, partial(child.say, Kept(word.number)))
             case Stopped():
                 child.expected = True
                 self._unhandled += word.unhandled
@@ -231,7 +231,8 @@ class Supervisor:
         failed = command.why is life.Gone.FIRST_START_FAILED
         self._gone(name, command.reason, Standing.FAILED if failed else Standing.GONE)
         self._launches.pop(name, None)
-        self._snapshots.pop(name, None)
+        if not failed and not self.ending:
+            self.states.forget(name)
         self.overview.forget(name)
         self.desk.forget(name)
 
@@ -343,16 +344,6 @@ class Supervisor:
         return members
 
     # --- how things stand ------------------------------------------------------------------------
-
-    def watched(self) -> Iterator[tuple[ChildLife, Limits]]:
-        """Return every life of a child, with what it may use."""
-        for child in list(self._lives.values()):
-            if (status := self._tree.child(child.name)) is not None:
-                yield child, status.spec.limits
-
-    def roster(self) -> Roster:
-        """Say which processes live."""
-        return self.overview.roster(self.broker()[0])
 
     def status(self, dead_letters: int) -> SystemStatus:
         """Say how everything stands."""

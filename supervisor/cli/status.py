@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from supervisor.chronicle import evidence
 from supervisor.cli.text import CommandError, ExitCode, duration, safe, size
 from supervisor.entrance import connect
 from supervisor.status import ActorStatus, SystemStatus
@@ -32,7 +33,7 @@ def status(
     Parameters
     ----------
     actor:
-        Show only this actor.
+        Show only this actor, and all that is known of how its incarnations fell.
     name:
         The name the system was started with; empty: "default", or the only one there is.
     json:
@@ -49,6 +50,10 @@ def status(
         sys.stdout.write(msgspec.json.encode(data).decode() + "\n")
     else:
         show(seen, shown, _console())
+        for crash in seen.crashes:
+            if crash.name == actor:
+                sys.stdout.write(f"{safe(f'{crash.name}/{crash.incarnation} {crash.reason}')}")
+                sys.stdout.write("\n".join(map(safe, evidence(crash).split("\n"))) + "\n")
     return ExitCode.FAILED if seen.degraded else ExitCode.OK
 
 

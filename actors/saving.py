@@ -1,0 +1,186 @@
+"""The state that an incarnation leaves to the next: when it is taken, how it travels.
+
+    context.save(state) ──┐                                     in its memory
+                          ├─► Saved on the lifeline ─► supervisor ┤
+    snapshot(), when due ─┘                                     └ on disk ─► Kept ─► `save` returns
+
+Where states are on disk, `save` waits until this one is; a snapshot does not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
+
+from actors.actor import Actor
+from actors.codec import codec_for
+from actors.control import Kept, Saved, Word
+from actors.errors import MessageError
+from actors.log import logger
+from actors.message import class_of
+from actors.spawning import pack_state, unpack_state
+from actors.wire.carrier import FrameCarrier
+
+if TYPE_CHECKING:
+    from actors.address import Address
+    from actors.driver import Pump
+    from actors.recorder import Recorder
+    from actors.ref import ActorRef
+    from actors.runtime import Runtime
+
+LARGEST_STATE: Final = 48 << 20
+"""Bytes that fit through a lifeline, with room to spare."""
+
+DISK_SECONDS: Final = 30.0
+"""Seconds `save` waits for the disk; then it returns, and says so in the log."""
+
+LOOK_SECONDS: Final = 0.5
+
+
+class Door(Protocol):
+    """What is needed of the life around."""
+
+    def say(self, word: Word, /) -> None:
+        """Tell the supervisor something."""
+        ...
+
+    def listen(self, seconds: float, /) -> bool:
+        """Wait so long for words of the supervisor and take them; false when it is gone."""
+        ...
+
+    async def call(self, hook: Callable[..., Any], /, *args: Any) -> Any:
+        """Call one of the actor's hooks."""
+        ...
+
+
+@final
+class Saver:
+    """Saves the state of one incarnation, and reads that of the one before."""
+
+    def __init__(self, name: str, door: Door, recorder: Recorder, *, durable: bool) -> None:
+        self._name = name
+        self._door = door
+        self._recorder = recorder
+        self._durable = durable
+        """Whether the supervisor keeps states on disk."""
+        self._home = threading.get_ident()
+        self._said = 0
+        self._kept = 0
+        self._news = threading.Condition()
+        self._actor: Actor
+        self._runtime: Runtime
+        self._pump: Pump
+        self._takes = False
+        self._taken_at = time.monotonic()
+        self._taken_count = 0
+        self._planned = False
+
+    def begin(self, actor: Actor, runtime: Runtime, pump: Pump) -> None:
+        """The actor is there."""
+        self._actor, self._runtime, self._pump = actor, runtime, pump
+        self._takes = type(actor).snapshot is not Actor.snapshot
+
+    # --- saving
+
+    def save(self, state: object) -> None:
+        """Give state to the supervisor; where it is kept on disk, return once it is there."""
+        number = self._give(state)
+        if self._durable:
+            self._wait(number)
+
+    def _give(self, state: object) -> int:
+        codec = codec_for(type(state))
+        if not codec.tag:
+            raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
+        carrier = FrameCarrier()
+        payload = codec.encode(state, carrier)
+        data = pack_state(payload, carrier.frames)
+        if len(data) > LARGEST_STATE:
+            raise ValueError(
+                f"state of {len(data) >> 20} MiB is too large to be kept for the next incarnation "
+                f"(at most {LARGEST_STATE >> 20} MiB): save less, or write it to a file yourself."
+            )
+        with self._news:
+            self._said += 1
+            number = self._said
+        self._door.say(Saved(codec.tag, data, number if self._durable else 0))
+        return number
+
+    def kept(self, word: Kept) -> None:
+        """The supervisor says that a state, and all before it, is where it shall be."""
+        with self._news:
+            self._kept = max(self._kept, word.number)
+            self._news.notify_all()
+
+    def _wait(self, number: int) -> None:
+        end = time.monotonic() + DISK_SECONDS
+        while self._kept < number and (now := time.monotonic()) < end:
+            if threading.get_ident() != self._home:
+                with self._news:
+                    self._news.wait_for(lambda: self._kept >= number, LOOK_SECONDS)
+                continue
+            self._recorder.alive(now)
+            if not self._door.listen(LOOK_SECONDS):
+                return
+        if self._kept < number:
+            text = "the state that %s saved is not on disk after %g s; it is in memory only"
+            logger.error(text, self._name, DISK_SECONDS)
+
+    # --- snapshots
+
+    def look(self, *, stopping: bool) -> None:
+        """Between two messages: take a snapshot if one is due."""
+        if not self._takes or self._runtime.busy or self._runtime.handled == self._taken_count:
+            return
+        now = time.monotonic()
+        due = self._taken_at + self._actor.snapshot_seconds
+        if now < due:
+            if not self._planned:
+                self._planned = True
+                asyncio.get_running_loop().call_later(due - now, self._time)
+        elif not self._runtime.held and not stopping:
+            self._runtime.held = True
+            self._taking = asyncio.get_running_loop().create_task(self._take_between())
+
+    def _time(self) -> None:
+        self._planned = False
+        self._pump.again()
+
+    async def _take_between(self) -> None:
+        """Take a snapshot while the next message waits."""
+        await self._take()
+        self._runtime.held = False
+        self._pump.again()
+
+    async def last(self) -> None:
+        """Take a snapshot at the end, of what no other has seen."""
+        if self._takes and self._runtime.handled > self._taken_count:
+            await self._take()
+
+    async def _take(self) -> None:
+        self._taken_count = self._runtime.handled
+        self._taken_at = time.monotonic()
+        self._recorder.engage(1)
+        try:
+            state = await self._door.call(self._actor.snapshot)
+            if state is not None:
+                self._give(state)
+        except Exception:  # noqa: BLE001 - user code may raise anything
+            logger.exception("snapshot of %s raised; the previous one is kept", self._name)
+        finally:
+            self._recorder.engage(-1)
+
+
+def read_state(tag: str, data: bytes, bind: Callable[[Address], ActorRef]) -> Any:
+    """Return the state that a former incarnation has saved; raises `RuntimeError`."""
+    try:
+        payload, frames = unpack_state(data)
+        return codec_for(class_of(tag)).decode(payload, FrameCarrier(frames, bind=bind))
+    except MessageError as error:
+        raise RuntimeError(
+            f"the state that was saved under this name cannot be read: {error}. Keep the class "
+            "of the state readable for what older versions saved, or use another name."
+        ) from error
