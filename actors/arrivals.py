@@ -20,7 +20,7 @@ from actors.envelope import LAST_MAILBOX_KIND, Batch, Envelope, Flags, Kind, Rou
 from actors.errors import MessageError, UnknownMessage, pack_error
 from actors.fates import Fates
 from actors.link import Delivery, Inbound, Link, Loss, Signal
-from actors.outbox import Letter
+from actors.outbox import OUTBOX_MESSAGES, Letter
 from actors.pool import Line, Pools
 
 ACK_EVERY: Final = 32
@@ -60,6 +60,8 @@ class Arrivals:
         self._senders: dict[bytes, tuple[Link, Inbound]] = {}
         """By route frame."""
         self._retired: deque[bytes] = deque()
+        self._events: set[str] = set()
+        """Tags of what is told to a party without handlers, and taken."""
         self._gone: dict[str, int] = {}
         self._sharing = 0
         self._ack_every = 1
@@ -77,6 +79,12 @@ class Arrivals:
         """Take the first wire message of a life."""
         batch = decode_batch(frames[1])
         self._take(*self._meet(route, frames[0], batch.base), batch, frames, now)
+
+    def take_events(self, tag: str) -> None:
+        """A party without handlers takes told messages of this class, and as many as an actor."""
+        self._events.add(tag)
+        self._mailbox = self._mailbox or OUTBOX_MESSAGES
+        self._share(0)
 
     def _take(
         self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
@@ -159,7 +167,7 @@ class Arrivals:
                     if not inbound.sends:
                         inbound.sends = True
                         self._share(1)
-                    if not self._mailbox:
+                    if not self._mailbox or (self._events and envelope.tag not in self._events):
                         self._decline(link, inbound, envelope, now)
                     else:
                         deadline = envelope.deadline

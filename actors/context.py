@@ -5,23 +5,29 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from actors.address import check_name
 from actors.definitions import home
-from actors.errors import SpawnError
+from actors.errors import ConnectionLost
 from actors.handling import HANDLING
 from actors.log import logger
 from actors.mailbox import Timer
 from actors.message import is_message
 from actors.portal import Until
-from actors.requests import WatchActor
+from actors.requests import SubscribeActor, WatchActor
 from actors.spawning import order_for
+from actors.topics import Topics, event_codec
 
 if TYPE_CHECKING:
     from actors.actor import Actor
+    from actors.message import Request
     from actors.portal import Portal
-    from actors.ref import ActorRef
+    from actors.ref import ActorRef, Message
+
+
+DEMAND_SECONDS: Final = 10.0
+"""Seconds the supervisor has to answer."""
 
 
 class Keeper(Protocol):
@@ -49,6 +55,7 @@ class Context:
         self._keeper = keeper
         self._loop = asyncio.get_running_loop()
         self._serial = 0
+        self._topics = Topics(portal)
 
     # --- who I am
 
@@ -108,16 +115,19 @@ class Context:
             self._serial += 1
             name = f"{self.name}.{cls.__name__.lower()}-{self.incarnation}.{self._serial}"
         order = order_for(cls, name=check_name(name), fields=fields, definitions=home(), wait=False)
-        supervisor = self._portal.ref("@supervisor")
-        reply = supervisor.ask(order, timeout=10.0)
         # The answer says only that the name is taken, so it comes in well under a millisecond.
-        self._portal.driver.block_briefly(Until(self._portal, reply.done), 10.0)
+        self._demand(order)
+        return self._portal.ref(name)
+
+    def _demand(self, request: Request[Any]) -> None:
+        """Have the supervisor do what takes it no time, also in an `async` handler."""
+        reply = self._portal.ref("@supervisor").ask(request, timeout=DEMAND_SECONDS)
+        self._portal.driver.block_briefly(Until(self._portal, reply.done), DEMAND_SECONDS)
         if not reply.done():
-            raise SpawnError(actor=name, reason="the supervisor does not answer")
+            raise ConnectionLost(reason="the supervisor does not answer")
         error = reply.exception()
         if error is not None:
             raise error
-        return self._portal.ref(name)
 
     def watch(self, ref: ActorRef) -> None:
         """Receive one `Terminated` per ended incarnation of `ref`, in a @receive method.
@@ -125,6 +135,30 @@ class Context:
         The watch belongs to this actor's name, so it outlives its restart.  Watching twice is fine.
         """
         self._portal.ref("@supervisor").tell(WatchActor(ref.name))
+
+    # --- events
+
+    def publish(self, event: Message) -> None:
+        """Send an event, an ordinary message, to everybody who has subscribed to its class.
+
+        Waits for no subscriber: one whose mailbox is full misses it, which makes a dead letter.
+        Raises `InvalidMessage`, or a `TypeError` for a request.
+        """
+        self._topics.publish(event)
+
+    def subscribe(self, event: type[Message]) -> None:
+        """Receive the events of this very class from now on, in the @receive method for it.
+
+        The subscription belongs to this actor's name: it outlives a restart, and ends when the
+        actor is stopped.  Subscribing twice is fine.  Raises `TypeError` without such a method.
+        """
+        codec = event_codec(event, "subscribe")
+        if not self._portal.handles(codec.cls):
+            raise TypeError(
+                f"{self.name} has no handler for {codec.cls.__name__}: mark a method for it with "
+                "@receive, then subscribe."
+            )
+        self._demand(SubscribeActor(codec.tag))
 
     # --- time
 

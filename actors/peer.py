@@ -104,6 +104,10 @@ class Peer:
             self._words.append(Resolve(name))
         return found
 
+    def take_events(self, tag: str) -> None:
+        """A program, which has no handlers, takes told messages of this class."""
+        self._arrivals.take_events(tag)
+
     def post(self, link: Link, letter: Letter) -> None:
         """Put a message, or a word about a call of ours, into a link's outbox."""
         self._departures.post(link, letter)

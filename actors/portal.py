@@ -98,6 +98,8 @@ class Portal:
         self.driver: Driver
         self.arrived: Callable[[], None] = lambda: None
         """Takes in what the deciders have delivered; called with the lock held."""
+        self.handles: Callable[[type], bool] = lambda _cls: False
+        """Whether the actor here has a handler for a class."""
         self.lost: ConnectionLost | None = None
         """Why nothing can be sent any more."""
         self.conditions: list[tuple[Callable[[], bool], Callable[[], None]]] = []
@@ -116,7 +118,7 @@ class Portal:
         if message_kind(codec.cls) is MessageKind.STREAM:
             expect(msg, MessageKind.TELL)
         link = self._open(name, codec)
-        letter = self._letter(Kind.TELL, codec, msg, link)
+        letter = self.letter(Kind.TELL, codec, msg, link)
         with self.lock:
             self._check_open(link, letter, codec.cls)
             self.peer.post(link, letter)
@@ -134,7 +136,7 @@ class Portal:
 
     def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:
         """Put a request into the outbox of `name`; return where its answer will be."""
-        codec = codec_of(msg, "ask")
+        codec_of(msg, "ask")
         expect(msg, MessageKind.ASK)
         answer = answer_codec(type(msg))
         reply: Reply[R] = Reply(self, lambda payload, frames: self.decode(answer, payload, frames))
@@ -143,12 +145,12 @@ class Portal:
             reply, target=name, message=type(msg).__name__, deadline=now + given, timeout=given
         )
         reply.attach(call)
-        self._call(Kind.ASK, codec, msg, call)
+        self.call(Kind.ASK, msg, call)
         return reply
 
     def stream(self, name: str, msg: StreamRequest[T]) -> Stream[T]:
         """Put a stream request into the outbox of `name`; return where its items will be."""
-        codec = codec_of(msg, "stream")
+        codec_of(msg, "stream")
         expect(msg, MessageKind.STREAM)
         answer = answer_codec(type(msg))
         stream: Stream[T] = Stream(
@@ -156,7 +158,7 @@ class Portal:
         )
         call = Call(stream, target=name, message=type(msg).__name__, deadline=math.inf)
         stream.attach(call)
-        self._call(Kind.STREAM, codec, msg, call)
+        self.call(Kind.STREAM, msg, call)
         return stream
 
     def wait_ready(self, name: str, timeout: float | None) -> None:
@@ -237,7 +239,7 @@ class Portal:
             if blocks:
                 self.memory.free(blocks)
         while peer.losses:
-            self._report(peer.losses.popleft())
+            self.report(peer.losses.popleft())
         if self.conditions:
             due = [item for item in self.conditions if self.lost or item[0]()]
             for item in due:
@@ -257,12 +259,14 @@ class Portal:
 
     # --- inside
 
-    def _call(self, kind: Kind, codec: Codec, msg: object, call: Call) -> None:
+    def call(self, kind: Kind, msg: object, call: Call) -> None:
+        """Send a request; its answers go to the call's sink."""
+        codec = codec_for(type(msg))
         handling = handling_now()
         if handling is not None:
             call.waiter = handling.waiter
         link = self._open(call.target, codec)
-        letter = self._letter(kind, codec, msg, link, deadline=call.deadline)
+        letter = self.letter(kind, codec, msg, link, deadline=call.deadline)
         with self.lock:
             self._check_open(link, letter, codec.cls)
             self.peer.call(link, letter, call)
@@ -276,9 +280,10 @@ class Portal:
         self.check()
         raise no_such_actor(link.name, cls.__name__)
 
-    def _letter(
+    def letter(
         self, kind: Kind, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
     ) -> Letter:
+        """Return a message as it goes into the outbox of a link; raises `InvalidMessage`."""
         payload, carrier = self.encode(codec, msg, link)
         handling = handling_now()
         chain = () if handling is None or kind is Kind.TELL else handling.chain
@@ -352,7 +357,8 @@ class Portal:
         if self.lost is not None:
             raise ConnectionLost(reason=self.lost.reason)
 
-    def _report(self, loss: Loss) -> None:
+    def report(self, loss: Loss) -> None:
+        """Make a dead letter of what nobody will handle."""
         if loss.target == SUPERVISOR or loss.envelope.tag == _DEAD_LETTER.tag:
             self.undelivered += 1
             return
@@ -367,7 +373,10 @@ class Portal:
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Tell the supervisor of a message that nobody will handle."""
-        self.notify(SUPERVISOR, letter)
+        if self.peer.link(SUPERVISOR).out.full:
+            self.undelivered += 1  # it cannot keep up with them; nothing grows without bound
+        else:
+            self.notify(SUPERVISOR, letter)
 
     def _text(self, envelope: Envelope) -> str:
         if envelope.frames:

@@ -63,6 +63,46 @@ class DeadLetters(StreamRequest[DeadLetter]):
     """Every dead letter from now on."""
 
 
+@message(tag="understudy:Subscribe")
+class SubscribeActor(Request[None]):
+    """From an actor: its name gets the events of this tag.  Answered when publishers know."""
+
+    tag: str
+
+
+@message(tag="understudy:SubscribeStream")
+class SubscribeStream(StreamRequest[None]):
+    """From a program: it gets the events of this tag while the stream is open.
+
+    They come from the publishers; the one item of the stream says that these know.
+    """
+
+    tag: str
+
+
+@message(tag="understudy:Topic")
+class Topic:
+    """Who has subscribed to a tag."""
+
+    version: int
+    names: list[str]
+
+
+@message(tag="understudy:FollowTopic")
+class FollowTopic(StreamRequest[Topic]):
+    """From a publisher: who has subscribed to this tag, now and whenever that changes?"""
+
+    tag: str
+
+
+@message(tag="understudy:TopicSeen")
+class TopicSeen:
+    """From a publisher: I have got this version of the list."""
+
+    tag: str
+    version: int
+
+
 @message(tag="understudy:Settle")
 class Settle(Request[None]):
     """Answered when everything sent before has been begun."""

@@ -84,6 +84,7 @@ class Runtime:
         self.mailbox = Mailbox()
         admission = Admission(portal, self.mailbox, self.dispatch, self._outcomes)
         portal.arrived = admission.take_in
+        portal.handles = lambda cls: self.dispatch.for_class(cls) is not None
         self.open = False
         """Whether messages are handled: from after `on_start` until the end."""
         self.held = False

@@ -33,6 +33,7 @@ from actors.requests import (
     WatchStream,
 )
 from actors.spawning import order_for
+from actors.topics import Topics
 from supervisor.farewell import patiently, still_up
 from supervisor.limits import Limits
 from supervisor.spec import Restart
@@ -40,7 +41,7 @@ from supervisor.status import Endings, StatusRequest, SystemStatus
 
 if TYPE_CHECKING:
     from actors.message import Request, StreamRequest
-    from actors.ref import ActorRef
+    from actors.ref import ActorRef, Message
     from actors.reply import Reply
     from actors.stream import Stream
 
@@ -61,6 +62,8 @@ class Calls:
 
     def __init__(self, portal: Portal) -> None:
         self._portal = portal
+        self._topics = Topics(portal)
+        portal.arrived = self._topics.take_in
         self._supervisor = portal.ref(SUPERVISOR)
         self._serial = 0
         self._pid = 0
@@ -155,15 +158,23 @@ class Calls:
         return self._follow(WatchStream(_name_of(ref)))
 
     def subscribe(self, event: type[E]) -> Stream[E]:
-        """Return a stream of events of one type, from now on: `DeadLetter` or `Terminated`."""
-        requests: dict[type, Any] = {DeadLetter: DeadLetters(), Terminated: Endings()}
-        request = requests.get(event)
-        if request is None:
-            raise TypeError(
-                f"{event.__name__} is not an event of the system: "
-                "subscribe to DeadLetter or Terminated"
-            )
-        return self._follow(request)
+        """Return a stream of the events of one class; none is missed once this has returned.
+
+        The class is any message of yours that somebody publishes, or `DeadLetter`, or `Terminated`
+        (every end of every actor).  A subclass is another event.  A stream that lets 10,000 events
+        wait unread ends with `MailboxFull`.
+        """
+        requests: dict[object, Any] = {DeadLetter: DeadLetters(), Terminated: Endings()}
+        if event in requests:
+            return self._follow(requests[event])
+        return self._topics.subscribe(event)
+
+    def publish(self, event: Message) -> None:
+        """Send an event, an ordinary message, to everybody who has subscribed to its class.
+
+        Waits for no subscriber: one whose mailbox is full misses it, which makes a dead letter.
+        """
+        self._topics.publish(event)
 
     def _follow(self, request: StreamRequest[E]) -> Stream[E]:
         """Open a stream of notices; none is missed once this has returned."""

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from actors.actor import Actor, FailurePolicy
 from actors.handler import receive
+from actors.message import tag_of
 from actors.notices import DeadLetter, Terminated
 from actors.requests import (
     DeadLetters,
+    FollowTopic,
     KillActor,
     RestartActor,
     Settle,
     Shutdown,
     SpawnActor,
     StopActor,
+    SubscribeActor,
+    SubscribeStream,
+    Topic,
+    TopicSeen,
     WatchActor,
     WatchStream,
 )
 from actors.roster import Roster, RosterRequest, Vitals
 from supervisor.narrator import DeadLetterLog
 from supervisor.status import Endings, StatusRequest, SystemStatus
+from supervisor.topics import Topics
 
 if TYPE_CHECKING:
     from supervisor.supervisor import Supervisor
@@ -35,6 +42,9 @@ Readers: TypeAlias = dict[asyncio.Queue[E], None]
 
 QUEUE: Final = 10_000
 """Notices kept for one reader of a stream that does not read."""
+
+PUBLISHERS_SECONDS: Final = 1.0
+"""Seconds a subscription waits for publishers to have heard of it; one that hangs may be late."""
 
 RECENT: Final = 1000
 """Dead letters counted in detail."""
@@ -56,6 +66,8 @@ class Desk(Actor):
         self.letters: deque[DeadLetter] = deque(maxlen=RECENT)
         self.letter_log = DeadLetterLog()
         self.dead_letters = 0
+        self.topics = Topics()
+        self.topics_changed = asyncio.Event()
         return self
 
     # --- actors come and go
@@ -151,17 +163,101 @@ class Desk(Actor):
         self.letters.append(msg)
         self.letter_log.note(msg)
         _spread(self.letter_readers, msg)
+        self._tell_subscribers(msg)
+
+    # --- events
+
+    @receive(concurrent=True)
+    async def subscribe(self, msg: SubscribeActor) -> None:
+        """An actor wants the events of a class; answer when every publisher knows."""
+        sender = self.context.sender
+        if sender is not None:
+            self.topics.subscribe(msg.tag, sender.name)
+            await self._publishers_know(msg.tag)
+
+    @receive
+    async def subscribe_stream(self, msg: SubscribeStream) -> AsyncIterator[None]:
+        """A program wants them, as long as the stream is open."""
+        sender = self.context.sender
+        if sender is None:
+            return
+        self.topics.join(msg.tag, sender.name)
+        try:
+            await self._publishers_know(msg.tag)
+            yield None
+            await asyncio.Event().wait()
+        finally:
+            self.topics.leave(msg.tag, sender.name)
+            self._topics_change()
+
+    @receive
+    async def follow_topic(self, msg: FollowTopic) -> AsyncIterator[Topic]:
+        """A publisher wants to know who has subscribed."""
+        sender = self.context.sender
+        if sender is None:
+            return
+        self.topics.follow(msg.tag, sender.name)
+        told = 0
+        try:
+            while True:
+                version = self.topics.version(msg.tag)
+                if version > told:
+                    told = version
+                    yield Topic(version, self.topics.names(msg.tag))
+                else:
+                    await self.topics_changed.wait()
+        finally:
+            self.topics.unfollow(msg.tag, sender.name)
+            self._topics_change()
+
+    @receive
+    def topic_seen(self, msg: TopicSeen) -> None:
+        """A publisher has got a list."""
+        sender = self.context.sender
+        if sender is not None:
+            self.topics.seen(msg.tag, sender.name, msg.version)
+            self._topics_change()
+
+    async def _publishers_know(self, tag: str) -> None:
+        """Wait until whatever is published from now on reaches the present subscribers."""
+        version = self.topics.version(tag)
+        self._topics_change()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + PUBLISHERS_SECONDS
+        while not self.topics.heard(tag, version) and loop.time() < end:
+            change = asyncio.ensure_future(self.topics_changed.wait())
+            await asyncio.wait([change], timeout=end - loop.time())
+            change.cancel()
+
+    def _topics_change(self) -> None:
+        # Whoever waits for a change looks again, and waits for the next one.
+        self.topics_changed.set()
+        self.topics_changed = asyncio.Event()
+
+    def _tell_subscribers(self, notice: object, besides: Container[str] = ()) -> None:
+        """Send actors that have subscribed to it an event of the system itself."""
+        for name in self.topics.names(tag_of(type(notice))):
+            if name not in besides and self.supervisor.knows(name):
+                self.notify(name, notice)
+
+    def silence(self, name: str) -> None:
+        """A name is stopped, or gone: no event need be sent to it."""
+        if self.topics.forget(name):
+            self._topics_change()
 
     def terminated(self, notice: Terminated) -> None:
         """Tell everybody who watches that an incarnation has ended."""
-        for watcher in sorted(self.watchers.get(notice.name, ())):
+        watchers = self.watchers.get(notice.name, set())
+        for watcher in sorted(watchers):
             if self.supervisor.knows(watcher):
                 self.notify(watcher, notice)
+        self._tell_subscribers(notice, besides=watchers)
         for name in (notice.name, ""):
             _spread(self.readers.get(name, {}), notice)
 
     def forget(self, name: str) -> None:
-        """A name is gone: it watches nobody any more."""
+        """A name is gone: it watches nobody any more, and hears no events."""
+        self.silence(name)
         for watched, watchers in list(self.watchers.items()):
             watchers.discard(name)
             if not watchers:

@@ -17,10 +17,13 @@ from actors.address import NET_PREFIX
 from actors.errors import AccessDenied
 from actors.requests import (
     DeadLetters,
+    FollowTopic,
     KillActor,
     RestartActor,
     Settle,
     StopActor,
+    SubscribeStream,
+    TopicSeen,
     WatchStream,
 )
 from supervisor.status import Endings, StatusRequest
@@ -45,10 +48,13 @@ _NEEDED: Final[dict[type, Role]] = {
     Endings: Role.VIEWER,
     Settle: Role.VIEWER,
     StatusRequest: Role.VIEWER,
+    SubscribeStream: Role.VIEWER,
     WatchStream: Role.VIEWER,
+    FollowTopic: Role.OPERATOR,
     KillActor: Role.OPERATOR,
     RestartActor: Role.OPERATOR,
     StopActor: Role.OPERATOR,
+    TopicSeen: Role.OPERATOR,
 }
 
 

@@ -241,6 +241,7 @@ class Supervisor:
         self._declare_pool(name)
         self._waiters.down(name, self._spawn_error(name, reason))
         self._failed.pop(name, None)
+        self.desk.silence(name)
 
     def _spawn_error(self, name: str, reason: life.ExitReason) -> SpawnError:
         failure = self._failed.get(name)

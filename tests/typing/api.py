@@ -105,6 +105,9 @@ class Calculator(Actor):
         assert_type(self.context.sender, ActorRef | None)
         assert_type(self.context.deadline, float | None)
         assert_type(self.context.attempt, int)
+        self.context.publish(Note("hello"))
+        self.context.subscribe(Note)
+        self.context.subscribe(Terminated)
 
 
 class Reader(Actor):
@@ -174,6 +177,11 @@ def systems() -> None:
         assert_type(system.kill("calc"), int | None)
         system.stop("calc")
         system.restart("calc")
+        system.publish(Note("hello"))
+        assert_type(system.subscribe(Note), Stream[Note])
+        assert_type(system.subscribe(DeadLetter), Stream[DeadLetter])
+        with system.subscribe(Note) as notes:
+            assert_type(next(notes), Note)
     with supervisor.connect() as system:
         assert_type(system, System)
 
@@ -248,11 +256,20 @@ async def wrong_awaits(ref: ActorRef) -> None:
     await ref.stream(Tail(""))  # type: ignore[misc]  # pyright: ignore[reportGeneralTypeIssues]
 
 
+def wrong_events(actor: Calculator) -> None:
+    actor.context.publish("hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    actor.context.publish(Note)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    actor.context.subscribe(Note("x"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
 def wrong_systems(system: System) -> None:
     system.spawn("Calculator")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     system.spawn(Note)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     system.spawn(Calculator, name=5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
     system.spawn(Calculator, restart="always")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    system.publish("hello")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    system.subscribe(Note("hello"))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    _a: Stream[Reset] = system.subscribe(Note)  # type: ignore[arg-type]  # pyright: ignore[reportAssignmentType]
     system.ref(5)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
