@@ -189,7 +189,7 @@ class ChildLife:
             if isinstance(word, Failed) and not word.text.startswith("on_stop"):
                 self.failure = word
             elif isinstance(word, Logged):
-                self.last_lines.append(word.text)
+                self.last_lines.append(word.text.partition("\n")[0])
             self._on_word(self, word)
         return bool(data)
 

@@ -8,8 +8,9 @@ import os
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from actors import Actor, Request, StreamRequest, message, receive
+from actors import Actor, Request, StreamRequest, Terminated, message, receive
 
 
 @message
@@ -25,6 +26,11 @@ class Hang(Request[None]):
 @message
 class Hint:
     how: str
+
+
+@message
+class Watch(Request[None]):
+    name: str
 
 
 @message
@@ -106,4 +112,25 @@ WAYS = {
     "match": lambda: re.match(r"(a+)+$", "a" * 60 + "b"),
     "grow": grow,
     "crash": lambda: ctypes.string_at(0),
+    "exit": lambda: os._exit(7),
+    "raise": [].pop,
 }
+
+
+class Watcher(Actor):
+    """Writes every notice into a file, which outlives it."""
+
+    path: str = ""
+
+    @receive
+    def watch(self, msg: Watch) -> None:
+        self.context.watch(self.context.actor(msg.name))
+
+    @receive
+    def ended(self, msg: Terminated) -> None:
+        with Path(self.path).open("a", encoding="utf-8") as file:
+            file.write(f"{msg.name}/{msg.incarnation}\n")
+
+    @receive
+    def who(self, _msg: Who) -> tuple[int, int]:
+        return os.getpid(), self.context.incarnation
