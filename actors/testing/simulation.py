@@ -66,13 +66,18 @@ class Client(Calls):
     def __init__(self, house: House, node: Node, name: str) -> None:
         self._house = house
         self._node = node
-        peer = Peer(f"client-{name}", 1, mailbox=0)
-        super().__init__(Portal(peer, Memory(), ask_timeout=house.ask_timeout))
-        pump = Pump(node, house.post, self._portal, node.random.randbytes(16))
+        super().__init__(self.party(name, mailbox=0))
+
+    def party(self, name: str, *, mailbox: int) -> Portal:
+        """Connect another party of this program, which takes so many messages."""
+        house = self._house
+        peer = Peer(f"client-{name}", 1, mailbox=mailbox)
+        portal = Portal(peer, Memory(), ask_timeout=house.ask_timeout)
+        pump = Pump(self._node, house.post, portal, self._node.random.randbytes(16))
         house.programs.append(pump)
-        welcomed = Until(self._portal, lambda: peer.registered or self._portal.lost is not None)
-        pump.block(welcomed, None)
-        self._portal.check()
+        pump.block(Until(portal, lambda: peer.registered or portal.lost is not None), None)
+        portal.check()
+        return portal
 
     def spawn(self, cls: type[Actor], /, **options: Any) -> ActorRef:
         """Start an actor and return its ref once its `on_start` has succeeded."""

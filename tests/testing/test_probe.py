@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors import Request, message
+from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import ActorStopped, InvalidMessage
-from actors.testing import ManualClock, Probe
+from actors.testing import Crash, Drop, ManualClock, Probe, check, simulate
+from supervisor import start
 
 
 @message
@@ -103,3 +104,90 @@ def test_a_clock_refuses_to_go_back_and_to_go_nowhere(seconds):
 def test_a_clock_begins_at_a_finite_time():
     with pytest.raises(ValueError, match="finite"):
         ManualClock(math.nan)
+
+
+# --- in a system ----------------------------------------------------------------------------------
+
+
+@message
+class Buy(Request[int]):
+    of: str
+    bank: ActorRef
+
+
+class Shop(Actor):
+    """Asks somebody for the price, and tells that it was paid."""
+
+    @receive
+    async def buy(self, msg: Buy) -> int:
+        price = await msg.bank.ask(Price(msg.of))
+        msg.bank.tell(Paid(price))
+        return price
+
+
+def buy_tea(system):
+    """What a test of a shop does, whatever the system."""
+    shop = system.spawn(Shop, name="shop")
+    probe = Probe(system)
+    for price in (3, 4):
+        bought = shop.ask(Buy("tea", probe.ref))
+        assert probe.expect(Price, within=10.0) == Price("tea")
+        probe.answer(price)
+        assert bought.result() == price
+        assert probe.expect(Paid, within=10.0) == Paid(price)
+    probe.expect_nothing()
+    refused = shop.ask(Buy("tea", probe.ref))
+    probe.expect(Price, within=10.0)
+    probe.answer(ActorStopped(target="the bank", reason="it is closed"))
+    with pytest.raises(ActorStopped):
+        refused.result()
+    tea = Price("tea")
+    assert probe.messages == [tea, Paid(3), tea, Paid(4), tea]
+    with pytest.raises(AssertionError, match=r"no Paid within 0\.01 s"):
+        probe.expect(Paid, within=0.01)
+    probe.close()
+
+
+@pytest.mark.process
+def test_a_probe_is_a_party_of_a_real_system():
+    with start() as system:
+        buy_tea(system)
+
+
+def test_a_probe_is_a_party_of_a_simulation():
+    async def scenario(sim):
+        buy_tea(sim)
+
+    run = simulate(scenario)
+
+    assert run.error is None
+    assert "probe" in run.chart
+
+
+def test_what_a_probe_is_sent_is_neither_lost_nor_doubled():
+    async def scenario(sim):
+        probe = Probe(sim)
+        for number in range(3):
+            sim.ref(probe.ref.name).tell(Paid(number))
+            await sim.sleep(0.01)
+        await sim.settle()
+        assert [paid.amount for paid in probe.messages] == [0, 1, 2]
+
+    check(scenario, kinds=[Drop], max_faults=2)
+
+
+def test_a_probe_outlives_who_writes_to_it():
+    async def scenario(sim):
+        shop = sim.spawn(Shop, name="shop")
+        probe = Probe(sim)
+        shop.ask(Buy("tea", probe.ref))
+        assert probe.expect(Price, within=60.0).of == "tea"
+        probe.answer(3)
+        again = shop.ask(Buy("milk", probe.ref))
+        assert probe.expect(Price, within=60.0).of == "milk"
+        probe.answer(4)
+        assert await again == 4
+
+    assert (
+        check(scenario, schedule=[Crash("shop", at=Price, answer=True, when="before")]).missed == ()
+    )
