@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import builtins
 import traceback
+from types import TracebackType
 from typing import TypeAlias, TypeVar, cast
 
 import msgspec
@@ -91,9 +92,21 @@ def text_of(error: BaseException) -> str:
 def trace_of(error: BaseException) -> str:
     """Return the traceback as Python prints it, causes and notes included."""
     try:
-        return middle_cut("".join(traceback.format_exception(error)), LONGEST_TRACEBACK)
+        lines = traceback.format_exception(type(error), error, from_theirs(error.__traceback__))
+        return middle_cut("".join(lines), LONGEST_TRACEBACK)
     except BaseException:  # noqa: BLE001 - formatting runs user code (__notes__, __cause__)
         return "(its traceback could not be written)"
+
+
+def from_theirs(trace: TracebackType | None) -> TracebackType | None:
+    """Return a traceback from the first line on that is not this package's own, if there is one."""
+    here = trace
+    while here is not None and here.tb_frame.f_code.co_filename.startswith(_OURS):
+        here = here.tb_next
+    return here or trace
+
+
+_OURS = __file__.removesuffix("failure.py")
 
 
 def names_of(kind: type, known: frozenset[type]) -> list[str]:

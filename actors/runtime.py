@@ -24,7 +24,7 @@ from actors.cycles import Hold
 from actors.dispatch import Dispatch
 from actors.envelope import Envelope, Kind
 from actors.errors import AccessDenied, MailboxFull, MessageError, pack_error
-from actors.failure import trace_of
+from actors.failure import from_theirs, trace_of
 from actors.handler import FailurePolicy, Handler, HandlerKind
 from actors.handling import HANDLING, Handling
 from actors.link import Delivery, Inbound, Link, Signal
@@ -317,7 +317,10 @@ class Runtime:
         handler = job.handler
         policy = handler.failure_policy if handler is not None else None
         policy = policy or self._actor.failure_policy
-        logger.error("a handler of %s raised", self._peer.name, exc_info=error)
+        trace = from_theirs(error.__traceback__)
+        logger.error(
+            "a handler of %s raised", self._peer.name, exc_info=(type(error), error, trace)
+        )
         if policy is FailurePolicy.RESUME:
             self._outcomes.drop(job, f"{type(error).__name__}: {error}")
         else:

@@ -14,6 +14,7 @@ from typing import assert_never
 import attrs
 
 from actors.blackbox import Record
+from actors.control import Failed
 from supervisor.lifecycle import (
     ChildStatus,
     Context,
@@ -58,7 +59,19 @@ def in_the_middle_of(record: Record) -> str:
         return ""
     item = record.in_progress[0]
     text = class_of_tag(item.tag) or "a timer"
-    return f"{text} from {item.sender}" if item.sender else text
+    return f"{text} from {_who(item.sender)}" if item.sender else text
+
+
+def _who(sender: str) -> str:
+    """Return a sender for people: a program has one life only, and a timer is nobody."""
+    if sender.startswith("client-"):
+        return sender.partition("/")[0]
+    return "a timer" if sender.startswith("@timer") else sender
+
+
+def traceback_of(failure: Failed) -> str:
+    """Return where a start failed, in lines below the one that tells of it."""
+    return "".join(f"\n    {line}" for line in failure.traceback.splitlines())
 
 
 def evidence(report: CrashReport) -> str:

@@ -15,6 +15,7 @@ import time
 from typing import TYPE_CHECKING, Final, final
 
 from supervisor import chronicle
+from supervisor.lifecycle import ExitKind
 from supervisor.muffler import Muffler
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Narrator:
         ended = chronicle.Ended(child.label, reason, record, on_request, not child.killed)
         if not (on_request and outlook.ending):
             level, line = chronicle.how_it_ended(ended, outlook)
-            log.log(level, "%s%s", line, chronicle.evidence(report) if report is not None else "")
+            log.log(level, "%s%s", line, _more(child, reason, report))
 
     def killing(self, child: ChildLife) -> None:
         """A child is killed, perhaps because it did not stop in time."""
@@ -70,6 +71,18 @@ class Narrator:
     def failed(self, error: BaseException) -> None:
         """The supervisor's own code raised."""
         log.critical("the supervisor itself failed", exc_info=error)
+
+
+def _more(child: ChildLife, reason: ExitReason, report: CrashReport | None) -> str:
+    """Return what nobody has said yet of a crash: what a handler raised is in the log already."""
+    match reason.kind:
+        case ExitKind.RAISED:
+            return ""
+        case ExitKind.START_FAILED if child.failure is not None:
+            # Once is enough: the next starts fail in the same way.
+            return chronicle.traceback_of(child.failure) if child.incarnation == 1 else ""
+        case _:
+            return chronicle.evidence(report) if report is not None else ""
 
 
 @final

@@ -185,7 +185,7 @@ def _display(
     def line() -> None:
         if run.elapsed >= spoken[0] + 5.0:
             spoken[0] = run.elapsed
-            console.print(_sentence(run), highlight=False)
+            console.print(_sentence(run), highlight=False, soft_wrap=True)
 
     return line, nullcontext()
 

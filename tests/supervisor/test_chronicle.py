@@ -9,7 +9,7 @@ import pytest
 
 from actors.blackbox import InProgress, read
 from actors.recorder import PAGE_SIZE
-from supervisor.chronicle import Ended, Outlook, how_it_ended, of_a_tree
+from supervisor.chronicle import Ended, Outlook, how_it_ended, in_the_middle_of, of_a_tree
 from supervisor.lifecycle import (
     ChildStatus,
     Context,
@@ -112,3 +112,18 @@ def test_a_tree_that_gives_up_says_why_and_the_system_says_it_once():
     assert of_a_tree(branch) == (logging.WARNING, "the tree t is down; root decides about it")
     assert of_a_tree(outer) is None
     assert of_a_tree(life) is None
+
+
+@pytest.mark.parametrize(
+    ("sender", "text"),
+    [
+        ("client-41-9f86d081/1", "Add from client-41-9f86d081"),
+        ("@timer", "Add from a timer"),
+        ("viewer/2", "Add from viewer/2"),
+        ("", "Add"),
+    ],
+)
+def test_a_sender_is_named_for_people(sender, text):
+    item = attrs.evolve(BUSY.in_progress[0], sender=sender)
+
+    assert in_the_middle_of(attrs.evolve(BUSY, in_progress=(item,))) == text
