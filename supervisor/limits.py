@@ -46,12 +46,13 @@ class Limits:
     """What one actor may use, and what happens when it uses more.
 
     Attributes:
-        memory: bytes of resident memory, as an int or a text such as "200 MB"; None: unlimited.
-            An actor found above it is killed and restarted as after any crash, with the limit
-            named as the reason.
-        cpu: cores, averaged by the supervisor's measurement: 1.5 is one and a half; None:
-            unlimited. An actor above it is reported, in the log and by `status()`, and goes on:
-            being busy is not being broken.
+        memory: bytes of resident memory, shared memory included, as an int or a text such as
+            "200 MB"; None: unlimited. It is looked at every half second or more often; an actor
+            found above it is killed and restarted as after any crash, with the limit named as the
+            reason.
+        cpu: cores, averaged over 10 s: 1.5 is one and a half; None: unlimited. An actor that used
+            more is killed and restarted as after any crash, within 20 s. What runs in processes
+            of its own is not counted, neither here nor in `memory`.
         handler_seconds: how long one handler may keep the actor from its loop. One that does not
             come back within twice that time, nor calls `context.progress()`, is killed and
             restarted as after any crash. `math.inf` turns it off.
