@@ -106,7 +106,7 @@ class Context:
     # --- others
 
     def spawn(self, cls: type[Actor], /, *, name: str | None = None, **fields: Any) -> ActorRef:
-        """Start a child actor and return its ref at once.
+        """Start an actor in this actor's own tree and return its ref at once.
 
         Raises as `System.spawn` does, but for a first start that fails: that arrives as
         `Terminated` at watchers and as an error on asks.

@@ -75,7 +75,8 @@ class Desk(Actor):
     @receive(concurrent=True)
     async def spawn(self, msg: SpawnActor) -> int:
         """Start an actor."""
-        return await self.supervisor.spawn(msg)
+        spawner = self.context.sender
+        return await self.supervisor.spawn(msg, None if spawner is None else spawner.name)
 
     @receive(concurrent=True)
     async def stop(self, msg: StopActor) -> None:

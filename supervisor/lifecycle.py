@@ -94,7 +94,8 @@ class Spawn:
     """
 
     spec: Child
-    under: str | None = None  # the name of a tree; None: the outermost one
+    under: str | None = None  # the name of a tree; None: the outermost one, or
+    beside: str | None = None  # the tree of this child, which spawns it
 
 
 @final

@@ -250,14 +250,14 @@ class Supervisor:
 
     # --- what the desk asks ----------------------------------------------------------------------
 
-    async def spawn(self, msg: SpawnActor) -> int:
-        """Add a child and start it; returns its incarnation."""
+    async def spawn(self, msg: SpawnActor, spawner: str | None = None) -> int:
+        """Add a child to the tree of its spawner and start it; returns its incarnation."""
         name = msg.name
         actor = ClassName(msg.module, msg.qualname, msg.script, msg.definition)
         mine = Launch(actor, msg.fields)
         launch = self._launches.setdefault(name, mine)
         try:
-            self._handle(life.Spawn(spec_of(msg)))
+            self._handle(life.Spawn(spec_of(msg), beside=spawner))
         except (life.Refused, ValueError, TypeError) as error:
             if launch is mine:
                 del self._launches[name]
@@ -283,13 +283,13 @@ class Supervisor:
 
         Returns the new incarnation, the highest one of several.
         """
-        members = self._must_know(name)
+        self._must_know(name)
         try:
             self._handle(life.RestartAsked(name))
         except life.Refused as error:
             raise SpawnError(actor=name, reason=str(error)) from None
-        coming = [one for one in members if self._tree.is_serving(one)]
-        return max(await asyncio.gather(*map(self._waiters.start, coming)), default=0)
+        starts = map(self._waiters.start, self._tree.returning(name))
+        return max(await asyncio.gather(*starts), default=0)
 
     async def kill_child(self, name: str) -> int | None:
         """SIGKILL to a child, or to every one of a pool or a tree.

@@ -46,7 +46,7 @@ from supervisor.lifecycle import (
     Urgency,
 )
 from supervisor.node import ENDED, Group, Leaf, Wish, grow_tree, is_ready, leaf
-from supervisor.spec import Restart, Tree, check_significant
+from supervisor.spec import Pool, Restart, Tree, check_significant
 
 
 @final
@@ -124,6 +124,14 @@ class TreeDecider:
         node = self._nodes.get(name)
         return node is not None and node.state not in ENDED
 
+    def returning(self, name: str) -> list[str]:
+        """Return the children that a restart of this name brings up, after it was asked for."""
+        node = self._nodes[name]
+        if isinstance(node, Leaf):
+            return [name]
+        leaves = (one for one in node.leaves() if one.origin is Origin.DECLARED)
+        return [one.label for one in leaves if one.state not in ENDED]
+
     def pool_of(self, name: str) -> tuple[str, list[str], int] | None:
         """Return the pool a child is in: its name, who serves it, how many messages each takes."""
         node = self._nodes.get(name)
@@ -185,7 +193,7 @@ class TreeDecider:
 
     def _spawn(self, event: Spawn) -> None:
         name = event.spec.name
-        tree = self._root if event.under is None else self._named(event.under)
+        tree = self._home(event.beside) if event.under is None else self._named(event.under)
         self._refuse_when_ending(name)
         if name in self._nodes:
             text = (
@@ -205,6 +213,14 @@ class TreeDecider:
         self._nodes[name] = child
         tree.nodes.append(child)
         self._keeper.queue(child)
+
+    def _home(self, spawner: str | None) -> Group:
+        """Return the tree of what a child spawns: its own. Anybody else's is the outermost."""
+        node = None if spawner is None else self._nodes.get(spawner)
+        group = node.group if isinstance(node, Leaf) else None
+        if group is not None and isinstance(group.spec, Pool):
+            group = group.group
+        return self._root if group is None else group
 
     def _stop_asked(self, node: Leaf | Group) -> None:
         if node is self._root:

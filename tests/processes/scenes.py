@@ -106,18 +106,37 @@ class Mover(Actor):
         return 0
 
 
+@message
+class SpawnOne(Request[str]):
+    """Start another actor."""
+
+    name: str
+
+
+class Parent(Actor):
+    @receive
+    def spawn_one(self, msg: SpawnOne) -> str:
+        return self.context.spawn(Player, name=msg.name).name
+
+
 class Player(Actor):
     path: str = ""
     slow_stop: float = 0.0
     slow_start: float = 0.0
+    marks: bool = False  # write down the name and the life at its start and its end
+    fails_if: str = ""  # while this file is there it does not start
 
     def on_start(self) -> None:
         time.sleep(self.slow_start)
+        if self.fails_if and Path(self.fails_if).exists():
+            raise RuntimeError("broken")
         self.written = 0
+        if self.marks:
+            self.note(f"+{self.context.name}/{self.context.incarnation}")
 
     def on_stop(self, _reason: str) -> None:
         time.sleep(self.slow_stop)
-        self.note("stopped")
+        self.note(f"-{self.context.name}/{self.context.incarnation}" if self.marks else "stopped")
 
     def note(self, text: str) -> None:
         if self.path:

@@ -487,6 +487,22 @@ def test_members_of_a_pool_that_is_stopped_have_not_failed_even_if_they_had_to_b
     assert world.decider.pool_of("p#2") == ("p", ["p#1", "p#2"], 10_000)
 
 
+def test_what_a_child_spawns_lives_and_goes_with_its_own_tree():
+    inner = tree("x", Pool(Actor, name="p", size=1), name="inner", intensity=Intensity(0, 5.0))
+    world = World(inner, "b")
+    for spawner, name in (("x", "s"), ("p#1", "t"), ("client-1", "u")):
+        world.settle(Spawn(child(name), beside=spawner))
+    paths = {each.name: each.path for each in world.decider.status()}
+    assert paths["s"] == ("root", "inner", "s")
+    assert paths["t"] == ("root", "inner", "t")
+    assert paths["u"] == ("root", "u")
+
+    log = world.settle(world.exited("x"))  # one too many: the inner tree restarts as a whole
+
+    assert to_processes(log) == ["-t/1", "-s/1", "-p#1/1", "+x/2", "+p#1/2"]
+    assert [each.name for each in log if isinstance(each, ChildGone)] == ["t", "s"]
+
+
 def test_a_temporary_child_taken_down_with_its_siblings_is_not_started_again():
     world = World("a", child("t", restart=Restart.TEMPORARY), "c", strategy=Strategy.ONE_FOR_ALL)
 
