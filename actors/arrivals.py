@@ -99,6 +99,9 @@ class Arrivals:
                 self._departures.mark(link)
             settled = link.out.acknowledge(batch.handled, batch.finished, batch.credit)
             self._fates.settled += settled
+            link.way.arrived = batch.received
+            if link.way.better is not None:
+                self._departures.mark(link)
         if batch.flags & _ACKNOWLEDGE:
             inbound.probed(batch.last)
             link.prompt = True

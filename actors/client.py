@@ -78,6 +78,7 @@ class ClientThread:
             # back next while it waits; woken earlier, the two would take it from each other.
             self._release_all()
         with portal.lock:
+            peer.leaving()
             connection.flush(peer, time.monotonic())
             connection.close(self._linger)
 

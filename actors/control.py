@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import struct
 from enum import StrEnum
-from typing import Final
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
@@ -46,6 +46,9 @@ class Standing(StrEnum):
 
 ENDED: Final = frozenset({Standing.UNKNOWN, Standing.FAILED, Standing.GONE, Standing.DENIED})
 """Standings of a name that nobody holds and nobody will, for the asker at least."""
+
+
+Endpoint: TypeAlias = Annotated[str, msgspec.Meta(max_length=200)]
 
 
 class LaneRecord(msgspec.Struct, array_like=True, frozen=True):
@@ -90,6 +93,8 @@ class Boot(_Word, frozen=True):
     snapshot_tag: str = ""
     durable: bool = False
     """States are kept on disk: `save` waits until they are there."""
+    direct: str = ""
+    """Where to take direct connections; "" for nowhere, so that all is relayed."""
 
 
 class BrokerBoot(_Word, frozen=True):
@@ -176,6 +181,8 @@ class Hello(_Word, frozen=True):
     name: str
     incarnation: int
     token: str = ""
+    endpoint: Endpoint = ""
+    """Where others on this host may connect to me directly."""
 
 
 class Resolve(_Word, frozen=True):
@@ -246,6 +253,8 @@ class Stands(_Word, frozen=True):
     """Host key of the living incarnation: equal keys can share memory."""
     members: list[str] = []
     """Who serves a pool: these take its messages."""
+    endpoint: Endpoint = ""
+    """Where the living incarnation takes direct connections."""
 
 
 class Obituary(_Word, frozen=True):
@@ -281,10 +290,21 @@ class Refused(_Word, frozen=True):
     text: str
 
 
+# --- between two parties, first of all on a direct connection -------------------------------------
+
+
+class Meet(_Word, frozen=True):
+    """I have connected to you; the route before this word says who I am."""
+
+
+class Met(_Word, frozen=True):
+    """I know you now; the route before this word says who I am."""
+
+
 Word = (
     Boot | BrokerBoot | Stop | Kept | Die | Started | Failed | Stopped | Logged | Saved
     | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
-    | Welcome | Stands | Obituary | Vouched | Closing | Refused
+    | Welcome | Stands | Obituary | Vouched | Closing | Refused | Meet | Met
 )  # fmt: skip
 
 _encode = msgspec.msgpack.Encoder().encode

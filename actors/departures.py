@@ -26,6 +26,7 @@ from actors.envelope import (
 from actors.fates import Fates
 from actors.link import Link
 from actors.outbox import Letter
+from actors.roads import Roads
 
 ACK_DELAY: Final = 0.05
 """Seconds an acknowledgement may wait for something to travel with."""
@@ -44,11 +45,14 @@ _RESEND: Final = int(Flags.RESEND)
 class Departures:
     """The links of one party that have something to send, and when others will."""
 
-    def __init__(self, name: str, incarnation: int, host: bytes, fates: Fates) -> None:
+    def __init__(
+        self, name: str, incarnation: int, host: bytes, fates: Fates, roads: Roads
+    ) -> None:
         self.name = name
         self.incarnation = incarnation
         self.host = host
         self._fates = fates
+        self._roads = roads
         # A dictionary keeps its order, so two runs of the simulation send alike.
         self._dirty: dict[Link, None] = {}
         self._ack_at = math.inf
@@ -81,10 +85,12 @@ class Departures:
 
     def bind(self, link: Link, incarnation: int, credit: int = 0) -> None:
         """A life takes messages: what waits for the name goes to it."""
-        if link.out.incarnation != incarnation:
+        new = link.out.incarnation != incarnation
+        link.out.bind(incarnation, credit)
+        if new:
             route = Route(MAGIC, link.name, incarnation, self.name, self.incarnation, self.host)
             link.route = encode_route(route)
-        link.out.bind(incarnation, credit)
+            self._roads.attach(link)
         self._dirty[link] = None
 
     def mark(self, link: Link) -> None:
@@ -100,7 +106,7 @@ class Departures:
         """An acknowledgement is owed that may wait a moment."""
         if self._ack_at == math.inf:
             self._ack_at = now + ACK_DELAY
-            self.next_due = min(self._ack_at, self._probe_at)
+            self._plan()
 
     def drop(self, link: Link) -> None:
         """A link is closed."""
@@ -110,16 +116,21 @@ class Departures:
         """Let late acknowledgements and probes happen that are due."""
         if now >= self._ack_at:
             self._ack_at = math.inf
-            for link in links:
-                if link.inbound is not None and link.inbound.owed:
-                    self._dirty[link] = None
+            owing = (link for link in links if link.inbound is not None and link.inbound.owed)
+            self._dirty.update((link, None) for link in owing)
+        if now >= self._roads.next_due:
+            self._roads.next_due = math.inf
+            self._dirty.update((link, None) for link in links if link.way.better is not None)
         if now >= self._probe_at:
             self._probe_at = math.inf
             for link in links:
                 if link.out.flying:
                     self._probe_at = now + PROBE_DELAY
                     self._look(link)
-        self.next_due = min(self._ack_at, self._probe_at)
+        self._plan()
+
+    def _plan(self) -> None:
+        self.next_due = min(self._ack_at, self._probe_at, self._roads.next_due)
 
     def _look(self, link: Link) -> None:
         if link.mark == link.out.base:
@@ -127,8 +138,8 @@ class Departures:
         else:
             link.mark = link.out.base
 
-    def outgoing(self, now: float, credit: int) -> list[Message]:
-        """Return the wire messages to send now.
+    def outgoing(self, now: float, credit: int, *, online: bool) -> list[Message]:
+        """Return what to send over the relay now; what takes a direct road is in `roads.parcels`.
 
         `credit` is how many unfinished messages of each other side we will hold.
         """
@@ -138,46 +149,70 @@ class Departures:
         dirty, self._dirty = self._dirty, {}
         flying = False
         for link in dirty:
-            if link.out.incarnation and not link.held:
-                _pack(link, now, credit, messages)
+            if not link.out.incarnation:
+                continue
+            relay = online and not link.held
+            way = link.way
+            free = way.better is None or self._roads.may_send(link, now, relay=relay)
+            if way.road is None and not online:
+                self._dirty[link] = None
+            elif way.road is not None or relay:
+                self._pack(link, now, credit, messages, free=free)
                 flying = flying or bool(link.out.flying)
         if flying and self._probe_at == math.inf:
             self._probe_at = now + PROBE_DELAY
-            self.next_due = min(self._ack_at, self._probe_at)
+            self._plan()
+        elif self._roads.next_due < self.next_due:
+            self._plan()
         return messages
 
+    def _pack(
+        self, link: Link, now: float, credit: int, messages: list[Message], *, free: bool
+    ) -> None:
+        """Make wire messages of what a link has to say; without `free` no new letters leave."""
+        out, inbound = link.out, link.inbound
+        flags = _wish(link)
+        due = flags != 0
+        received = handled = 0
+        finished: list[int] = []
+        # What we have received concerns the life it came from and no other.
+        if inbound is not None and inbound.incarnation == out.incarnation:
+            received, handled = inbound.expected - 1, inbound.handled
+            if inbound.gap and inbound.demand():
+                flags |= _RESEND
+                due = True
+            due = due or link.prompt or inbound.owed > 0
+            if due or (free and out.ready):
+                finished = inbound.news(everything=link.prompt)
+                link.prompt = False
+        letters = out.take() if free else []
+        while letters or due:
+            due = False
+            # A batch of repeated letters must not speak of later ones, or they would count as lost.
+            last = letters[-1].envelope.seq if letters else out.last
+            envelopes = [letter.envelope for letter in letters]
+            batch = Batch(
+                now, out.base, last, received, handled, finished, credit, flags, envelopes
+            )
+            self._send(link, encode_batch(batch), letters, now, messages)
+            flags &= _ACKNOWLEDGE
+            finished = []
+            letters = out.take() if free else []
 
-def _pack(link: Link, now: float, credit: int, messages: list[Message]) -> None:
-    out, inbound = link.out, link.inbound
-    flags = _wish(link)
-    due = flags != 0
-    received = handled = 0
-    finished: list[int] = []
-    # What we have received concerns the life it came from and no other.
-    if inbound is not None and inbound.incarnation == out.incarnation:
-        received, handled = inbound.expected - 1, inbound.handled
-        if inbound.gap and inbound.demand():
-            flags |= _RESEND
-            due = True
-        due = due or link.prompt or inbound.owed > 0
-        if due or out.ready:
-            finished = inbound.news(everything=link.prompt)
-            link.prompt = False
-    letters = out.take()
-    while letters or due:
-        due = False
-        # A batch of repeated letters must not speak of later ones, or they would count as lost.
-        last = letters[-1].envelope.seq if letters else out.last
-        envelopes = [letter.envelope for letter in letters]
-        batch = Batch(now, out.base, last, received, handled, finished, credit, flags, envelopes)
-        message: Message = [link.route, encode_batch(batch)]
+    def _send(
+        self, link: Link, batch: bytes, letters: list[Letter], now: float, messages: list[Message]
+    ) -> None:
+        road = link.way.road
+        message: Message = [batch] if road is not None else [link.route, batch]
         for letter in letters:
             if letter.frames:
                 message += letter.frames
+        if road is not None:
+            self._roads.parcels.append((road, message))
+            return
         messages.append(message)
-        flags &= _ACKNOWLEDGE
-        finished = []
-        letters = out.take()
+        if letters and link.way.endpoint:
+            self._roads.wish(link, now)
 
 
 def _wish(link: Link) -> int:

@@ -47,6 +47,10 @@ LARGEST_FRAME: Final = 256 << 20
 """Bytes of one frame; a broker closes the connection of whoever sends a larger one."""
 
 
+LONGEST_ROUTE: Final = 1024
+"""Bytes of a route frame; two names and two numbers need less."""
+
+
 class Kind(IntEnum):
     """What an envelope is.  The first three wait in a mailbox; the others are taken at once."""
 

@@ -12,6 +12,7 @@ link, which needs nothing special: each counts its own direction.
 
 from __future__ import annotations
 
+import math
 from typing import Final, NamedTuple, final
 
 from actors.control import Standing
@@ -126,12 +127,53 @@ class Inbound:
 
 
 @final
+class Road:
+    """A direct connection to one life."""
+
+    __slots__ = ("dialled", "endpoint", "id", "incarnation", "name", "open", "route")
+
+    def __init__(self, road_id: bytes, name: str, incarnation: int, *, endpoint: str = "") -> None:
+        self.id = road_id
+        """By which its socket knows it."""
+        self.name = name
+        self.incarnation = incarnation
+        self.endpoint = endpoint
+        """Where we have connected to; "" when the other side has connected to us."""
+        self.dialled = bool(endpoint)
+        self.open = False
+        """Both ends know each other."""
+        self.route = b""
+        """The route that all that comes along stands for; it is said once."""
+
+
+@final
+class Way:
+    """Which way the letters of a link go, and which other there is; `roads.py` decides it."""
+
+    __slots__ = ("arrived", "better", "change_at", "dial_at", "dials", "endpoint", "road")
+
+    def __init__(self) -> None:
+        self.road: Road | None = None
+        """The direct connection that letters travel on; None: the relay."""
+        self.better: Road | None = None
+        """The direct connection to change to."""
+        self.change_at = math.inf
+        """When to change to it even if the relay is silent."""
+        self.arrived = 0
+        """Every number up to this one has arrived at the other side, as far as we know."""
+        self.endpoint = ""
+        """Where the living incarnation takes direct connections; "" for nowhere."""
+        self.dial_at, self.dials = 0.0, 0
+        """When a connection may be tried again, and how often it was tried."""
+
+
+@final
 class Link:
     """Everything between this party and one name."""
 
     __slots__ = (
         "closed", "ended", "held", "host", "inbound", "known", "mark", "name", "out", "prompt",
-        "reason", "route", "standing",
+        "reason", "route", "standing", "way",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
@@ -159,6 +201,7 @@ class Link:
         """The encoded route to the life `out` is bound to."""
         self.mark = 0
         """`out.base` when progress was last looked at; -1: ask for an acknowledgement."""
+        self.way = Way()
 
 
 class Delivery(NamedTuple):

@@ -44,8 +44,9 @@ from actors.departures import Departures, Message
 from actors.envelope import MAGIC, Envelope, Kind, Route, decode_route, encode_route
 from actors.errors import MessageError
 from actors.fates import NO_RECORD, Fates
-from actors.link import Inbound, Link
+from actors.link import Inbound, Link, Road
 from actors.outbox import OUTBOX_MESSAGES, Letter
+from actors.roads import Roads
 
 REFUSALS: Final = 64
 """Refusals of the broker that are kept for whoever looks."""
@@ -84,7 +85,10 @@ class Peer:
         self._words: list[Word] = []
         self._fates = fates = Fates()
         self.calls, self.losses, self.settled = fates.calls, fates.losses, fates.settled
-        self._departures = Departures(name, incarnation, host, fates)
+        self.endpoint = ""
+        """Where we take direct connections; said to the broker."""
+        self.roads = Roads(name, incarnation, host)
+        self._departures = Departures(name, incarnation, host, fates, self.roads)
         self._arrivals = Arrivals(self._departures, fates, self.links, mailbox=mailbox)
         self.deliveries, self.signals = self._arrivals.deliveries, self._arrivals.signals
         self._pools, self._line = self._arrivals.pools, self._arrivals.line
@@ -162,20 +166,39 @@ class Peer:
         if self.ended:
             return
         leaving = any(isinstance(word, Goodbye) for word in self._words)
-        self._words = [Hello(self.name, self.incarnation)]
+        self._words = [Hello(self.name, self.incarnation, endpoint=self.endpoint)]
         if self.introduce is not None:
             self._words += self.introduce()
         for link in self.links.values():
             self._words.append(Resolve(link.name, link.out.incarnation or link.known))
-            link.held = True
-            link.prompt = True
-            self._departures.probe(link)
+            if link.way.road is None:
+                link.held = True
+                link.prompt = True
+                self._departures.probe(link)
         if leaving:
             self._words.append(Goodbye())
 
     def disconnected(self) -> None:
-        """The broker is gone; hold everything back until there is one again."""
+        """The broker is gone; hold back what needs it until there is one again."""
         self.online = self.registered = False
+        for link in self.links.values():
+            if link.way.better is not None:
+                self._departures.mark(link)
+
+    def leaving(self) -> None:
+        """This party is about to go: what waits leaves now, on the road that is in use."""
+        for link in self.links.values():
+            if self.roads.stay(link):
+                self._departures.mark(link)
+
+    def broken(self, road: Road) -> None:
+        """A direct connection is gone: what was on it may be lost, and the relay takes over."""
+        link = self.links.get(road.name)
+        if link is None:
+            self.roads.close(road)
+        elif self.roads.break_off(link, road):
+            link.prompt = True
+            self._departures.probe(link)
 
     # --- what the network brings -----------------------------------------------------------------
 
@@ -191,6 +214,22 @@ class Peer:
                 self._arrivals.from_new(route, frames, now)
         except (MessageError, IndexError):
             self.bad_frames += 1
+
+    def receive_direct(self, frames: list[bytes], now: float, *, dialled: bool) -> None:
+        """Take a wire message of a direct connection, made by us or not; its number comes first."""
+        road = (self.roads.dialled if dialled else self.roads.met).get(frames[0])
+        if road is not None and road.open:
+            frames[0] = road.route
+            self.receive(frames, now)
+            return
+        try:
+            road = self.roads.introduce(road, frames, dialled=dialled)
+        except MessageError:
+            self.bad_frames += 1
+            return
+        link = self.links.get(road.name)
+        if link is not None and self.roads.offer(link, road):
+            self._departures.mark(link)
 
     def finished(self, link: Link, inbound: Inbound, seq: int, now: float) -> int:
         """A received letter is done with; return the cumulative mark for the flight recorder."""
@@ -242,7 +281,7 @@ class Peer:
             self._close(link, now)
             return
         if up:
-            link.host = word.host
+            link.host, link.way.endpoint = word.host, word.endpoint
             if link.out.incarnation not in (0, word.incarnation):
                 # The broker would have told how that life ended if it could.
                 self._end_of_life(link, _unrecorded(link, link.out.incarnation), now)
@@ -268,6 +307,7 @@ class Peer:
         if 0 < bound <= incarnation:
             last = word if bound == incarnation else _unrecorded(link, bound)
             self._fates.bury(link, last, now)
+        self.roads.leave(link)
         self._line.departed(link, incarnation)
         self._pools.bury(link)
         if inbound is not None and inbound.incarnation > incarnation:
@@ -305,17 +345,15 @@ class Peer:
         self._departures.tick(self.links.values(), now)
 
     def outgoing(self, now: float) -> list[Message]:
-        """Return the wire messages to send now."""
-        if not self.online:
-            return []
+        """Return the wire messages to send to the broker now (others are in `roads.parcels`)."""
         self._pools.deal()
         self._line.offer(now)
         messages: list[Message] = []
-        if self._words:
+        if self._words and self.online:
             words, self._words = self._words, []
             route = encode_route(Route(MAGIC, BROKER, 0, self.name, self.incarnation, self.host))
             messages.extend([route, encode_word(word)] for word in words)
-        messages += self._departures.outgoing(now, self._arrivals.credit)
+        messages += self._departures.outgoing(now, self._arrivals.credit, online=self.online)
         return messages
 
 

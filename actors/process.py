@@ -107,7 +107,7 @@ the second with the time when the loop turns."""
 def _connect(
     portal: Portal, boot: Boot, handle: Callable[[], None], alive: Callable[[float], None]
 ) -> Pump:
-    connection = Connection(boot.endpoint, boot.routing_id)
+    connection = Connection(boot.endpoint, boot.routing_id, direct=boot.direct)
     return LoopPump(portal, connection, handle=handle, alive=alive)
 
 

@@ -52,11 +52,10 @@ class LoopPump:
         self._timer_at = math.inf
         self._closed = False
         portal.driver = self
-        self._descriptors = connection.descriptors
-        *network, woken = self._descriptors
-        for descriptor in network:
-            self._loop.add_reader(descriptor, self._pump)
-        self._loop.add_reader(woken, self._pump_woken)
+        connection.introduce(portal.peer)
+        for descriptor in connection.descriptors:
+            self._watch(descriptor)
+        connection.watch = self._watch
         self._beat()
         self.again()
 
@@ -65,20 +64,20 @@ class LoopPump:
         if self._closed:
             return
         self._closed = True
-        for descriptor in self._descriptors:
+        for descriptor in self._connection.descriptors:
             self._loop.remove_reader(descriptor)
         if self._timer is not None:
             self._timer.cancel()
         self._heart.cancel()
         with self._portal.lock:
+            self._portal.peer.leaving()
             self._connection.flush(self._portal.peer, time.monotonic())
             self._connection.close(linger)
 
     # --- pumping
 
-    def _pump_woken(self) -> None:
-        self._connection.clear_wake()
-        self._pump()
+    def _watch(self, descriptor: int) -> None:
+        self._loop.add_reader(descriptor, self._pump)
 
     def _pump(self) -> None:
         self._soon = False

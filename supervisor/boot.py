@@ -36,6 +36,8 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """What the starting program was called with."""
     keys: str = ""
     """Directory of the keys that guard tcp endpoints."""
+    relay: bool = False
+    """Everything goes through the broker: no direct connections."""
     faults: bytes = b""
     """What its broker shall do wrong (`actors.testing.replay`); b"" for an ordinary broker."""
     levels: dict[str, int] = {}

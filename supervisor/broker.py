@@ -35,7 +35,7 @@ from actors.control import (
     encode_word,
     frame,
 )
-from actors.envelope import MAGIC, Route, decode_route, encode_route
+from actors.envelope import LONGEST_ROUTE, MAGIC, Route, decode_route, encode_route
 from actors.errors import MessageError
 from actors.recorder import Recorder, open_page
 from supervisor.access import Gate, router
@@ -46,9 +46,6 @@ BURST: Final = 500
 """Wire messages taken before the lifeline is looked at again."""
 
 TICK: Final = 1.0
-
-LONGEST_ROUTE: Final = 1024
-"""Bytes of a route frame; two names and two numbers need less."""
 
 MOST_ROUTES: Final = 200_000
 """Routes remembered; they are learnt again by asking."""

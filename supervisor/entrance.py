@@ -63,6 +63,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
     ask_timeout: float = 30.0,
     launcher: str | None = None,
     state_dir: str | Path | None = None,
+    relay: bool = False,
     _faults: bytes = b"",
 ) -> System:
     """Start a system: a supervisor process with its broker and monitor, and the actors of `tree`.
@@ -80,6 +81,8 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         launcher: "fork" (Linux, the default there) or "spawn".
         state_dir: where the states that actors save are kept on disk, so that they outlive the
             system; made if it is missing, and used by one system at a time.  None: in memory.
+        relay: send every message through the broker.  Otherwise two parties of one host that talk
+            to each other connect directly, and need the broker no more for it.
         _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
@@ -99,6 +102,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         version=version_text(),
         argv=[os.fsencode(text) for text in sys.argv],
         keys=keys,
+        relay=relay or bool(_faults),  # a broker that shall do wrong must see everything
         faults=_faults,
         levels=levels(),
     )

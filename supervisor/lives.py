@@ -9,6 +9,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from actors.blackbox import Pulse, Record, feel, last_words, read
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
     from supervisor.liveness import Verdict
 
 
+def doorway(broker: str) -> str:
+    """Return a fresh endpoint for direct connections, beside the broker's local one."""
+    base = broker if broker.startswith("inproc:") else broker.rpartition("/")[0]
+    return f"{base}/{os.urandom(8).hex()}"
+
+
 @final
 class ChildLife:
     """From the launch of a process until it is reaped."""
@@ -33,6 +40,8 @@ class ChildLife:
         self.name = name
         self.incarnation = incarnation
         self.routing_id = os.urandom(16)
+        self.direct = ""
+        """Where it takes direct connections; "" for nowhere."""
         self.began = time.monotonic()
         self.killed = False
         """It is being killed on request: its end counts against nobody."""
@@ -140,6 +149,8 @@ class ChildLife:
                 self._page.close()
             os.close(self._page_fd)
             self._page_fd = -1
+        if self.direct.startswith("ipc://"):  # it may have had no time to clean up itself
+            Path(self.direct.removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _write(self) -> None:
         loop = asyncio.get_running_loop()

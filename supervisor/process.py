@@ -44,6 +44,7 @@ from supervisor.infrastructure import Infrastructure
 from supervisor.launcher import ForkLauncher, Launcher, SpawnLauncher, ThreadLauncher
 from supervisor.launcher.kernel import open_pidfd
 from supervisor.limits import Limits
+from supervisor.lives import doorway
 from supervisor.output import standard_streams
 from supervisor.plan import Launch, tree_of
 from supervisor.roles import admit
@@ -171,7 +172,7 @@ class SupervisorProcess:
         local, *listening = infrastructure.endpoints
         supervisor = self._supervisor = self._cast(infrastructure)
         memory = Memory()
-        pump = self._open_desk(supervisor, memory, Connection(local, routing_id))
+        pump = self._open_desk(supervisor, memory, self._connect(local, routing_id))
         self._watch_parent()
         version = self._boot.version
         directory.write_system(endpoint=local, version=version, started=time.time())
@@ -225,6 +226,10 @@ class SupervisorProcess:
         supervisor.endpoint, *supervisor.listening = infrastructure.endpoints
         supervisor.broker = lambda: (infrastructure.broker_pid, infrastructure.broker_restarts)
         return supervisor
+
+    def _connect(self, broker: str, routing_id: bytes) -> Connection:
+        direct = "" if self._boot.relay else doorway(broker)
+        return Connection(broker, routing_id, direct=direct)
 
     def _open_desk(
         self, supervisor: Supervisor, memory: Memory, connection: Connection

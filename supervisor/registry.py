@@ -22,8 +22,8 @@ class Entry:
     """What is known of one name."""
 
     __slots__ = (
-        "client", "contacts", "ended", "expected", "host", "incarnation", "mailbox", "members",
-        "party", "reason", "seen", "standing",
+        "client", "contacts", "ended", "endpoint", "expected", "host", "incarnation", "mailbox",
+        "members", "party", "reason", "seen", "standing",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -37,6 +37,8 @@ class Entry:
         self.client = False
         """It is a program that named itself; nobody but itself declares it."""
         self.host = b""
+        self.endpoint = ""
+        """Where the holder takes direct connections."""
         self.mailbox = 0
         self.members: list[str] = []
         """Who serves it, when it is a pool."""
@@ -51,7 +53,16 @@ class Entry:
             return Stands(name, self.standing, 0, self.mailbox, members=self.members)
         away = self.standing is Standing.UP and self.party is None
         standing = Standing.DOWN if away else self.standing
-        return Stands(name, standing, self.incarnation, self.mailbox, self.reason, self.host)
+        up = standing is Standing.UP
+        return Stands(
+            name,
+            standing,
+            self.incarnation,
+            self.mailbox,
+            self.reason,
+            self.host,
+            endpoint=self.endpoint if up else "",
+        )
 
 
 def absent(name: str, gone: Mapping[str, str], names: Mapping[str, Entry]) -> Stands:

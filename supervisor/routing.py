@@ -210,6 +210,7 @@ class Routing:
         if entry.party != party:
             self._forget_party(entry)
         entry.party, entry.host, entry.seen = party, host, now
+        entry.endpoint = word.endpoint
         entry.incarnation = word.incarnation
         self._parties[party] = (word.name, word.incarnation)
         vouched = self.visas.vouch(party, word.name)

@@ -92,6 +92,8 @@ class SystemStatus:
     dead_letters: int
     crashes: list[CrashReport] = attrs.field(factory=list[CrashReport])
     """The same ends in full."""
+    relay: bool = False
+    """Whether every message goes through the broker; else those of one host connect directly."""
 
     @property
     def degraded(self) -> bool:

@@ -36,7 +36,7 @@ from actors.errors import SpawnError
 from actors.hints import no_such_actor, similar
 from supervisor import lifecycle as life
 from supervisor.birth import first_word, order_for
-from supervisor.lives import ChildLife
+from supervisor.lives import ChildLife, doorway
 from supervisor.narrator import Narrator
 from supervisor.output import log_for
 from supervisor.overview import Overview, notice_of, obituary, reason_of
@@ -146,7 +146,8 @@ class Supervisor:
         launch, saved = self._launches[child.name], self.states.get(child.name)
         order = order_for(child, self.boot, spec)
         boot = first_word(child, self.boot, spec, launch, saved)
-        boot = msgspec.structs.replace(boot, endpoint=self.endpoint)
+        child.direct = "" if self.boot.relay else doorway(self.endpoint)
+        boot = msgspec.structs.replace(boot, endpoint=self.endpoint, direct=child.direct)
         try:
             await child.launch(self.launcher, order, boot)
         except (OSError, ImportError) as error:
@@ -348,19 +349,19 @@ class Supervisor:
 
     def status(self, dead_letters: int) -> SystemStatus:
         """Say how everything stands."""
-        pid, restarts = self.broker()
         return SystemStatus(
             name=self.boot.name,
             pid=os.getpid(),
             uptime=time.monotonic() - self._began,
             endpoint=self.endpoint,
             listening=self.listening,
-            broker_pid=pid,
-            broker_restarts=restarts,
+            broker_pid=self.broker()[0],
+            broker_restarts=self.broker()[1],
             actors=[self.overview.actor(child) for child in self._tree.status()],
             failures=list(self.overview.failures),
             dead_letters=dead_letters,
             crashes=list(self.overview.crashes),
+            relay=self.boot.relay,
         )
 
     def _declare(self, name: str, standing: Standing, incarnation: int, party: bytes = b"") -> None:

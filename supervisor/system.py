@@ -64,6 +64,7 @@ class System(Calls):
         super().__init__(Portal(self._peer, self._memory, ask_timeout=ask_timeout))
         self._called = Path(directory).name if directory else endpoint
         self._connection = Connection(endpoint, os.urandom(16), curve)
+        self._connection.introduce(self._peer)
         self._thread = ClientThread(self._portal, self._connection)
         self._thread.start()
         self._await_welcome(endpoint)

@@ -28,6 +28,7 @@ def up(
     name: Annotated[str, Parameter(env_var="UNDERSTUDY_NAME")] = DEFAULT_NAME,
     listen: Annotated[list[str] | None, Parameter(negative=(), env_var="UNDERSTUDY_LISTEN")] = None,
     state_dir: Annotated[Path | None, Parameter(env_var="UNDERSTUDY_STATE_DIR")] = None,
+    relay: Annotated[bool, Parameter(negative=(), env_var="UNDERSTUDY_RELAY")] = False,
     ready_timeout: float = 60.0,
 ) -> int:
     """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
@@ -46,13 +47,15 @@ def up(
         A tcp endpoint to listen on as well, such as tcp://127.0.0.1:7700. May be repeated.
     state_dir:
         A directory where the states that actors save outlive the system. Empty: in memory only.
+    relay:
+        Send every message through the broker; no two processes connect directly.
     ready_timeout:
         Seconds the actors may take until all are ready.
     """
     spec = load_tree(tree) if tree else Tree()
     began = time.monotonic()
     try:
-        system = start(spec, name=name, listen=listen, state_dir=state_dir)
+        system = start(spec, name=name, listen=listen, state_dir=state_dir, relay=relay)
     except FileExistsError as error:
         raise CommandError(str(error), hint="understudy status   understudy down") from None
     except AccessDenied as error:

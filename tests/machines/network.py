@@ -1,10 +1,12 @@
 """A whole system in memory: several `Peer`s, one `Routing`, one `Exchange`, and what can go wrong.
 
     node.peer ── outgoing ──► node.up ──► Routing ──► node.down ── receive ──► node.peer
+         └──── parcels ────► wire of a direct connection ───────► receive_direct ──┘
 
 Every pipe keeps its order, as ZeroMQ's do; nothing else is promised.  A broker that dies takes what
-is in the pipes and all it knew with it.  An actor that dies leaves its flight recorder, and what it
-had sent already.  `World` also keeps the naive account that the guarantees are checked against.
+is in the pipes and all it knew with it.  A direct connection breaks with what is in it, or is never
+made.  An actor that dies leaves its flight recorder, and what it had sent already.  `World` also
+keeps the naive account that the guarantees are checked against.
 """
 
 from __future__ import annotations
@@ -57,14 +59,30 @@ class Outcome:
         self.ends.append(error)
 
 
+class Wire:
+    """A direct connection: `ends` are the one who dialled and the other one."""
+
+    def __init__(self, number, dialler, acceptor):
+        self.numbers = {dialler: number, acceptor: b"%d" % id(self)}
+        self.ends = (dialler, acceptor)
+        self.ways = {dialler: deque(), acceptor: deque()}  # what is on its way *to* that end
+
+    def other(self, node):
+        return self.ends[self.ends[0] is node]
+
+
 class Node:
     """One life of one party."""
 
-    def __init__(self, name, incarnation, routing_id, mailbox):
+    def __init__(self, name, incarnation, routing_id, mailbox, *, direct):
         self.name = name
         self.incarnation = incarnation
         self.routing_id = routing_id
         self.peer = Peer(name, incarnation, mailbox=mailbox)
+        if direct:
+            self.peer.roads.near = "ipc://dir/"
+            if not name.startswith("client-"):
+                self.peer.endpoint = f"ipc://dir/{routing_id.hex()}"
         self.alive = True
         self.connected = False
         self.ready = False
@@ -84,7 +102,11 @@ class Node:
 
 
 class World:
-    def __init__(self, mailbox=100):
+    def __init__(self, mailbox=100, *, direct=True):
+        self.direct = direct
+        self.wires = []
+        self.unreachable = set()  # names that nobody can connect to for the time being
+        self.changed = 0  # letters that have travelled on direct connections
         self.now = 100.0
         self.ids = itertools.count(1)
         self.numbers = itertools.count(1)
@@ -165,7 +187,7 @@ class World:
     def _node(self, name, incarnation):
         mailbox = 0 if name.startswith("client-") else self.mailbox
         number = next(self.ids)
-        node = Node(name, incarnation, number.to_bytes(16, "big"), mailbox)
+        node = Node(name, incarnation, number.to_bytes(16, "big"), mailbox, direct=self.direct)
         self.nodes[name] = node
         return node
 
@@ -201,6 +223,9 @@ class World:
         self._forget_outcomes(node)
         if node.connected:
             self.corpses.append(node)
+        # What it has sent is still there for the other ends; nobody can send anything to it.
+        for wire in self._wires_of(node):
+            wire.ways[node].clear()
         self.interrupted |= {self._number(job[0]) for job in node.jobs}
         if not name.startswith("client-"):
             self.exchange.ended(name, node.incarnation, "killed", read(node.page))
@@ -299,16 +324,68 @@ class World:
     # --- the loop of a party
 
     def flush(self, node):
-        """What the deciders command goes into the pipe."""
-        if node.connected:
-            node.up.extend([bytes(f) for f in message] for message in node.peer.outgoing(self.now))
+        """What the deciders command goes into the pipes."""
+        peer = node.peer
+        while True:
+            messages = [[bytes(f) for f in message] for message in peer.outgoing(self.now)]
+            assert node.connected or not messages, "there is no connection to the broker"
+            node.up.extend(messages)
+            roads = peer.roads
+            while roads.hangups:
+                self._hang_up(node, roads.hangups.popleft())
+            while roads.dials:
+                self._dial(node, roads.dials.popleft())
+            broken = False
+            while roads.parcels:
+                road, frames = roads.parcels.popleft()
+                broken = not self._carry(node, road, frames) or broken
+            if not broken:
+                return
 
     def receive(self, node):
+        for wire in self._wires_of(node):
+            if wire.ways[node]:
+                frames = [wire.numbers[node], *wire.ways[node].popleft()]
+                node.peer.receive_direct(frames, self.now, dialled=wire.ends[0] is node)
+                self._collect(node)
+                return True
         if not node.down:
             return False
         node.peer.receive(node.down.popleft(), self.now)
         self._collect(node)
         return True
+
+    # --- direct connections
+
+    def _wires_of(self, node):
+        return [wire for wire in self.wires if node in wire.ends]
+
+    def _dial(self, node, road):
+        for other in self.nodes.values():
+            known = other.peer.endpoint == road.endpoint
+            if known and other.name not in self.unreachable and other.alive:
+                self.wires.append(Wire(road.id, node, other))
+
+    def _hang_up(self, node, road):
+        for wire in self._wires_of(node):
+            if wire.numbers[node] == road.id and wire.ends[0] is node:
+                self.wires.remove(wire)
+
+    def _carry(self, node, road, frames):
+        """Put a parcel on its wire; a connection that was never made swallows it."""
+        for wire in self._wires_of(node):
+            if wire.numbers[node] == road.id and wire.other(node).alive:
+                wire.ways[wire.other(node)].append([bytes(frame) for frame in frames])
+                self.changed += road.open
+                return True
+        if road.dialled and not road.open:
+            return True
+        node.peer.broken(road)
+        return False
+
+    def cut_wires(self, name):
+        """The direct connections of a party break; what is on them is lost."""
+        self.wires = [w for w in self.wires if name not in (end.name for end in w.ends)]
 
     def _collect(self, node):
         peer = node.peer
@@ -341,9 +418,10 @@ class World:
         for node in self.nodes.values():
             if node.name.startswith("client-") and node.connected:
                 node.peer.say(Ping())
+        for node in list(self.nodes.values()):
+            self.flush(node)
         if self.routing is not None:
             for node in list(self.nodes.values()):
-                self.flush(node)
                 while self.route_one(node):
                     pass
             self._say(self.routing.tick(self.now))
@@ -372,6 +450,7 @@ class World:
     def heal(self):
         """No more faults: everybody comes back and finishes what it has."""
         self.cut.clear()
+        self.unreachable.clear()
         for _ in range(40):
             for _ in range(4):
                 self.round()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import supervisor
-from actors import Actor, Request, message, receive
+from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import ActorError
 
 
@@ -119,6 +119,19 @@ class Parent(Actor):
         return self.context.spawn(Player, name=msg.name).name
 
 
+class Recite(Request[list[int]]):
+    """Say which incarnation takes it, and as its how manieth."""
+
+    number: int
+
+
+@message
+class Hand(Request[int]):
+    """Ask the other one so many times."""
+
+    times: int
+
+
 class Player(Actor):
     path: str = ""
     slow_stop: float = 0.0
@@ -194,6 +207,31 @@ class Player(Actor):
         time.sleep(msg.seconds)
         self.note("done")
         return msg.seconds
+
+
+class Reciter(Actor):
+    """Counts, and asks somebody else."""
+
+    other: ActorRef | None = None
+
+    def on_start(self) -> None:
+        self.recited = 0
+
+    @receive
+    def who(self, _msg: Who) -> int:
+        return os.getpid()
+
+    @receive
+    def recite(self, _msg: Recite) -> list[int]:
+        self.recited += 1
+        return [self.context.incarnation, self.recited]
+
+    @receive
+    async def hand(self, msg: Hand) -> int:
+        assert self.other is not None
+        for number in range(msg.times):
+            assert await self.other.ask(Add(number, 1)) == number + 1
+        return msg.times
 
 
 def tell(**facts: Any) -> None:
