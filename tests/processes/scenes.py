@@ -119,6 +119,7 @@ class Parent(Actor):
         return self.context.spawn(Player, name=msg.name).name
 
 
+@message
 class Recite(Request[list[int]]):
     """Say which incarnation takes it, and as its how manieth."""
 
