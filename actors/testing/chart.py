@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from actors.testing.trace import Event, Happened, Passed, name_of, text_of
+from actors.testing.trace import Event, Happened, Passed, name_of, short_name, text_of
 
 WIDTH: Final = 100
 TIME: Final = 9
 NARROW: Final = 12
 WIDE: Final = 18
+REMARK: Final = 24
+"""Columns for what is said of a line, at the least."""
+
 NEAR: Final = 4
 """Events shown before and after each that is out of the ordinary."""
 
@@ -33,8 +36,8 @@ def draw(events: Sequence[Event], *, first: str = "") -> str:
     parties = _parties(events, first)
     if not parties:
         return "(nothing happened)"
-    column = max(NARROW, min(WIDE, (WIDTH - TIME - 24) // len(parties)))
-    shown = parties[: (WIDTH - TIME) // NARROW]
+    column = max(NARROW, min(WIDE, (WIDTH - TIME - REMARK) // len(parties)))
+    shown = _shown(parties, events)
     places = {name: TIME + column // 2 + column * index for index, name in enumerate(shown)}
     lines = [_head(places, column)]
     left_out = 0
@@ -62,17 +65,30 @@ def _parties(events: Sequence[Event], first: str) -> list[str]:
     return list(found)
 
 
+def _shown(parties: list[str], events: Sequence[Event]) -> list[str]:
+    """Return who has a column: as many as leave room for remarks, before all who matter."""
+    most = (WIDTH - TIME - REMARK) // NARROW
+    if len(parties) <= most:
+        return parties
+    odd = _parties([event for event in events if _matters(event)], parties[0])
+    ranked = list(dict.fromkeys([*odd, *parties]))[:most]
+    return [name for name in parties if name in ranked]
+
+
+def _matters(event: Event) -> bool:
+    """Whether it is out of the ordinary."""
+    if isinstance(event, Passed):
+        return bool(event.fate)
+    return event.what in ("crash", "fault", "end")
+
+
 def _kept(events: Sequence[Event]) -> set[int]:
     """Return which events are shown: all of a short run, what matters of a long one."""
     if len(events) <= LONGEST:
         return set(range(len(events)))
     keep = {0, 1, 2, *range(len(events) - TAIL, len(events))}
     for index, event in enumerate(events):
-        if isinstance(event, Passed):
-            odd = bool(event.fate)
-        else:
-            odd = event.what in ("crash", "fault", "end")
-        if odd:
+        if _matters(event):
             keep.update(range(index - NEAR, index + NEAR + 1))
     return keep
 
@@ -81,7 +97,7 @@ def _head(places: dict[str, int], column: int) -> str:
     line = [" "] * (WIDTH + column)
     _put(line, TIME - 3, "s")
     for name, place in places.items():
-        short = name if len(name) < column else name[: column - 2] + "~"
+        short = name if len(name) < column else f"{name[: column - 7]}~{name[-5:]}"
         _put(line, place - len(short) // 2, short)
     return "".join(line).rstrip()
 
@@ -107,20 +123,23 @@ def _line(event: Event, places: dict[str, int]) -> str:
     full = f"{drawn.ljust(max(places.values()) + 2)} {remark}".rstrip()
     if len(full) <= WIDTH:
         return full
-    matters = isinstance(event, Happened) or event.fate
-    rest = f"\n{' ' * (TIME + 1)}{remark.strip()}"[: WIDTH + 1] if matters else ""
-    return f"{full[: WIDTH - 3]}...{rest}"
+    if _matters(event):
+        # What matters is not cut off: it has a line of its own.
+        rest = f"{' ' * (TIME + 1)}{remark.strip()}"
+        return f"{drawn}\n{rest if len(rest) <= WIDTH else f'{rest[: WIDTH - 3]}...'}"
+    return f"{full[: WIDTH - 3]}..."
 
 
 def _happened(line: list[str], event: Happened, places: dict[str, int]) -> str:
     name = event.who.partition("/")[0]
+    text = f"saves {short_name(event.text)}" if event.what == "save" else event.text
     if name in places:
         line[places[name]] = _MARKS[event.what]
-        return f"    {event.text}"
+        return f"    {text}"
     if not event.who:
         for place in places.values():
             line[place] = _MARKS[event.what]
-    return f"    {event.text}" if not event.who else f"    {event.who}: {event.text}"
+    return f"    {text}" if not event.who else f"    {event.who}: {text}"
 
 
 def _arrow(line: list[str], event: Passed, places: dict[str, int]) -> str:

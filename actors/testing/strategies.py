@@ -119,11 +119,14 @@ def _take_over_builds() -> None:
 
     For attrs classes Hypothesis has a reader of its own, which cannot be told about types: it
     knows two of the validators, and no annotation that is a string. There is no public way to it,
-    so its function is replaced; where a future Hypothesis has none of that name, `builds` stays
-    as it is there, and a test says so.
+    so its function is replaced.  Where a future Hypothesis has none of that name, `st.builds`
+    stays as it is there, `st.from_type` and `messages` go on, and a test of ours fails.
     """
-    room: Any = importlib.import_module("hypothesis.strategies._internal.attrs")
-    original: Callable[..., st.SearchStrategy[Any]] = room.from_attrs
+    try:
+        room: Any = importlib.import_module("hypothesis.strategies._internal.attrs")
+        original: Callable[..., st.SearchStrategy[Any]] = room.from_attrs
+    except (ImportError, AttributeError):
+        return
 
     def from_attrs(
         target: type[Any], args: tuple[Any, ...], kwargs: Mapping[str, Any], to_infer: Iterable[str]

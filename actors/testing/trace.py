@@ -98,9 +98,14 @@ def line_of(event: Event) -> str:
     return f"{event.when:.6f} #{event.number} {event.source} -> {event.target}: {said}{fate}"
 
 
+def short_name(tag: str) -> str:
+    """Return the name of a message's class without where it was defined."""
+    return tag.rpartition(":")[2].rpartition(".")[2]
+
+
 def name_of(tag: str, envelope: Envelope) -> str:
     """Return a short name for a message: its class, or what kind of answer it is."""
-    name = tag.rpartition(":")[2].rpartition(".")[2]
+    name = short_name(tag)
     match envelope.kind:
         case Kind.REPLY:
             return f"{name} reply"

@@ -123,6 +123,24 @@ def test_the_report_of_a_failure_shows_the_run_and_how_to_repeat_it(bank):
     assert max(map(len, caught.value.chart.splitlines())) <= 100
 
 
+def test_the_chart_of_a_long_run_shows_what_matters_and_leaves_out_the_rest(bank):
+    async def long(sim):
+        banks = [sim.spawn(bank.Bank, name=f"bank-with-a-long-name-{n}") for n in range(8)]
+        for number in range(40):
+            for ref in banks:
+                await bank.pay(ref, f"account-number-{number}", 10**15)
+
+    fault = Crash("bank-with-a-long-name-3", at=bank.Deposit, nth=20, when="lost")
+    chart = simulate(long, [fault]).chart
+    lines = chart.splitlines()
+
+    assert max(map(len, lines)) <= 100
+    assert len(lines) < 60
+    assert "crashes and loses what it has not sent" in chart
+    assert "more ..." in chart
+    assert "saves Books" in chart
+
+
 def test_one_schedule_is_run_when_it_is_given(bank):
     assert check(bank.broken, schedule=[]).worlds == 1
     with pytest.raises(CounterExample):

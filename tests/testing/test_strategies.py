@@ -40,6 +40,7 @@ from actors.testing import (
     UnstableConverter,
     check_converters,
     messages,
+    strategies,
 )
 from actors.testing.leaves import LARGEST_INT, SMALLEST_INT
 
@@ -894,3 +895,11 @@ def test_importing_actors_imports_no_hypothesis():
     )
 
     subprocess.run([sys.executable, "-c", code], check=True, timeout=30)
+
+
+def test_a_hypothesis_that_builds_in_another_way_is_no_reason_to_fail(monkeypatch):
+    monkeypatch.delattr(hypothesis_attrs, "from_attrs")
+
+    strategies._take_over_builds()
+
+    assert all(drawn.pixels.ndim == 2 for drawn in draws(st.from_type(Picture)))
