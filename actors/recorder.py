@@ -75,6 +75,8 @@ _LINK_STEP: Final = 4
 
 _PROGRESS_BYTES: Final = _PROGRESS_STEP * WORD
 _FIRST_BODY: Final = (PROGRESS_AREA + 1) * WORD
+_LATE_BYTES: Final = _LATE_STEP * WORD
+_LATE_BODY: Final = (LATE_AREA + 1) * WORD
 # What is free in a fresh page, the lowest last; copied, not made again for every actor.
 _ALL_SLOTS: Final = list(range(LINKS - 1, -1, -1))
 _ALL_RECORDS: Final = list(range(IN_PROGRESS - 1, -1, -1))
@@ -113,9 +115,11 @@ class Recorder:
             raise ValueError(f"a recorder needs {PAGE_SIZE} bytes, not {size}")
         self._words = self._page[:PAGE_SIZE].cast("Q")
         self._times = self._page[:PAGE_SIZE].cast("d")
-        # Columns of the areas: the commits of what is in progress, and the links' handled marks.
+        # Columns of the areas: the commits of what is in progress and of what is late, and the
+        # links' handled marks.
         end = PROGRESS_AREA + IN_PROGRESS * _PROGRESS_STEP
         self._commits = self._words[PROGRESS_AREA:end:_PROGRESS_STEP]
+        self._lates = self._words[LATE_AREA:LINK_AREA:_LATE_STEP]
         self._marks = self._words[LINK_AREA + 1 : LAST_WORDS // WORD : _LINK_STEP]
         if self._words[_MAGIC]:
             self.close()
@@ -128,6 +132,7 @@ class Recorder:
         self._busy: dict[int, int] = {}  # record in progress -> link slot
         self._late: dict[int, dict[int, int]] = {}  # link slot -> {seq: late record}
         self._late_idle = _ALL_LATE.copy()
+        self._late_end = 0
         self._cramped = False  # too few late records are left for what may be in progress
         self._tags: dict[str, bytes] = {}
         self._peak = 0
@@ -281,7 +286,7 @@ class Recorder:
 
     def close(self) -> None:
         """Let go of the page, which stays as it is; twice is fine."""
-        for name in ("_marks", "_commits", "_times", "_words", "_page"):
+        for name in ("_marks", "_lates", "_commits", "_times", "_words", "_page"):
             view = self.__dict__.get(name)
             if view is not None:
                 view.release()
@@ -294,10 +299,19 @@ class Recorder:
                 self._parting = {rid: one for rid, one in self._parting.items() if one != slot}
                 self._slots.append(slot)
             return
-        late = self._late.setdefault(slot, {})
+        late = self._late.get(slot)
         if seq > handled:
+            if late is None:
+                late = self._late[slot] = {}
             late[seq] = self._keep_late(rid, seq)
+        if handled == self._marks[slot]:
+            return
         self._marks[slot] = handled
+        if late is not None:
+            self._pass(slot, late, handled)
+
+    def _pass(self, slot: int, late: dict[int, int], handled: int) -> None:
+        """Forget the late records that the mark has passed."""
         for passed in [one for one in late if one <= handled]:
             self._drop_late(late.pop(passed))
         if not late:
@@ -307,15 +321,15 @@ class Recorder:
         record = self._late_idle.pop()
         # All that is in progress may become late, so as many records are kept for it.
         self._cramped = len(self._late_idle) < IN_PROGRESS
-        word = LATE_AREA + record * _LATE_STEP
-        self._page[(word + 1) * WORD : (word + 3) * WORD] = rid
-        if record >= self._words[_LATE_END]:
-            self._words[_LATE_END] = record + 1
-        self._words[word] = seq
+        at = _LATE_BODY + record * _LATE_BYTES
+        self._page[at : at + RID_BYTES] = rid
+        if record >= self._late_end:
+            self._words[_LATE_END] = self._late_end = record + 1
+        self._lates[record] = seq
         return record
 
     def _drop_late(self, record: int) -> None:
-        self._words[LATE_AREA + record * _LATE_STEP] = 0
+        self._lates[record] = 0
         self._late_idle.append(record)
         self._cramped = len(self._late_idle) < IN_PROGRESS
 

@@ -8,6 +8,8 @@ from collections.abc import AsyncIterator, Callable, Container
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from actors.actor import Actor, FailurePolicy
+from actors.control import SUPERVISOR
+from actors.errors import MailboxFull
 from actors.handler import receive
 from actors.message import tag_of
 from actors.notices import DeadLetter, Terminated
@@ -45,6 +47,8 @@ QUEUE: Final = 10_000
 
 PUBLISHERS_SECONDS: Final = 1.0
 """Seconds a subscription waits for publishers to have heard of it; one that hangs may be late."""
+
+OVERRUN: Final = f"more than {QUEUE:,} notices waited to be read; some are lost, follow them anew"
 
 RECENT: Final = 1000
 """Dead letters counted in detail."""
@@ -269,10 +273,11 @@ async def _follow(readers: Readers[E]) -> AsyncIterator[E]:
     queue: asyncio.Queue[E] = asyncio.Queue(QUEUE)
     readers[queue] = None
     try:
-        while True:
+        while queue in readers or not queue.empty():
             yield await queue.get()
     finally:
         readers.pop(queue, None)
+    raise MailboxFull(OVERRUN, target=SUPERVISOR)
 
 
 def _spread(readers: Readers[E], notice: E) -> None:
@@ -280,7 +285,7 @@ def _spread(readers: Readers[E], notice: E) -> None:
         try:
             queue.put_nowait(notice)
         except asyncio.QueueFull:
-            # A reader that has let so many notices wait will not get every one any more.
+            # It gets what waits, and then the news that it did not get all.
             readers.pop(queue, None)
 
 

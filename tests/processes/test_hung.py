@@ -217,6 +217,21 @@ def test_nobody_else_is_judged_while_the_machine_has_too_much_to_do(system):
     assert len(system.status().failures) == failures
 
 
+def test_a_system_that_stood_still_as_a_whole_goes_on_as_it_was(system, spawn):
+    ref = spawn(handler_seconds=1.0)
+    nap = ref.ask(Nap(1.0))
+    pids = [system.pid, system.status().broker_pid, ref.ask(Who()).result()[0]]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    time.sleep(6.0)  # longer than anybody may stand still
+    for pid in reversed(pids):
+        os.kill(pid, signal.SIGCONT)
+
+    assert nap.result() == 1.0
+    assert ref.ask(Who()).result()[1] == 1
+    assert system.status().broker_restarts == 0
+
+
 def test_an_actor_that_is_a_thread_is_never_judged():
     with supervisor.start(inproc=True) as system:
         ref = system.spawn(Misfit, name="thread", limits=Limits(handler_seconds=0.1))
