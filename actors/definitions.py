@@ -130,7 +130,7 @@ def _writer(cls: type[Actor]) -> _Dump:
         raise SpawnError(
             actor=cls.__qualname__,
             reason="the class exists in no file, so another process cannot import it; "
-            "put it into a module, or `pip install understudy[notebook]`",
+            "put it into a module, or install the extra `notebook` (`pip install cloudpickle`)",
         ) from None
 
     class Writer(cloudpickle.Pickler):  # type: ignore[misc]

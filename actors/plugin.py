@@ -69,7 +69,9 @@ def simulation(request: pytest.FixtureRequest) -> Callable[..., Report]:
     try:
         from actors.testing import check  # noqa: PLC0415
     except ModuleNotFoundError as error:
-        pytest.fail(f"{error}: install understudy[testing]", pytrace=False)
+        pytest.fail(
+            f"{error}: install the extra `testing` (hypothesis and greenlet)", pytrace=False
+        )
     node: pytest.Item = request.node
     marker = node.get_closest_marker("simulation")
     return partial(check, **(marker.kwargs if marker is not None else {}))

@@ -100,7 +100,7 @@ def demo(
     size:
         Points along each side of the grid.
     picture:
-        Where to write the last frame as a PNG (needs Pillow: understudy[demo]).
+        Where to write the last frame as a PNG (needs Pillow, the extra `demo`).
     json:
         Print the summary as one JSON object, and nothing else.
     """

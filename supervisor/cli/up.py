@@ -57,7 +57,9 @@ def up(
     try:
         system = start(spec, name=name, listen=listen, state_dir=state_dir, relay=relay)
     except FileExistsError as error:
-        raise CommandError(str(error), hint="understudy status   understudy down") from None
+        raise CommandError(
+            str(error), hint=f"understudy status --name {name}   understudy down --name {name}"
+        ) from None
     except AccessDenied as error:
         raise CommandError(error.reason, code=ExitCode.CONFIG) from None
     except (ActorError, ValueError, OSError) as error:
