@@ -335,7 +335,9 @@ class Peer:
     def next_due(self) -> float:
         """Return when `tick` has something to do; infinity for never."""
         due, deadline = self._departures.next_due, self.calls.next_deadline()
-        return min(deadline, due, self._line.next_due)
+        due = min(due, deadline)
+        # Few parties are members of a pool, and this is asked twice for every look at the network.
+        return min(due, self._line.next_due) if self._line.waiting else due
 
     def tick(self, now: float) -> None:
         """Let deadlines, late acknowledgements and probes happen that are due."""
@@ -346,8 +348,10 @@ class Peer:
 
     def outgoing(self, now: float) -> list[Message]:
         """Return the wire messages to send to the broker now (others are in `roads.parcels`)."""
-        self._pools.deal()
-        self._line.offer(now)
+        if self._pools.all:
+            self._pools.deal()
+        if self._line.waiting:
+            self._line.offer(now)
         messages: list[Message] = []
         if self._words and self.online:
             words, self._words = self._words, []

@@ -52,14 +52,15 @@ class Pools:
     def __init__(self, departures: Departures, fates: Fates) -> None:
         self._departures = departures
         self._fates = fates
-        self._pools: dict[str, Pool] = {}
+        self.all: dict[str, Pool] = {}
+        """By the name that is served."""
         self._of: dict[Link, Pool] = {}
 
     def learn(self, front: Link, members: Iterable[Link], mailbox: int) -> None:
         """The broker says who serves a pool."""
-        pool = self._pools.get(front.name)
+        pool = self.all.get(front.name)
         if pool is None:
-            pool = self._pools[front.name] = Pool(front)
+            pool = self.all[front.name] = Pool(front)
         pool.members = list(members)
         for member in pool.members:
             self._of[member] = pool
@@ -75,7 +76,7 @@ class Pools:
 
     def deal(self) -> None:
         """Tell the members of every pool that has work."""
-        for pool in self._pools.values():
+        for pool in self.all.values():
             if pool.front.out.idle:
                 continue
             for member in self._askable(pool):
@@ -121,7 +122,7 @@ class Pools:
             # One that is going may have been taken off the list already, and still hold work.
             pool.members = [one for one in pool.members if one is not link]
             self._look(pool)
-        pool = self._pools.pop(link.name, None)
+        pool = self.all.pop(link.name, None)
         if pool is not None:
             for member in pool.members:
                 self._of.pop(member, None)
@@ -150,7 +151,7 @@ class Line:
 
     def __init__(self, departures: Departures) -> None:
         self._departures = departures
-        self._waiting: dict[Link, int] = {}
+        self.waiting: dict[Link, int] = {}
         """Senders that have work: the life that said so."""
         self._promised: Link | None = None
         """Whose work we wait for."""
@@ -160,7 +161,7 @@ class Line:
 
     def wanted(self, sender: Link, incarnation: int) -> None:
         """A sender has work for us."""
-        self._waiting[sender] = incarnation
+        self.waiting[sender] = incarnation
 
     def passed(self, sender: Link) -> None:
         """A sender has no work any more."""
@@ -178,13 +179,13 @@ class Line:
 
     def departed(self, sender: Link, incarnation: int) -> None:
         """A sender's life is over."""
-        if self._waiting.get(sender, math.inf) <= incarnation:
-            del self._waiting[sender]
+        if self.waiting.get(sender, math.inf) <= incarnation:
+            del self.waiting[sender]
         self.passed(sender)
 
     @property
     def _idle(self) -> bool:
-        return bool(self._waiting) and not self._unfinished
+        return bool(self.waiting) and not self._unfinished
 
     @property
     def next_due(self) -> float:
@@ -194,8 +195,8 @@ class Line:
     def offer(self, now: float) -> None:
         """Let the next in turn know that we are idle, if we are."""
         while self._idle and (self._promised is None or now >= self._until):
-            sender = next(iter(self._waiting))
-            if self._waiting.pop(sender) == sender.out.incarnation:
+            sender = next(iter(self.waiting))
+            if self.waiting.pop(sender) == sender.out.incarnation:
                 self._promised, self._until = sender, now + PATIENCE
                 self._departures.post(sender, _word(Kind.OFFER))
 

@@ -12,8 +12,8 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Final, final
 
-LITTER: Final = 1_000
-"""Turns of worlds that are over after which the collector is let in (a few MiB of memory)."""
+LITTER: Final = 4_000
+"""Turns of worlds that are over after which the collector is let in (some 20 MiB of memory)."""
 
 
 @final

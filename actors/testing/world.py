@@ -307,7 +307,8 @@ class World:
             # The looking around may have put something earlier on the agenda.
             self.now = max(self.now, agenda[0][0])
         if self.current is not None:
-            self.enter(None)
+            self.current = None
+            _set_running_loop(None)
         _, _, action, args, reminder = heapq.heappop(agenda)
         self._reminders -= reminder
         action(*args)
