@@ -20,7 +20,7 @@ from actors.envelope import LAST_MAILBOX_KIND, Batch, Envelope, Flags, Kind, Rou
 from actors.errors import MessageError, UnknownMessage, pack_error
 from actors.fates import Fates
 from actors.link import Delivery, Inbound, Link, Loss, Signal
-from actors.outbox import OUTBOX_MESSAGES, Letter
+from actors.outbox import OUTBOX_BYTES, OUTBOX_MESSAGES, Letter
 from actors.pool import Line, Pools
 
 ACK_EVERY: Final = 32
@@ -35,6 +35,9 @@ GONE_NAMES: Final = 10_000
 
 RETIRED_ROUTES: Final = 256
 """Former lives from which answers may still arrive."""
+
+LIGHT: Final = OUTBOX_BYTES // OUTBOX_MESSAGES
+"""Bytes of a message up to which a mailbox is full by number before it is by size."""
 
 NO_HANDLERS: Final = "it is a program, which has no handlers"
 
@@ -64,6 +67,8 @@ class Arrivals:
         """Tags of what is told to a party without handlers, and taken."""
         self._gone: dict[str, int] = {}
         self._sharing = 0
+        self._weight = 0
+        """Bytes of the largest message of late, fading."""
         self._ack_every = 1
         self._share(0)
 
@@ -100,8 +105,8 @@ class Arrivals:
             settled = link.out.acknowledge(batch.handled, batch.finished, batch.credit)
             self._fates.settled += settled
             link.way.arrived = batch.received
-            if link.way.better is not None:
-                self._departures.mark(link)
+            if link.way.better is not None or link.out.ready:
+                self._departures.mark(link)  # what has waited for credit may go now
         if batch.flags & _ACKNOWLEDGE:
             inbound.probed(batch.last)
             link.prompt = True
@@ -151,9 +156,19 @@ class Arrivals:
 
     def _share(self, more: int) -> None:
         self._sharing += more
-        self.credit = max(1, self._mailbox // max(1, self._sharing))
+        senders = max(1, self._sharing)
+        # Without handlers everything is declined at once, so nothing piles up.
+        held = (self._mailbox or OUTBOX_MESSAGES) // senders
+        self.credit = max(1, min(held, OUTBOX_BYTES // senders // max(1, self._weight)))
         # With little credit the sender waits for every one of our words; answers need none.
         self._ack_every = min(ACK_EVERY, max(1, self.credit // 2)) if self._mailbox else ACK_EVERY
+
+    def _weigh(self, envelope: Envelope, frames: list[bytes]) -> None:
+        """With large messages fewer fill the mailbox: so many less may each sender send."""
+        size = len(envelope.payload) + sum(map(len, frames))
+        if size > LIGHT or self._weight > LIGHT:
+            self._weight = max(size, self._weight * 9 // 10)
+            self._share(0)
 
     def _accept(
         self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
@@ -167,6 +182,7 @@ class Arrivals:
             if inbound.accept(envelope.seq):
                 own = frames[position:end] if envelope.frames else []
                 if envelope.kind <= LAST_MAILBOX_KIND:
+                    self._weigh(envelope, own)
                     if not inbound.sends:
                         inbound.sends = True
                         self._share(1)

@@ -67,13 +67,15 @@ LARGEST_PIECE: Final = LARGEST_FRAME - (8 << 20)
 class Outgoing:
     """Takes the arrays of one message that is being encoded."""
 
-    __slots__ = ("blocks", "frames", "memory")
+    __slots__ = ("blocks", "frames", "memory", "shared")
 
     def __init__(self, memory: Memory | None) -> None:
         self.memory = memory
         """None when the receiver cannot attach to this process."""
         self.frames: list[bytes | memoryview] = []
         self.blocks: list[int] = []
+        self.shared = 0
+        """Bytes in those blocks."""
 
     def put(self, array: npt.NDArray[Any]) -> Part:
         """Copy an array to where its receiver will find it."""
@@ -82,6 +84,7 @@ class Outgoing:
             shared = self.memory.arena.share(array)
             if shared is not None:
                 self.blocks.append(shared[-1])
+                self.shared += array.nbytes
                 return Part(-1, dtype, array.shape, shared)
         if array.nbytes > LARGEST_PIECE:  # before it is copied: there may be no memory for a copy
             raise InvalidMessage(reason=_too_large(array.nbytes))

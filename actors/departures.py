@@ -221,4 +221,4 @@ def _wish(link: Link) -> int:
     if link.mark < 0:
         link.mark = out.base
         return 0 if out.idle else _ACKNOWLEDGE
-    return _ACKNOWLEDGE if out.heavy and out.ready else 0
+    return _ACKNOWLEDGE if (out.heavy or out.pinched) and out.ready else 0

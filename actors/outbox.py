@@ -33,6 +33,9 @@ ENVELOPE_OVERHEAD: Final = 64
 REDELIVERY_LIMIT: Final = 3
 """A `redeliver=True` message is given to so many lives; then it is a dead letter."""
 
+FIRST_WINDOW: Final = 256
+"""Messages to a life that has not acknowledged any: it may have promised its room to others."""
+
 BATCH_ENVELOPES: Final = 256
 BATCH_BYTES: Final = 4 << 20
 
@@ -66,6 +69,7 @@ class Letter:
         *,
         blocks: tuple[int, ...] = (),
         redeliver: bool = False,
+        shared: int = 0,
     ) -> None:
         self.envelope = envelope
         self.frames = frames
@@ -76,7 +80,8 @@ class Letter:
         """The only incarnation an answer is meant for; 0 for a message, which any may handle."""
         self.pool = ""
         """The pool it was sent to, once a member has got it."""
-        size = ENVELOPE_OVERHEAD + len(envelope.payload)
+        # Shared memory counts too: `shared` bytes stay lent until the letter is settled.
+        size = ENVELOPE_OVERHEAD + len(envelope.payload) + shared
         for frame in frames:
             size += len(frame) if isinstance(frame, bytes) else frame.nbytes
         self.size = size
@@ -92,8 +97,8 @@ class Outbound:
     """An outbox towards one name."""
 
     __slots__ = (
-        "_again", "_bytes", "_count", "_withdrawn", "base", "credit", "flying", "incarnation",
-        "last", "waiting",
+        "_again", "_answers", "_at_work", "_bytes", "_count", "_heard", "_withdrawn", "base",
+        "credit", "flying", "incarnation", "last", "waiting",
     )  # fmt: skip
 
     def __init__(self, credit: int = OUTBOX_MESSAGES) -> None:
@@ -112,11 +117,27 @@ class Outbound:
         self._bytes = 0
         self._withdrawn = 0
         """Letters in `waiting` that were taken back; removed when they are met, or are many."""
+        self._answers = 0
+        """Letters in `waiting` that wait for no credit."""
+        self._at_work = 0
+        """Messages (not answers) among those that are flying."""
+        self._heard = False
+        """Whether the present life has acknowledged anything: until then its credit is a guess."""
 
     @property
     def full(self) -> bool:
         """Whether another message has to wait for room."""
         return self._count >= self.credit or self._bytes >= OUTBOX_BYTES
+
+    @property
+    def window(self) -> int:
+        """Messages that may be flying now."""
+        return self.credit if self._heard else min(self.credit, FIRST_WINDOW)
+
+    @property
+    def pinched(self) -> bool:
+        """Whether messages wait for the first acknowledgement of this life."""
+        return not self._heard and self._count > self.window
 
     @property
     def heavy(self) -> bool:
@@ -138,6 +159,8 @@ class Outbound:
         if letter.envelope.kind <= LAST_MAILBOX_KIND:
             self._count += 1
             self._bytes += letter.size
+        else:
+            self._answers += 1
         self.waiting.append(letter)
 
     def withdraw(self, letter: Letter) -> bool:
@@ -188,18 +211,29 @@ class Outbound:
             self._repeat(batch)
             return batch
         room = BATCH_BYTES
-        waiting, flying = self.waiting, self.flying
-        last = self.last
+        waiting, flying, held = self.waiting, self.flying, deque[Letter]()
+        last, free = self.last, self.window - self._at_work
         while waiting and len(batch) < BATCH_ENVELOPES and room > 0:
+            if free <= 0 and not self._answers:
+                break
             letter = waiting.popleft()
             if letter.envelope.seq < 0:
                 self._withdrawn -= 1
+                continue
+            if letter.envelope.kind > LAST_MAILBOX_KIND:
+                self._answers -= 1
+            elif free > 0:
+                free -= 1
+                self._at_work += 1
+            else:
+                held.append(letter)
                 continue
             last += 1
             letter.envelope.seq = last
             room -= letter.size
             flying[last] = letter
             batch.append(letter)
+        waiting.extendleft(reversed(held))
         self.last = last
         return batch
 
@@ -216,12 +250,16 @@ class Outbound:
     @property
     def ready(self) -> bool:
         """Whether `take` would return something."""
-        return bool(self.incarnation and (self.waiting or self._again))
+        if not self.incarnation:
+            return False
+        free = self._at_work < self.window
+        return bool(self._again or self._answers or (free and self.waiting))
 
     def acknowledge(self, handled: int, finished: list[int], credit: int) -> list[Letter]:
         """Note what the receiver has finished; return the letters that are settled by it."""
         if credit > 0:
             self.credit = min(credit, OUTBOX_MESSAGES)
+            self._heard = True
         settled: list[Letter] = []
         flying, base = self.flying, self.base
         end = min(handled, self.last)
@@ -241,6 +279,7 @@ class Outbound:
         self.base = base
         for letter in settled:
             self._forget(letter)
+            self._at_work -= letter.envelope.kind <= LAST_MAILBOX_KIND
         return settled
 
     def rewind(self, received: int) -> None:
@@ -298,7 +337,9 @@ class Outbound:
         self.waiting = rest
         self.flying = {}
         self._again.clear()
-        self._withdrawn = 0
+        self._withdrawn = self._at_work = 0
+        self._answers = sum(one.envelope.kind > LAST_MAILBOX_KIND for one in rest)
+        self._heard = False
         self.last, self.base = 0, 1
         self.incarnation = 0
 

@@ -129,7 +129,15 @@ class Outcomes:
                 self._wrong_answer(job, error)
                 return
             reply = Envelope(Kind.REPLY, 0, envelope.correlation, "", payload, len(carrier.frames))
-            self._post(job, Letter(reply, tuple(carrier.frames), blocks=tuple(carrier.blocks)))
+            self._post(
+                job,
+                Letter(
+                    reply,
+                    tuple(carrier.frames),
+                    blocks=tuple(carrier.blocks),
+                    shared=carrier.shared,
+                ),
+            )
         self.finish(job)
 
     def _wrong_answer(self, job: Job, error: MessageError) -> None:

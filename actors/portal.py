@@ -302,6 +302,7 @@ class Portal:
             envelope,
             tuple(carrier.frames),
             blocks=tuple(carrier.blocks),
+            shared=carrier.shared,
             redeliver=redelivers(type(msg)),
         )
 

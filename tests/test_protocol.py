@@ -319,6 +319,7 @@ def test_the_page_names_every_code_of_a_refusal():
 def test_the_limits_of_the_page_are_those_of_the_code():
     assert f"version described here is **`{envelope.MAGIC}`**" in PAGE
     assert envelope.LARGEST_FRAME == 256 << 20
+    assert outbox.FIRST_WINDOW == 256
     assert (outbox.BATCH_ENVELOPES, outbox.BATCH_BYTES) == (256, 4 << 20)
     assert (outbox.OUTBOX_MESSAGES, outbox.OUTBOX_BYTES) == (10_000, 64 << 20)
     assert (credit.WINDOW, credit.WINDOW_BYTES, credit.FREE) == (64, 32 << 20, 8)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import hypothesis.strategies as st
 import pytest
+from hypothesis import given
 
 from actors.control import LaneRecord
 from actors.envelope import Envelope, Kind
 from actors.outbox import (
     BATCH_ENVELOPES,
+    FIRST_WINDOW,
     OUTBOX_BYTES,
     OUTBOX_MESSAGES,
     REDELIVERY_LIMIT,
@@ -53,6 +56,7 @@ def test_letters_are_numbered_without_gaps_when_they_leave():
 def test_a_batch_has_a_limit():
     out = Outbound()
     out.bind(1, 0)
+    out.acknowledge(0, [], OUTBOX_MESSAGES)
     for _ in range(BATCH_ENVELOPES + 1):
         out.offer(letter())
 
@@ -250,3 +254,75 @@ def test_the_size_of_a_letter_counts_its_frames_in_bytes(frame):
     with_frame = Letter(Envelope(Kind.TELL, 0, 0, "m:M", b""), (frame,))
 
     assert with_frame.size - Letter(Envelope(Kind.TELL, 0, 0, "m:M", b"")).size == 8
+
+
+# --- how much may be under way
+
+
+def test_a_life_that_has_not_answered_yet_gets_one_window_of_messages_and_every_answer():
+    out = Outbound()
+    out.bind(1, 0)
+    for _ in range(FIRST_WINDOW + 10):
+        out.offer(letter())
+    out.offer(letter(Kind.REPLY, life=1))
+
+    sent = out.take() + out.take()
+
+    assert [one.envelope.kind for one in sent] == [Kind.TELL] * FIRST_WINDOW + [Kind.REPLY]
+    assert out.pinched
+    assert not out.ready
+    out.acknowledge(1, [], OUTBOX_MESSAGES)
+    assert len(out.take()) == 10
+    assert not out.pinched
+
+
+def test_the_next_life_has_not_answered_either():
+    out = Outbound()
+    out.bind(1, 0)
+    out.acknowledge(0, [], OUTBOX_MESSAGES)
+    for _ in range(FIRST_WINDOW + 10):
+        out.offer(letter())
+    out.bury(None, known=True)
+    out.bind(2, 0)
+
+    assert len(out.take() + out.take()) == FIRST_WINDOW
+
+
+def test_shared_memory_counts_as_much_as_any_other_bytes():
+    out = Outbound()
+    lent = Letter(Envelope(Kind.TELL, 0, 0, "m:M", b""), shared=OUTBOX_BYTES)
+
+    out.offer(lent)
+
+    assert out.full
+    assert out.heavy
+
+
+@given(st.lists(st.sampled_from(["tell", "reply", "take", "ack", "shrink", "grow"]), max_size=60))
+def test_no_more_is_under_way_than_the_receiver_takes_and_answers_never_wait(steps):
+    out, numbers, credit = Outbound(), {Kind.TELL: [], Kind.REPLY: []}, 8
+    out.bind(1, credit)
+    handled = 0
+    for n, step in enumerate([*steps, *["take", "ack"] * 70]):
+        if step in ("tell", "reply"):
+            out.offer(letter(Kind.TELL if step == "tell" else Kind.REPLY, payload=b"%d" % n))
+        elif step == "take":
+            ready = out.ready
+            batch = out.take()
+            assert bool(batch) == ready
+            for one in batch:
+                numbers[one.envelope.kind].append(int(one.envelope.payload))
+            flying = [one.envelope.kind for one in out.flying.values()]
+            if any(one.envelope.kind is Kind.TELL for one in batch):
+                assert flying.count(Kind.TELL) <= credit
+            assert Kind.REPLY not in {one.envelope.kind for one in out.waiting}
+        elif step == "ack":
+            handled = min(handled + 1, out.last)
+            out.acknowledge(handled, [], credit)
+        else:
+            credit = max(1, credit - 3) if step == "shrink" else credit + 2
+            out.acknowledge(handled, [], credit)
+
+    for kind, name in ((Kind.TELL, "tell"), (Kind.REPLY, "reply")):
+        assert numbers[kind] == [n for n, step in enumerate(steps) if step == name]
+    assert out.idle

@@ -48,7 +48,7 @@ from actors.errors import (
     unpack_error,
 )
 from actors.fates import ANSWER_GRACE
-from actors.outbox import Letter
+from actors.outbox import FIRST_WINDOW, Letter
 from actors.peer import Peer
 
 FROM_BROKER = encode_route(Route(MAGIC, "", 0, BROKER, 0))
@@ -731,3 +731,54 @@ def test_an_ask_that_expires_says_what_was_given_and_by_how_much_it_is_late(pair
     expired = waiting.failed[0]
     assert (expired.late, expired.reason) == (0.25, "since 12:00:00")
     assert "c is down: since 12:00:00" in str(expired)
+
+
+def test_a_new_sender_waits_after_its_first_messages_until_it_was_answered(pair):
+    a, b, link = pair
+    for _ in range(1000):
+        tell(a, link)
+
+    assert carry(a, b) == 1
+    assert len(b.deliveries) == FIRST_WINDOW
+    carry(b, a)  # it was asked to acknowledge at once, and says how much it takes
+    while carry(a, b):
+        pass
+    assert len(b.deliveries) == 1000
+
+
+def test_a_one_way_flood_is_acknowledged_at_most_once_in_32_messages(pair):
+    a, b, link = pair
+    words = 0
+    for n in range(200):
+        now = n / 1000
+        for _ in range(50):
+            tell(a, link)
+        carry(a, b, now)
+        while b.deliveries:
+            handle(b, now)
+            words += carry(b, a, now)
+
+    assert words <= 200 * 50 / ACK_EVERY + 1
+    assert link.out.unfinished < 2 * ACK_EVERY
+
+
+def test_with_large_messages_a_sender_may_send_fewer(pair):
+    a, b, link = pair
+    tell(a, link, bytes(16 << 20))
+    carry(a, b)
+    handle(b)
+    b.demand()
+    a.demand()
+    carry(a, b)
+    carry(b, a)
+
+    assert link.out.credit == 4
+    for _ in range(200):
+        tell(a, link)
+        carry(a, b)
+        while b.deliveries:
+            handle(b)
+        a.demand()
+        carry(a, b)
+        carry(b, a)
+    assert link.out.credit == 10_000

@@ -7,6 +7,7 @@ import contextlib
 import time
 
 from actors import Actor, ActorRef, Request, message, receive
+from actors.errors import MailboxFull
 
 
 @message
@@ -125,3 +126,58 @@ class Once(Actor):
     @receive
     def nap(self, msg: Nap) -> str:
         return "slept"
+
+
+@message
+class Drop:
+    n: int
+
+
+@message
+class Drops(Request[list[int]]):
+    pass
+
+
+@message
+class Pour(Request[int]):
+    """Tell so many drops; answers how many were taken."""
+
+    to: ActorRef
+    count: int
+    wait: bool = False
+    """For room, before each."""
+
+
+class Bucket(Actor):
+    def on_start(self) -> None:
+        self.drops: list[int] = []
+
+    @receive
+    def drop(self, msg: Drop) -> None:
+        time.sleep(0.005)
+        self.drops.append(msg.n)
+
+    @receive
+    def tell_drops(self, msg: Drops) -> list[int]:
+        return self.drops
+
+
+class Can(Actor):
+    @receive
+    def pour(self, msg: Pour) -> int:
+        for n in range(msg.count):
+            msg.to.tell(Drop(n))
+        return msg.count
+
+
+class AsyncCan(Actor):
+    @receive
+    async def pour(self, msg: Pour) -> int:
+        for n in range(msg.count):
+            if msg.wait:
+                await msg.to.room()
+            try:
+                msg.to.tell(Drop(n))
+            except MailboxFull:
+                return n
+        return msg.count
