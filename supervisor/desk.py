@@ -138,13 +138,13 @@ class Desk(Actor):
         watchers = self.watchers.setdefault(msg.name, set())
         if sender.name not in watchers:
             watchers.add(sender.name)
-            if not self.supervisor.knows(msg.name):
+            if not self.supervisor.means(msg.name):
                 self.notify(sender.name, _nobody(msg.name))
 
     @receive
     async def watch_stream(self, msg: WatchStream) -> AsyncIterator[Terminated]:
         """Send a program every end of a name."""
-        if not self.supervisor.knows(msg.name):
+        if not self.supervisor.means(msg.name):
             yield _nobody(msg.name)
         async for notice in _follow(self.readers.setdefault(msg.name, {})):
             yield notice
@@ -251,13 +251,14 @@ class Desk(Actor):
             self._topics_change()
 
     def terminated(self, notice: Terminated) -> None:
-        """Tell everybody who watches that an incarnation has ended."""
-        watchers = self.watchers.get(notice.name, set())
+        """Tell everybody who watches it, or its pool, that an incarnation has ended."""
+        names = self.supervisor.names_of(notice.name)
+        watchers = {one for name in names for one in self.watchers.get(name, ())}
         for watcher in sorted(watchers):
             if self.supervisor.knows(watcher):
                 self.notify(watcher, notice)
         self._tell_subscribers(notice, besides=watchers)
-        for name in (notice.name, ""):
+        for name in (*names, ""):
             _spread(self.readers.get(name, {}), notice)
 
     def forget(self, name: str) -> None:

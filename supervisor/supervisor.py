@@ -338,6 +338,15 @@ class Supervisor:
         """Whether a child has this name."""
         return self._tree.child(name) is not None
 
+    def means(self, name: str) -> bool:
+        """Whether a child, a pool or a tree has this name."""
+        return bool(self._tree.members(name))
+
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """Return a child's name, and that of the pool it is in."""
+        pool = self._tree.pool_of(name)
+        return (name,) if pool is None else (name, pool[0])
+
     def _must_know(self, name: str) -> tuple[str, ...]:
         """Return the children a name stands for."""
         members = self._tree.members(name)

@@ -68,6 +68,14 @@ def test_a_slow_worker_holds_nothing_that_others_could_do(system):
         assert caught.value.target in busy
 
 
+def test_who_watches_a_pool_hears_of_every_member(system):
+    with system.watch(system.ref("mover")) as ends:
+        for member in ("mover#3", "mover#1"):
+            system.kill(member)
+
+        assert [next(ends).name, next(ends).name] == ["mover#3", "mover#1"]
+
+
 def test_a_pool_is_stopped_restarted_and_killed_by_its_name(system):
     mover = system.ref("mover")
     assert mover.ask(Carry(1)).result() == 1

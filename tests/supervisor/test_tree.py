@@ -503,6 +503,16 @@ def test_what_a_child_spawns_lives_and_goes_with_its_own_tree():
     assert [each.name for each in log if isinstance(each, ChildGone)] == ["t", "s"]
 
 
+def test_a_restart_by_name_brings_up_what_is_declared_and_not_stopped():
+    world = World(tree("x", "y", name="inner"), "b")
+    world.settle(Spawn(child("s"), under="inner"))
+    world.settle(StopAsked("y"))
+    world.send(RestartAsked("inner"))
+
+    assert world.decider.returning("inner") == ["x"]
+    assert world.decider.returning("b") == ["b"]
+
+
 def test_a_temporary_child_taken_down_with_its_siblings_is_not_started_again():
     world = World("a", child("t", restart=Restart.TEMPORARY), "c", strategy=Strategy.ONE_FOR_ALL)
 
