@@ -171,21 +171,28 @@ class House:
             for call in pump.peer.calls.all()
             if call.letter is not None and call.letter.envelope.kind == Kind.ASK
         ]
+        path = self._circle()
+        if path:
+            waits.append(f"that is a circle: {' -> '.join(path)}")
         return "; ".join(waits) or "nobody for an answer"
 
     def expiring(self) -> None:
         """An ask is about to expire: say so when those who wait do so in a circle."""
+        path = self._circle()
+        remark = f"ask cycle: {' -> '.join(path)}"
+        if path and remark not in self.remarks:
+            self.remarks.append(remark)
+            self.world.note("", remark)
+
+    def _circle(self) -> list[str]:
+        """Return the actors that wait for each other, if any do."""
         waits: dict[str, list[str]] = {}
         for child in self.children.values():
             if child.node is not None and not child.node.dead and child.doing():
                 for pump in child.node.pumps:
                     calls = pump.peer.calls.all()
                     waits.setdefault(child.name, []).extend(call.target for call in calls)
-        path = circle(waits)
-        remark = f"ask cycle: {' -> '.join(path)}"
-        if path and remark not in self.remarks:
-            self.remarks.append(remark)
-            self.world.note("", remark)
+        return circle(waits)
 
     def unsettled(self) -> str:
         """Say what is still going on; "" when nothing is."""

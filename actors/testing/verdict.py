@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import traceback
 from pathlib import Path
-from typing import Any, final
+from typing import Any, Final, final
 
 import attrs
 
 from actors.testing.schedule import Schedule
 from actors.testing.simulation import NO_DATA, Run
+
+_HOUSE: Final = Path(__file__).resolve().parents[1]
+_ASYNCIO: Final = Path(asyncio.__file__).parent
 
 
 @final
@@ -83,5 +87,16 @@ def _said(error: BaseException) -> str:
     frames = traceback.extract_tb(error.__traceback__)
     if not frames:
         return text
-    last = frames[-1]
+    own = [frame for frame in frames if not _is_ours(frame.filename)]
+    last = (own or frames)[-1]
     return f"{text}\n    {Path(last.filename).name}:{last.lineno}: {last.line}"
+
+
+def _is_ours(filename: str) -> bool:
+    """Whether a line of code is none that the user has written, or asyncio's."""
+    path = Path(filename)
+    return (
+        path.is_relative_to(_HOUSE)
+        or path.is_relative_to(_HOUSE.with_name("supervisor"))
+        or (path.parent == _ASYNCIO)
+    )

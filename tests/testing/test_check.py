@@ -169,6 +169,16 @@ def test_a_scenario_that_fails_by_itself_is_said_to():
     assert caught.value.schedule == ()
 
 
+def test_an_error_is_shown_at_the_line_of_the_user():
+    async def misspelt(sim):
+        await sim.ref("bnak").wait_ready(1.0)
+
+    with pytest.raises(CounterExample) as caught:
+        check(misspelt)
+
+    assert 'await sim.ref("bnak").wait_ready(1.0)' in str(caught.value)
+
+
 def test_data_is_drawn_and_shrunk(bank):
     async def sums_are_small(sim, amounts):
         ref = sim.spawn(bank.Bank, name="bank")

@@ -427,6 +427,7 @@ def test_who_waits_for_whom_in_a_circle_is_said_by_name(timeout):
     if timeout == math.inf:
         assert isinstance(done.error, Deadlock)
         assert "one for two to answer Start; two for one to answer Start" in str(done.error)
+        assert "that is a circle: one -> two -> one" in str(done.error)
     else:
         assert done.remarks == ("ask cycle: one -> two -> one",)
 
