@@ -18,6 +18,7 @@ pytestmark = pytest.mark.process
 COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; sys.exit(main())"]
 
 PLAY = """
+    import os
     from actors import Actor, Request, message, receive
     from supervisor import Child, Tree
 
@@ -26,10 +27,19 @@ PLAY = """
         x: float
         y: float
 
+    @message
+    class Leave(Request[None]):
+        pass
+
     class Calculator(Actor):
         @receive
         def add(self, msg: Add) -> float:
             return msg.x + msg.y
+
+        @receive
+        def leave(self, msg: Leave) -> None:
+            print("the last line")
+            os.abort()
 
         def on_stop(self, reason: str) -> None:
             print("good bye:", reason)
@@ -135,6 +145,36 @@ def test_a_name_that_nothing_has_is_answered_with_those_there_are(stage: Path, u
     assert (status.returncode, down.returncode) == (3, 3)
     assert "no system called 'lab' runs; name one of these: default" in status.stderr
     assert "with one of: default" in down.stderr
+
+
+def test_status_of_an_actor_tells_how_it_fell_and_a_system_has_its_states_on_disk(
+    stage: Path,
+) -> None:
+    system = Up(stage, "play:tree", "--state-dir", "kept")
+    program = (
+        "import supervisor, play\n"
+        "with supervisor.connect() as system:\n"
+        "    print(type(system.ref('first').ask(play.Leave()).exception(30)).__name__)"
+    )
+    left = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=stage,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=True,
+    )
+    first, second = run(stage, "status", "first"), run(stage, "status", "second")
+    run(stage, "down")
+    system.finish()
+
+    assert left.stdout == "OutcomeUnknown\n"
+    assert "first/1 killed by SIGABRT" in first.stdout
+    assert "in Leave from client-" in first.stdout
+    assert "in leave" in first.stdout.partition("where it stood:")[2]
+    assert "the last line" in first.stdout.partition("its last lines:")[2]
+    assert "where it stood" not in second.stdout
+    assert (stage / "kept" / "states.sqlite3").exists()
 
 
 def test_ctrl_c_ends_the_system_in_good_order(stage: Path, up: Up) -> None:

@@ -221,6 +221,8 @@ def test_a_life_is_judged_once_and_its_next_one_afresh():
     verdicts = [court.liveness.look(106.0 + each, [reading]) for each in range(4)]
 
     assert [len(each) for each in verdicts] == [0, 0, 0, 1]
+    assert court.liveness.look(111.0, []) == []
+    assert not court.liveness._judged
 
 
 @pytest.mark.parametrize(
