@@ -176,7 +176,8 @@ def obituary(child: ChildLife, reason: life.ExitReason) -> str:
     busy = in_the_middle_of(record)
     if busy and reason.kind is not life.ExitKind.STOPPED:
         seconds = max(0.0, time.monotonic() - record.in_progress[0].since)
-        text += f", after {seconds:.1f} s in {busy}"
+        raised = reason.kind is life.ExitKind.RAISED  # how long that took says nothing
+        text += f", in {busy}" if raised else f", after {seconds:.1f} s in {busy}"
     return text
 
 
