@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from actors.testing import schedules, simulate
+from actors.testing import (
+    BrokerRestart,
+    CounterExample,
+    Crash,
+    Delay,
+    Drop,
+    check,
+    schedules,
+    simulate,
+)
 
 SOURCE = Path(__file__).with_name("troupe.py")
 
@@ -63,3 +74,36 @@ def test_time_never_goes_back_and_messages_are_numbered_in_order(schedule):
 
     assert times == sorted(times)
     assert [passing.number for passing in done.delivered] == list(range(1, len(done.delivered) + 1))
+
+
+@settings(max_examples=15)
+@given(schedules([Delay], max_faults=3, positions=25))
+def test_what_one_party_sends_to_another_arrives_in_order(schedule):
+    done = simulate(talk, schedule)
+    arrived = [line for line in done.trace.splitlines() if "bob -> log" in line and "[" not in line]
+    numbers = [int(found) for line in arrived for found in re.findall(r"Put\(\D*(\d+)\)", line)]
+
+    # A resend repeats; what comes for the first time keeps its place.
+    assert list(dict.fromkeys(numbers)) == [100, 101, 102, 103]
+
+
+@pytest.mark.parametrize("kinds", [{Drop}, {Delay, Crash}, {Drop, BrokerRestart}])
+@pytest.mark.parametrize("seed", [0, 1])
+def test_what_is_shrunk_still_fails_and_needs_every_fault(kinds, seed):
+    async def scenario(sim):
+        """Fails as soon as each of these kinds is there, whatever else is."""
+        log = sim.spawn(troupe.Listing, name="log")
+        for number in range(3):
+            log.tell(troupe.Put(number))
+            await sim.sleep(1)
+        assert not kinds <= {type(one) for one in sim.schedule}
+
+    with pytest.raises(CounterExample) as caught:
+        check(scenario, seed=seed, max_faults=3, examples=200)
+    found = caught.value.schedule
+
+    assert {type(one) for one in found} == kinds
+    assert simulate(scenario, found, seed=seed).error is not None
+    for left_out in range(len(found)):
+        fewer = found[:left_out] + found[left_out + 1 :]
+        assert simulate(scenario, fewer, seed=seed).error is None
