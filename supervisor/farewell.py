@@ -89,22 +89,17 @@ def interruptible(call: Callable[P, R]) -> Callable[P, R]:
 
 
 def show_only_theirs(error: BaseException | None) -> None:
-    """Cut our own frames off the end of a Ctrl-C's traceback: it stopped a line of *theirs*."""
+    """Cut a Ctrl-C's traceback off where this library begins: it stopped a line of *theirs*."""
     if not isinstance(error, KeyboardInterrupt):
         return
-    last: TracebackType | None = None
+    above: TracebackType | None = None
     here = error.__traceback__
-    while here is not None:
-        if not here.tb_frame.f_code.co_filename.startswith(_NOT_THEIRS):
-            last = here
-        here = here.tb_next
-    if last is None:
+    while here is not None and not here.tb_frame.f_code.co_filename.startswith(_OURS):
+        above, here = here, here.tb_next
+    if above is None:
         error.__traceback__ = None
-    else:
-        last.tb_next = None
+    elif here is not None:
+        above.tb_next = None
 
 
-_NOT_THEIRS: Final = (
-    *(str(Path(str(path)).parent) + os.sep for path in (actors.__file__, __file__, os.__file__)),
-    "<frozen ",
-)
+_OURS: Final = tuple(str(Path(str(path)).parent) + os.sep for path in (actors.__file__, __file__))
