@@ -21,6 +21,7 @@ from circle import (
 )
 
 from actors.errors import AskCycle, HandlerError, NotDelivered
+from supervisor import Pool, Tree
 
 
 def circle_of(caught):
@@ -145,3 +146,15 @@ def test_a_stream_of_its_own_is_refused(spawn):
 
     with pytest.raises(AskCycle):
         a.ask(Read(a, ())).result()
+
+
+def test_a_circle_through_a_pool_names_the_member(start_system):
+    system = start_system(Tree(children=[Pool(Blocking, name="crew", size=2)]))
+    crew, a = system.ref("crew"), system.spawn(Blocking, name="a")
+
+    with pytest.raises(AskCycle) as caught:
+        a.ask(Path((crew, a))).result()
+
+    first, member, last = circle_of(caught)
+    assert (first, last) == ("a", "a")
+    assert member.startswith("crew")
