@@ -166,9 +166,8 @@ class Arrivals:
     def _weigh(self, envelope: Envelope, frames: list[bytes]) -> None:
         """With large messages fewer fill the mailbox: so many less may each sender send."""
         size = len(envelope.payload) + sum(map(len, frames))
-        if size > LIGHT or self._weight > LIGHT:
-            self._weight = max(size, self._weight * 9 // 10)
-            self._share(0)
+        self._weight = max(size, self._weight * 9 // 10)
+        self._share(0)
 
     def _accept(
         self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
@@ -182,7 +181,8 @@ class Arrivals:
             if inbound.accept(envelope.seq):
                 own = frames[position:end] if envelope.frames else []
                 if envelope.kind <= LAST_MAILBOX_KIND:
-                    self._weigh(envelope, own)
+                    if own or len(envelope.payload) > LIGHT or self._weight > LIGHT:
+                        self._weigh(envelope, own)
                     if not inbound.sends:
                         inbound.sends = True
                         self._share(1)
