@@ -60,8 +60,9 @@ class World:
         else:
             self.fails[name] -= 1
             self.log.append(("failed", name))
-            self.notices.append((name, "broken"))
         self._step(name)
+        if not succeeds:  # who died meanwhile is noticed first
+            self.notices.append((name, "broken"))
         return succeeds
 
     def terminate(self, name):

@@ -32,7 +32,7 @@ from tests.machines.test_tree_order import (
 )
 from tests.machines.trees import Actor, trees
 
-EXAMPLES = 10_000 if LONG else 100
+EXAMPLES = 10_000 if LONG else 60
 SCRIPT = Path(__file__).with_name("otp.escript")
 
 
@@ -185,14 +185,14 @@ def play(system, doing, plan):
             system.shut_down()
 
 
-@pytest.mark.timeout(1800 if LONG else 60)
+@pytest.mark.timeout(7200 if LONG else 180)
 @given(spec=trees(depth=2, pools=False).map(outermost), data=st.data())
 @settings(max_examples=EXAMPLES)
 def test_nested_trees_do_as_real_supervisors_do(erlang, spec, data):
     same_as_erlang(erlang, spec, data, at_once=False)
 
 
-@pytest.mark.timeout(1800 if LONG else 60)
+@pytest.mark.timeout(7200 if LONG else 180)
 @given(spec=trees(depth=0, pools=False).map(outermost), data=st.data())
 @settings(max_examples=EXAMPLES)
 def test_flat_trees_do_as_real_supervisors_do(erlang, spec, data):

@@ -40,7 +40,7 @@ from tests.machines.otp import OtpSystem, OutsideOtp, World
 from tests.machines.trees import Actor, trees
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
-EXAMPLES = 10_000 if LONG else 150
+EXAMPLES = 10_000 if LONG else 120
 
 REASONS = {
     "crash": ExitReason(ExitKind.SIGNALLED, signal=9),
@@ -222,14 +222,14 @@ def happens(spec, otp, ours, now, fate):
     return False
 
 
-@pytest.mark.timeout(1800 if LONG else 60)
+@pytest.mark.timeout(7200 if LONG else 180)
 @given(trees(depth=2, pools=False).map(outermost), st.data())
 @settings(max_examples=EXAMPLES)
 def test_nested_trees_exit_stop_and_start_in_the_order_of_otp(spec, data):
     same_order(spec, data)
 
 
-@pytest.mark.timeout(1800 if LONG else 60)
+@pytest.mark.timeout(7200 if LONG else 180)
 @given(trees(depth=0, pools=False).map(outermost), st.data())
 @settings(max_examples=EXAMPLES)
 def test_flat_trees_exit_stop_and_start_in_the_order_of_otp(spec, data):

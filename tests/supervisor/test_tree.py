@@ -503,6 +503,30 @@ def test_what_a_child_spawns_lives_and_goes_with_its_own_tree():
     assert [each.name for each in log if isinstance(each, ChildGone)] == ["t", "s"]
 
 
+def test_the_time_of_the_next_start_is_known_only_while_it_is_held_back():
+    world = World("a")
+    world.settle(world.exited("a"))
+    world.settle(world.exited("a"))
+    held = world.decider.child("a")
+    assert held.state is State.BACKOFF
+    assert world.now < held.next_start <= world.now + 0.1
+    assert (held.restarts, held.incarnation) == (1, 2)
+
+    world.wait_for_next_start("a")
+
+    started = world.decider.child("a")
+    assert started.next_start is None
+    assert (started.restarts, started.incarnation) == (2, 3)
+
+
+def test_a_child_that_has_not_started_has_not_restarted_either():
+    world = World("a", "b", up=False)
+    world.send(StartupAsked())
+
+    assert [each.restarts for each in world.decider.status()] == [0, 0]
+    assert [each.incarnation for each in world.decider.status()] == [1, 0]
+
+
 def test_a_restart_by_name_brings_up_what_is_declared_and_not_stopped():
     world = World(tree("x", "y", name="inner"), "b")
     world.settle(Spawn(child("s"), under="inner"))
