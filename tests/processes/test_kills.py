@@ -27,9 +27,14 @@ def kill(pid):
 
 def zygote_of(system):
     """The only child of the supervisor that ignores SIGTERM."""
-    children = psutil.Process(system.pid).children()
-    (zygote,) = [child.pid for child in children if ignores_requests(child.pid)]
-    return zygote
+
+    def deaf():
+        # One that has just been forked ignores it too, for a moment.
+        children = psutil.Process(system.pid).children()
+        found = [child.pid for child in children if ignores_requests(child.pid)]
+        return found if len(found) == 1 else None
+
+    return eventually(deaf)[0]
 
 
 def ignores_requests(pid):
