@@ -133,7 +133,7 @@ def test_what_is_under_way_is_repeated_on_the_new_road_and_taken_once():
 def test_much_that_is_under_way_is_waited_for():
     one, link = resolved()
     other = party("b")
-    for _ in range(100):
+    for _ in range(50):
         tell(one, link)
     relayed = one.outgoing(0.0)
     number, road = meet(one, other)
@@ -152,7 +152,7 @@ def test_much_that_is_under_way_is_waited_for():
     for _, frames in parcels(other):
         one.receive_direct([number, *frames], 0.0, dialled=True)
     assert one.outgoing(0.0) == []
-    assert [numbers(frames) for _, frames in parcels(one)] == [[101]]
+    assert [numbers(frames) for _, frames in parcels(one)] == [[51]]
     assert link.way.road is road
 
 
@@ -160,7 +160,7 @@ def test_much_that_is_under_way_is_waited_for():
 def test_a_relay_that_does_not_answer_is_not_waited_for(dead):
     one, link = resolved()
     other = party("b")
-    for _ in range(100):
+    for _ in range(50):
         tell(one, link)
     one.outgoing(0.0)
     number, _ = meet(one, other)
@@ -176,7 +176,7 @@ def test_a_relay_that_does_not_answer_is_not_waited_for(dead):
         one.outgoing(PATIENCE)
 
     sent = [seq for _, frames in parcels(one) for seq in numbers(frames)]
-    assert sent == list(range(1, 101))
+    assert sent == list(range(1, 51))
 
 
 def test_the_other_side_answers_on_the_same_connection():
@@ -380,7 +380,7 @@ def test_so_many_connections_are_taken_and_no_more():
 def test_what_waits_leaves_before_the_party_does():
     one, link = resolved()
     other = party("b")
-    for _ in range(100):
+    for _ in range(50):
         tell(one, link)
     one.outgoing(0.0)
     number, _ = meet(one, other)
@@ -391,4 +391,4 @@ def test_what_waits_leaves_before_the_party_does():
 
     one.leaving()
 
-    assert [numbers(frames) for frames in one.outgoing(0.0)] == [[101]]
+    assert [numbers(frames) for frames in one.outgoing(0.0)] == [[51]]
