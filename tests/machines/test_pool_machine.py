@@ -261,3 +261,22 @@ def test_a_member_that_asks_its_own_pool_is_not_given_its_own_work():
     world.settle()
 
     assert [world.holds(member) for member in MEMBERS] == [0, 1, 1]
+
+
+def test_a_pool_is_up_while_one_of_its_members_is():
+    world = PoolWorld()
+    world.tell("client-x", POOL)
+    world.settle()
+    front = world.nodes["client-x"].peer.links[POOL]
+    assert front.standing is Standing.UP
+
+    for member in MEMBERS:
+        assert front.standing is Standing.UP
+        world.cut.add(member)  # nobody restarts it
+        world.kill(member)
+        world.settle()
+    assert front.standing is Standing.DOWN
+
+    world.cut.clear()
+    world.settle()
+    assert front.standing is Standing.UP
