@@ -89,7 +89,7 @@ class Shop(Actor):
     async def doubt(self, _msg: Doubt) -> None:
         if self.state == "promised":
             try:
-                commit = await self.coordinator.ask(Outcome(), timeout=1.0)
+                commit = await self.coordinator.ask(Outcome(), timeout=2.0)
             except (OutcomeUnknown, NotDelivered):
                 self.worry()
             else:
@@ -117,7 +117,7 @@ class Forgetful(Actor):
         promised = True
         for shop in shops:
             try:
-                promised = await shop.ask(Prepare(), timeout=1.0) and promised
+                promised = await shop.ask(Prepare(), timeout=2.0) and promised
             except (OutcomeUnknown, NotDelivered):
                 promised = False
         if self.decision:
@@ -125,7 +125,7 @@ class Forgetful(Actor):
         self.remember("commit" if promised else "abort")
         for shop in shops:
             try:
-                await shop.ask(Decide(promised), timeout=1.0)
+                await shop.ask(Decide(promised), timeout=2.0)
             except (OutcomeUnknown, NotDelivered):
                 continue  # it will ask us
         return promised
