@@ -207,8 +207,7 @@ class Outbound:
         batch: list[Letter] = []
         if not self.incarnation:
             return batch
-        if self._again:
-            self._repeat(batch)
+        if self._again and self._repeat(batch):
             return batch
         room = BATCH_BYTES
         waiting, flying, held = self.waiting, self.flying, deque[Letter]()
@@ -237,8 +236,8 @@ class Outbound:
         self.last = last
         return batch
 
-    def _repeat(self, batch: list[Letter]) -> None:
-        """Fill a batch with what the receiver has missed."""
+    def _repeat(self, batch: list[Letter]) -> bool:
+        """Fill a batch with what the receiver has missed; False if it was settled meanwhile."""
         room = BATCH_BYTES
         again, flying = self._again, self.flying
         while again and len(batch) < BATCH_ENVELOPES and room > 0:
@@ -246,6 +245,7 @@ class Outbound:
             if letter.envelope.seq in flying:
                 room -= letter.size
                 batch.append(letter)
+        return bool(batch)
 
     @property
     def ready(self) -> bool:

@@ -62,8 +62,10 @@ class Outcome:
 class Wire:
     """A direct connection: `ends` are the one who dialled and the other one."""
 
+    serial = itertools.count(1)  # never the same number twice, as random ones are not
+
     def __init__(self, number, dialler, acceptor):
-        self.numbers = {dialler: number, acceptor: b"%d" % id(self)}
+        self.numbers = {dialler: number, acceptor: b"line%d" % next(self.serial)}
         self.ends = (dialler, acceptor)
         self.ways = {dialler: deque(), acceptor: deque()}  # what is on its way *to* that end
 
