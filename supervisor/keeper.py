@@ -115,11 +115,13 @@ class Keeper:
             return
         self._report_end(group, node, reason)
         fell = isinstance(node, Group) and node.fall is not None
-        if node.is_recalled or (node.state is State.STOPPING and not fell):
+        first = isinstance(node, Leaf) and node.origin is Origin.SPAWNED and not node.ups
+        broken = first and counted and reason.kind is ExitKind.START_FAILED
+        never = broken and node.is_recalled and node.wish is Wish.RUN  # it was never added
+        if not never and (node.is_recalled or (node.state is State.STOPPING and not fell)):
             node.retries.ended(self.now)
             self._settle_stopped(node)
             return
-        first = isinstance(node, Leaf) and node.origin is Origin.SPAWNED and not node.ups
         if must_restart(node.restart, reason) and not (first and counted):
             self._restart(group, node, reason, counted=counted)
             return

@@ -527,6 +527,18 @@ def test_a_child_that_has_not_started_has_not_restarted_either():
     assert [each.incarnation for each in world.decider.status()] == [1, 0]
 
 
+def test_a_first_start_that_fails_while_siblings_fall_adds_nothing():
+    # Found by the comparison with OTP: the sibling's restart brought the child up after all.
+    world = World("a", strategy=Strategy.ONE_FOR_ALL)
+    world.send(Spawn(child("s")))
+    assert to_processes(world.send(world.exited("a"))) == ["-s/1"]
+
+    log = world.settle(world.start_failed("s"))
+
+    assert one(log, ChildGone).why is Gone.FIRST_START_FAILED
+    assert to_processes(log) == ["+a/2"]
+
+
 def test_a_restart_by_name_brings_up_what_is_declared_and_not_stopped():
     world = World(tree("x", "y", name="inner"), "b")
     world.settle(Spawn(child("s"), under="inner"))
