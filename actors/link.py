@@ -27,13 +27,15 @@ class Inbound:
     """The receiver's half: one life of a sender."""
 
     __slots__ = (
-        "_asked", "_early", "_gap", "_news", "expected", "handled", "incarnation", "owed",
+        "_asked", "_early", "_gap", "_news", "ahead", "expected", "handled", "incarnation", "owed",
         "sends", "wanted",
     )  # fmt: skip
 
     def __init__(self, base: int, incarnation: int = 0) -> None:
         self.incarnation = incarnation
         """The sender's life."""
+        self.ahead = math.inf
+        """By how much our clock is ahead of the sender's (s), as the quickest batch has shown."""
         self.expected = base
         """The next number that is new."""
         self.handled = base - 1

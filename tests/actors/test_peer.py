@@ -782,3 +782,18 @@ def test_with_large_messages_a_sender_may_send_fewer(pair):
         carry(a, b)
         carry(b, a)
     assert link.out.credit == 10_000
+
+
+@pytest.mark.parametrize("host", [b"here", b""])
+def test_a_message_that_has_waited_on_its_way_has_no_more_time_for_it(host):
+    a, b = online("a", host=host), online("b", host=host)
+    link = up(a, "b")
+    tell(a, link)
+    carry(a, b, 0.0)  # the clocks agree
+    _, call = ask(a, link, deadline=2.0)
+    call.letter.envelope.deadline = 2.0
+    (message,) = [m for m in a.outgoing(1.0) if not is_word(m)]
+
+    b.receive([bytes(frame) for frame in message], 5.0)
+
+    assert b.deliveries[-1].deadline == 2.0
