@@ -72,7 +72,7 @@ every_kind = pytest.mark.parametrize("kind", KINDS)
 def _nothing_left_behind():
     before = open_descriptors()
     yield
-    assert open_descriptors() == before
+    assert open_descriptors() <= before  # one of an earlier test may be closed only now
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
 

@@ -18,8 +18,10 @@ WAYS = pytest.mark.parametrize("look", [sample, from_psutil])
 
 @pytest.fixture
 def child():
+    # It works first: processor time may be counted in steps of 10 ms.
+    work = "import sys, time\nwhile time.process_time() < 0.05: pass\n"
     process = subprocess.Popen(
-        [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"],
+        [sys.executable, "-c", f"{work}print(flush=True); sys.stdin.read()"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
     )
