@@ -1,9 +1,4 @@
-"""The one I/O thread of a program that is not an actor: it alone watches the connection.
-
-A lone message leaves from the thread that sends it, when this one sleeps: it need not be woken to
-send, only for the answer.  Whatever comes in a flood is left to it, so that it goes out together.
-Both touch the connection under the portal's lock alone.
-"""
+"""The one I/O thread of a program that is not an actor: it alone touches the connection."""
 
 from __future__ import annotations
 
@@ -25,10 +20,6 @@ PING_EVERY: Final = 1.0
 """Seconds between two signs of life to the broker."""
 
 
-LULL: Final = 50e-6
-"""Seconds since the last message, after which one is a lone one."""
-
-
 @final
 class ClientThread:
     """Pumps a connection until it is stopped; the driver of a client's portal."""
@@ -40,13 +31,6 @@ class ClientThread:
         self._released: list[threading.Lock] = []
         """What sleeping threads wait for, once their answers are there."""
         self._stopping = False
-        self._asleep = False
-        """It waits, until `_due` at the latest: others may send."""
-        self._due = 0.0
-        self._sent_at = 0.0
-        self._fresh = False
-        """There is a descriptor that it does not watch yet."""
-        connection.watch = self._note_descriptor
         self._linger = 0.0
         self._thread = threading.Thread(target=self._run, name="understudy-io", daemon=True)
         portal.driver = self
@@ -78,8 +62,9 @@ class ClientThread:
         more = True  # the first look makes the connection known
         while not self._stopping:
             if not more and not self._woken:
-                connection.wait(max(0.0, self._due - time.monotonic()))
-            self._asleep = self._woken = self._fresh = False
+                due = min(peer.next_due(), ping_at)
+                connection.wait(max(0.0, due - time.monotonic()))
+            self._woken = False
             now = time.monotonic()
             with portal.lock:
                 if now >= ping_at:
@@ -87,15 +72,12 @@ class ClientThread:
                     peer.say(Ping())
                 more = connection.pump(peer, now)
                 portal.after_pump()
-                self._due = min(peer.next_due(), ping_at)
-                self._asleep = not more
             if peer.ended and portal.lost is None:
                 portal.lose(peer.ended)
             # Only now, because whoever is woken wants the interpreter, which this thread gives
             # back next while it waits; woken earlier, the two would take it from each other.
             self._release_all()
         with portal.lock:
-            self._asleep = False
             peer.leaving()
             connection.flush(peer, time.monotonic())
             connection.close(self._linger)
@@ -107,33 +89,11 @@ class ClientThread:
     # --- `driver.Driver`
 
     def wake(self) -> None:
-        """Send what is in the outboxes, or make the thread send it."""
+        """Make the thread send what is in the outboxes."""
         # One byte in the pipe is enough however many messages it stands for.
-        if not self._woken and not self._send_here():
+        if not self._woken:
             self._woken = True
             self._connection.wake()
-
-    def _send_here(self) -> bool:
-        """Send a lone message from this thread; False when the other one has something to do."""
-        now = time.monotonic()
-        lone, self._sent_at = now - self._sent_at > LULL, now
-        portal, connection = self._portal, self._connection
-        peer = portal.peer
-        if not lone or not self._asleep or len(peer.calls) > 1:
-            return False
-        if threading.current_thread() is self._thread or not portal.lock.acquire(blocking=False):
-            return False
-        try:
-            if not self._asleep:
-                return False
-            connection.flush(peer, now)
-            # Sending may take a word of the descriptor away that the other thread waits for.
-            return not (connection.readable or self._fresh or peer.next_due() < self._due)
-        finally:
-            portal.lock.release()
-
-    def _note_descriptor(self, _descriptor: int) -> None:
-        self._fresh = True
 
     def block(self, pending: Pending, timeout: float | None) -> None:
         """Sleep until `pending` is done or the time is over."""
