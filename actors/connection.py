@@ -54,12 +54,11 @@ RECONNECT_MOST_MS: Final = 2000
 HEARTBEAT_MS: Final = 2000
 """Between two signs of life on a connection over the network; three missing ones end it."""
 
+_OTHER: Final = "no understudy system listens there, or it has another key than the one expected"
 _REFUSALS: Final = {
     int(zmq.EVENT_HANDSHAKE_FAILED_AUTH): "the key of this machine is not allowed there",
-    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): "no understudy system listens there, or it has "
-    "another key than the one expected",
-    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): "no understudy system listens there, or it has "
-    "another key than the one expected",
+    int(zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL): _OTHER,
+    int(zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL): _OTHER,
 }
 _EVENTS: Final = zmq.EVENT_HANDSHAKE_SUCCEEDED | zmq.EVENT_DISCONNECTED | sum(_REFUSALS)
 
@@ -228,6 +227,10 @@ class Connection:
 
     def _flush_roads(self, peer: Peer, now: float) -> None:
         roads = peer.roads
+        if roads.hangups and not self._may_hang_up():
+            # A new connection to the same endpoint would be hung up together with the old one, so
+            # whatever is to be sent waits until what has come is taken.
+            return
         while roads.hangups:
             self._hang_up(roads.hangups.popleft())
         while roads.dials:
@@ -244,6 +247,15 @@ class Connection:
                 broken = True
         if broken:
             self.flush(peer, now)  # over the relay
+
+    def _may_hang_up(self) -> bool:
+        """Whether no message waits on the connections that we made.
+
+        Of one that waits, a ROUTER that was asked for its EVENTS has taken the first frame
+        already.  Would its connection be closed now, the other frames would be missing, and
+        libzmq ends the process (`fq.cpp`: assertion `!_more`).
+        """
+        return self._outbound is None or not self._outbound.holds()
 
     def _dial(self, road: Road) -> None:
         if self._outbound is None:
