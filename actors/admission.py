@@ -17,7 +17,8 @@ from actors.cycles import LONGEST_CHAIN, Judgement, Verdict, Wait, judge
 from actors.envelope import Kind
 from actors.errors import AskCycle, MessageError
 from actors.mailbox import Mailbox
-from actors.outcomes import Outcomes, class_name
+from actors.message import class_name
+from actors.outcomes import Outcomes
 
 if TYPE_CHECKING:
     from actors.dispatch import Dispatch

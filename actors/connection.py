@@ -44,6 +44,7 @@ RECONNECT_MS: Final = 20
 """A new broker is back within this time of its start."""
 
 HANDSHAKE_MS: Final = 3000
+"""Whoever has not said who he is by then is cut off."""
 
 LARGE: Final = 64 << 10
 """Bytes from which a frame is handed to ZeroMQ without copying."""
@@ -183,7 +184,7 @@ class Connection:
         door.socket.setsockopt(zmq.RECONNECT_IVL, -1)
         return door
 
-    def _bind(self, endpoint: str) -> _Door | None:
+    def _bind(self, endpoint: str) -> _Door:
         door = self._open_router()
         door.socket.bind(endpoint)
         return door

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from actors.errors import NoSuchActor, UnknownMessage
+from actors.message import class_name
 
 MOST: Final = 1000
 """Names that are compared; of more, looking would take longer than an answer may."""
@@ -35,7 +36,7 @@ def no_such_actor(target: str, message: str, meant: Iterable[str] = ()) -> NoSuc
 def no_handler(target: str, tag: str, handled: Iterable[type]) -> UnknownMessage:
     """Return the error for a message that the actor's class does not handle."""
     names = sorted(cls.__name__ for cls in handled)
-    name = tag.rpartition(":")[2]
+    name = class_name(tag)
     if name in names:
         what = f"it handles another class of that name: {tag} is not the one its module imports"
     else:

@@ -124,6 +124,14 @@ def message(
     return decorate if cls is None else decorate(cls)
 
 
+def class_name(tag: str) -> str:
+    """Return the name of the class that a tag stands for, as errors and people call it.
+
+    `bank.py~9f86d081:Pay` is Pay, and so is `bank:Till.Pay`.
+    """
+    return tag.rpartition(":")[2].rpartition(".")[2]
+
+
 def defined_again(cls: type[M], *, tag: str, redeliver: bool, scope: Mapping[str, Any]) -> type[M]:
     """Take a message class of another process as a message here too, with the tag it has there."""
     return _define(cls, tag=tag, redeliver=redeliver, scope=scope)

@@ -21,7 +21,7 @@ from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, Expired, MessageError, pack_error
 from actors.handling import Handling
 from actors.log import logger
-from actors.message import is_message
+from actors.message import class_name, is_message
 from actors.notices import DeadLetter, text_of
 from actors.outbox import Letter
 from actors.verbs import answer_codec
@@ -196,8 +196,3 @@ class Outcomes:
         delivery = job.delivery
         with self._portal.lock:
             self._peer.answer(delivery.link, delivery.incarnation, letter)
-
-
-def class_name(tag: str) -> str:
-    """Return the name of a message's class, as errors and people call it."""
-    return tag.rpartition(":")[2].rpartition(".")[2]

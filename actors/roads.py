@@ -191,12 +191,8 @@ class Roads:
         if link.way.better is not None and link.way.better.incarnation <= link.ended:
             link.way.better = None
         if not link.out.incarnation:
-            link.way.change_at, link.way.arrived, link.way.dial_at, link.way.dials = (
-                math.inf,
-                0,
-                0.0,
-                0,
-            )
+            link.way.change_at, link.way.arrived = math.inf, 0
+            link.way.dial_at, link.way.dials = 0.0, 0
         for road in self._all():
             if road.name == link.name and road.incarnation <= link.ended:
                 if road not in self._retired:

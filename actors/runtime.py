@@ -30,7 +30,7 @@ from actors.handling import HANDLING, Handling
 from actors.link import Delivery, Inbound, Link, Signal
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
-from actors.message import tag_of
+from actors.message import class_name, tag_of
 from actors.outcomes import UNRECORDED, Job, Outcomes
 from actors.writers import Writer
 
@@ -198,8 +198,8 @@ class Runtime:
     def _handle(self, delivery: Delivery) -> None:
         job = self._outcomes.begin(delivery)
         if job.index == UNRECORDED:
-            name, tag = self._peer.name, delivery.envelope.tag
-            self._outcomes.refuse(job, MailboxFull(CROWDED, target=name, message=tag))
+            name, cls = self._peer.name, class_name(delivery.envelope.tag)
+            self._outcomes.refuse(job, MailboxFull(CROWDED, target=name, message=cls))
             return
         if self._outcomes.expired(job):
             return

@@ -21,8 +21,10 @@ from typing import Final, final
 import zmq
 from zmq.utils import z85
 
+from actors.connection import HANDSHAKE_MS, HEARTBEAT_MS
 from actors.errors import AccessDenied
 from supervisor.keys import Allowed, KeyPair, KeyRing, key_text, parse_key
+from supervisor.muffler import Muffler
 from supervisor.roles import Role
 from supervisor.visas import Visa
 
@@ -30,17 +32,8 @@ DOMAIN: Final = b"understudy"
 
 ZAP: Final = "inproc://zeromq.zap.01"
 
-COMPLAINT: Final = 60.0
+REFUSAL_SECONDS: Final = 60.0
 """Seconds between two lines about the same refused key."""
-
-COMPLAINTS: Final = 100
-"""Refused keys remembered, so that a scanner cannot fill the memory."""
-
-HANDSHAKE_MS: Final = 3000
-"""Whoever has not shown a key by then is cut off."""
-
-HEARTBEAT_MS: Final = 2000
-"""Between two signs of life on a connection; three missing ones end it."""
 
 _ZAP_FRAMES: Final = 7  # version, request, domain, address, identity, mechanism, key
 
@@ -103,7 +96,7 @@ class Doorkeeper:
         self._socket = self.context.socket(zmq.REP)
         self._socket.linger = 0
         self._socket.bind(ZAP)
-        self._complained: dict[bytes, float] = {}
+        self._refusals: Muffler[bytes] = Muffler(REFUSAL_SECONDS)
         self._thread = threading.Thread(target=self._run, name="understudy-door", daemon=True)
         self._thread.start()
 
@@ -128,21 +121,22 @@ class Doorkeeper:
         address, key = request[3], request[6]
         allowed = self._allowances.find(key)
         if allowed is None:
-            self._complain(key, address)
+            self._note_refusal(key, address.decode("ascii", "replace"))
             return [version, number, b"400", b"unknown key", b"", b""]
         return [version, number, b"200", b"", key_text(key).encode(), b""]
 
-    def _complain(self, key: bytes, address: bytes) -> None:
+    def _note_refusal(self, key: bytes, address: str) -> None:
+        """Say which key was refused; a scanner with ever new ones does not fill the log."""
         now = time.monotonic()
-        if now < self._complained.get(key, 0.0):
+        for again, more in self._refusals.due(now):
+            _say(f"refused the key {key_text(again)} {more} more times")
+        if not self._refusals.heard(key, now):
             return
-        if len(self._complained) >= COMPLAINTS:
-            self._complained.clear()
-        self._complained[key] = now + COMPLAINT
-        text = key_text(key)
+        others, self._refusals.unsaid = self._refusals.unsaid, 0
+        besides = f" (and {others} attempts with others before)" if others else ""
         _say(
-            f"refused a key from {address.decode('ascii', 'replace')}; "
-            f"to let it in: understudy keys allow {text} --name NAME"
+            f"refused a key from {address}{besides}; "
+            f"to let it in: understudy keys allow {key_text(key)} --name NAME"
         )
 
 

@@ -29,7 +29,6 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """Process id of the starting program: the system ends with it."""
     launcher: str
     """fork, spawn or thread."""
-    client: bytes
     state_dir: str
     version: str
     argv: list[bytes] = []

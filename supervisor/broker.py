@@ -60,7 +60,6 @@ LINGER_MS: Final = 200
 """Time the last words have to leave."""
 
 _ROUTING_ID_BYTES: Final = 16
-_LEAST_FRAMES: Final = 3  # party, route, batch or word
 
 # Plain numbers: `|` of pyzmq's flags costs more than the call it is used in.
 _NOBLOCK: Final = int(zmq.NOBLOCK)

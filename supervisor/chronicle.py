@@ -15,6 +15,7 @@ import attrs
 
 from actors.blackbox import Record
 from actors.control import Failed
+from actors.message import class_name
 from supervisor.lifecycle import (
     ChildStatus,
     Context,
@@ -48,17 +49,12 @@ class Outlook:
     now: float
 
 
-def class_of_tag(tag: str) -> str:
-    """Return the class of a wire tag: `bank.py~9f86d081:Pay` is Pay."""
-    return tag.rpartition(":")[2]
-
-
 def in_the_middle_of(record: Record) -> str:
     """Return what was being handled ("Add from viewer/2"), "" for nothing."""
     if not record.in_progress:
         return ""
     item = record.in_progress[0]
-    text = class_of_tag(item.tag) or "a timer"
+    text = class_name(item.tag) or "a timer"
     return f"{text} from {_who(item.sender)}" if item.sender else text
 
 

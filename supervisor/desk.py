@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Container
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
@@ -50,9 +49,6 @@ PUBLISHERS_SECONDS: Final = 1.0
 
 OVERRUN: Final = f"more than {QUEUE:,} notices waited to be read; some are lost, follow them anew"
 
-RECENT: Final = 1000
-"""Dead letters counted in detail."""
-
 
 @final
 class Desk(Actor):
@@ -67,7 +63,6 @@ class Desk(Actor):
         self.watchers: dict[str, set[str]] = {}
         self.readers: dict[str, Readers[Terminated]] = {}
         self.letter_readers: Readers[DeadLetter] = {}
-        self.letters: deque[DeadLetter] = deque(maxlen=RECENT)
         self.letter_log = DeadLetterLog()
         self.dead_letters = 0
         self.topics = Topics()
@@ -165,7 +160,6 @@ class Desk(Actor):
     def dead_letter(self, msg: DeadLetter) -> None:
         """Note a message that nobody will handle."""
         self.dead_letters += 1
-        self.letters.append(msg)
         self.letter_log.note(msg)
         _spread(self.letter_readers, msg)
         self._tell_subscribers(msg)

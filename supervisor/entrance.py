@@ -97,7 +97,6 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         sys_path=_path(),
         parent=os.getpid(),
         launcher="thread" if inproc else launcher or DEFAULT_LAUNCHER,
-        client=b"",
         state_dir="" if state_dir is None else str(Path(state_dir).absolute()),
         version=version_text(),
         argv=[os.fsencode(text) for text in sys.argv],

@@ -8,17 +8,18 @@
 A public key is 52 letters and digits (the 32 bytes in base 32), so it survives being selected,
 mailed and pasted into a shell.  Files are text, a line each, `#` begins a comment.  They are
 replaced as a whole, so whoever reads meanwhile sees the old or the new one; a file that others
-could have written is refused.
+could have written is refused.  Two who change one at the same time do so in turn.
 """
 
 from __future__ import annotations
 
 import base64
+import fcntl
 import os
 import re
 import stat
-from collections.abc import Iterable
-from contextlib import suppress
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, final
 
@@ -26,8 +27,6 @@ import attrs
 
 from actors.errors import AccessDenied
 from supervisor.roles import Role
-
-KEY_BYTES: Final = 32
 
 _TEXT: Final = re.compile(r"[a-z2-7]{52}")
 _NAME: Final = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}")
@@ -129,18 +128,20 @@ class KeyRing:
         """Let a key in, or change its role; a name stands for one key."""
         if not _NAME.fullmatch(name):
             raise ValueError(f"{name!r} is no name for a key: use letters, digits, `_`, `.`, `-`")
-        entries = self.allowed()
-        if any(entry.name == name and entry.key != key for entry in entries.values()):
-            raise ValueError(f"{name} is the name of another key; revoke that one first")
-        self._write_allowed([*_without(entries, key), Allowed(key, role, name)])
+        with self._alone():
+            entries = self.allowed()
+            if any(entry.name == name and entry.key != key for entry in entries.values()):
+                raise ValueError(f"{name} is the name of another key; revoke that one first")
+            self._write_allowed([*_without(entries, key), Allowed(key, role, name)])
 
     def revoke(self, which: str) -> Allowed:
         """Let a key in no more, given its name or its text; raises `ValueError` for neither."""
-        entries = self.allowed()
-        for entry in entries.values():
-            if which in (entry.name, key_text(entry.key)):
-                self._write_allowed(_without(entries, entry.key))
-                return entry
+        with self._alone():
+            entries = self.allowed()
+            for entry in entries.values():
+                if which in (entry.name, key_text(entry.key)):
+                    self._write_allowed(_without(entries, entry.key))
+                    return entry
         known = ", ".join(sorted(entry.name for entry in entries.values())) or "none"
         raise ValueError(f"no key {which!r} is allowed; there are: {known}")
 
@@ -154,27 +155,32 @@ class KeyRing:
         """Return the key that the system at `endpoint` must have; None when nobody said."""
         for known, key in self._lines(self._servers_path, words=2):
             if known == endpoint:
-                return parse_key(key)
+                try:
+                    return parse_key(key)
+                except ValueError as error:
+                    raise AccessDenied(reason=f"{self._servers_path}: {error}") from None
         return None
 
     def trust(self, endpoint: str, key: bytes) -> None:
         """Remember the key of the system at `endpoint`."""
-        others = [line for line in self._lines(self._servers_path, words=2) if line[0] != endpoint]
-        lines = [*others, [endpoint, key_text(key)]]
-        self._write(self._servers_path, "".join(" ".join(line) + "\n" for line in lines))
+        with self._alone():
+            known = self._lines(self._servers_path, words=2)
+            lines = [*(line for line in known if line[0] != endpoint), [endpoint, key_text(key)]]
+            self._write(self._servers_path, "".join(" ".join(line) + "\n" for line in lines))
 
     # --- files
 
     def _lines(self, path: Path, *, words: int, secret: bool = False) -> list[list[str]]:
         try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with open(path, "rb", opener=_no_link) as file:
+                _check_private(path, os.fstat(file.fileno()), secret=secret)
+                text = file.read(_LARGEST).decode("utf-8", "replace")
         except FileNotFoundError:
             return []
+        except AccessDenied:
+            raise
         except OSError as error:
             raise AccessDenied(reason=f"{path} cannot be read: {error.strerror}") from error
-        with os.fdopen(descriptor, "rb") as file:
-            _check_private(path, os.fstat(descriptor), secret=secret)
-            text = file.read(_LARGEST).decode("utf-8", "replace")
         lines = [line.split("#")[0].split() for line in text.splitlines()]
         for number, line in enumerate(lines, 1):
             if line and len(line) != words:
@@ -202,6 +208,21 @@ class KeyRing:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         _check_private(self.directory, self.directory.lstat(), secret=True)
 
+    @contextmanager
+    def _alone(self) -> Generator[None]:
+        """Let nobody else change a file between our reading it and our writing it."""
+        self._make_directory()
+        descriptor = os.open(self.directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(descriptor)
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+
 
 def _without(entries: dict[bytes, Allowed], key: bytes) -> list[Allowed]:
     return [entry for entry in entries.values() if entry.key != key]
@@ -215,9 +236,7 @@ def _check_private(path: Path, found: os.stat_result, *, secret: bool) -> None:
         wrong, mend = f"belongs to user {found.st_uid}", f"chown {os.geteuid()} {path}"
     elif found.st_mode & (0o077 if secret else 0o022):
         mode = "700" if stat.S_ISDIR(found.st_mode) else "600"
-        wrong, mend = (
-            f"is open to others (mode {stat.S_IMODE(found.st_mode):04o})",
-            (f"chmod {mode} {path}"),
-        )
+        wrong = f"is open to others (mode {stat.S_IMODE(found.st_mode):04o})"
+        mend = f"chmod {mode} {path}"
     if wrong:
         raise AccessDenied(reason=f"{path} {wrong}; keys in it cannot be trusted. Run: {mend}")

@@ -99,11 +99,6 @@ class Fault(enum.Enum):
     MEMORY = "memory"
     CPU = "cpu"
 
-    @property
-    def is_hung(self) -> bool:
-        """Whether it does not get on any more, rather than take too much."""
-        return self in (Fault.STOPPED, Fault.LOOP, Fault.HANDLER)
-
 
 @final
 @attrs.frozen

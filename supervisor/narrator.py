@@ -14,6 +14,7 @@ import math
 import time
 from typing import TYPE_CHECKING, Final, final
 
+from actors.message import class_name
 from supervisor import chronicle
 from supervisor.lifecycle import ExitKind
 from supervisor.muffler import Muffler
@@ -96,7 +97,7 @@ class DeadLetterLog:
 
     def note(self, letter: DeadLetter) -> None:
         """A message became a dead letter."""
-        key = (letter.target, chronicle.class_of_tag(letter.message))
+        key = (letter.target, class_name(letter.message))
         if self._muffler.heard(key, time.monotonic()):
             letters_log.warning(
                 "dead letter: %s to %s from %s: %s", key[1], key[0], letter.sender, letter.reason

@@ -15,10 +15,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+from actors.message import class_name
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
-from supervisor.chronicle import class_of_tag, in_the_middle_of
+from supervisor.chronicle import in_the_middle_of
 from supervisor.status import ActorStatus, CrashReport
 
 if TYPE_CHECKING:
@@ -131,9 +132,7 @@ class Overview:
             handled=record.handled if record else 0,
             failed=record.failed if record else 0,
             expired=record.expired if record else 0,
-            current=class_of_tag(record.in_progress[0].tag)
-            if record and record.in_progress
-            else "",
+            current=class_name(record.in_progress[0].tag) if record and record.in_progress else "",
             memory=vital.memory if vital else None,
             cpu=vital.cpu if vital else None,
             heartbeat=max(0.0, now - record.alive_at) if record and record.alive_at else None,

@@ -43,7 +43,7 @@ class Role(StrEnum):
 
 _ORDER: Final = tuple(Role)
 
-_NEEDED: Final[dict[type, Role]] = {
+_NEEDED: Final[dict[type, Role]] = {  # a request that is not here is for admins
     DeadLetters: Role.VIEWER,
     Endings: Role.VIEWER,
     Settle: Role.VIEWER,
@@ -58,11 +58,6 @@ _NEEDED: Final[dict[type, Role]] = {
 }
 
 
-def needed_for(request: type) -> Role:
-    """Return the least role for a request to the supervisor; one not listed is for admins."""
-    return _NEEDED.get(request, Role.ADMIN)
-
-
 def admit(vouched: Mapping[str, str], sender: str, request: type) -> None:
     """Raise `AccessDenied` unless `sender` may send `request` to the supervisor.
 
@@ -73,7 +68,7 @@ def admit(vouched: Mapping[str, str], sender: str, request: type) -> None:
     """
     if not sender.startswith(NET_PREFIX):
         return
-    needed, role = needed_for(request), vouched.get(sender)
+    needed, role = _NEEDED.get(request, Role.ADMIN), vouched.get(sender)
     if role is None or not Role(role).covers(needed):
         raise AccessDenied(
             reason=f"{request.__name__} needs a key with the role {needed}, and this one has "

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
-from actors.testing.trace import Event, Happened, Passed, name_of, short_name, text_of
+from actors.message import class_name
+from actors.testing.trace import Event, Happened, Passed, name_of, text_of
 
 WIDTH: Final = 100
 TIME: Final = 9
@@ -132,7 +133,7 @@ def _line(event: Event, places: dict[str, int]) -> str:
 
 def _happened(line: list[str], event: Happened, places: dict[str, int]) -> str:
     name = event.who.partition("/")[0]
-    text = f"saves {short_name(event.text)}" if event.what == "save" else event.text
+    text = f"saves {class_name(event.text)}" if event.what == "save" else event.text
     if name in places:
         line[places[name]] = _MARKS[event.what]
         return f"    {text}"

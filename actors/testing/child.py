@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 from actors.blackbox import Record, read
 from actors.control import Boot, ClassName, Failed, Saved, Started, Word
 from actors.failure import trace_of
+from actors.message import class_name
 from actors.process import Life
 from actors.recorder import Recorder
 from actors.testing.node import Node
@@ -110,7 +111,7 @@ class Child:
             return f"{self.name} is starting"
         if runtime.busy or (node is not None and node.parked is not None):
             record = self.record()
-            what = record.in_progress[0].tag.rpartition(":")[2] if record.in_progress else "a timer"
+            what = class_name(record.in_progress[0].tag) if record.in_progress else "a timer"
             return f"{self.name} is handling {what}"
         return f"{self.name} has messages waiting" if len(runtime.mailbox) else ""
 

@@ -87,7 +87,7 @@ class House:
     def _build(self) -> None:
         plan = plan_tree(self._tree, None)
         boot = SupervisorBoot(
-            "simulation", plan, [], self.ask_timeout, {}, b"/", [], 0, "simulation", b"", "", ""
+            "simulation", plan, [], self.ask_timeout, {}, b"/", [], 0, "simulation", "", ""
         )
         launches: dict[str, Launch] = {}
         tree = tree_of(plan, launches)

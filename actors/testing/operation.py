@@ -22,6 +22,7 @@ from actors.errors import (
     OutcomeUnknown,
     SpawnError,
 )
+from actors.message import class_name
 
 
 class Fate(Enum):
@@ -90,7 +91,7 @@ def raised_name(error: BaseException) -> str:
     Without its module: the specification's error need not be the actor's own class.
     """
     name = error.type_name if isinstance(error, HandlerError) else ""
-    return name.rpartition(":")[2].rpartition(".")[2] or type(error).__name__
+    return class_name(name) or type(error).__name__
 
 
 def shown(value: object) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, NamedTuple, TypeAlias, fi
 from actors.codec import codec_for
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, unpack_error
-from actors.message import class_of
+from actors.message import class_name, class_of
 from actors.ref import ActorRef
 from actors.verbs import answer_codec
 from actors.wire.carrier import FrameCarrier
@@ -98,14 +98,9 @@ def line_of(event: Event) -> str:
     return f"{event.when:.6f} #{event.number} {event.source} -> {event.target}: {said}{fate}"
 
 
-def short_name(tag: str) -> str:
-    """Return the name of a message's class without where it was defined."""
-    return tag.rpartition(":")[2].rpartition(".")[2]
-
-
 def name_of(tag: str, envelope: Envelope) -> str:
     """Return a short name for a message: its class, or what kind of answer it is."""
-    name = short_name(tag)
+    name = class_name(tag)
     match envelope.kind:
         case Kind.REPLY:
             return f"{name} reply"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 import stat
+import threading
 
 import pytest
 from hypothesis import given
@@ -167,3 +168,50 @@ def test_the_last_word_about_a_server_holds(ring):
     assert ring.server("tcp://lab:7700") == two
     assert ring.server("tcp://hall:7700") == other
     assert ring.server("tcp://nowhere:1") is None
+
+
+def test_keys_that_are_let_in_at_the_same_time_are_all_let_in(ring):
+    names = [f"laptop-{n}" for n in range(16)]
+    together = threading.Barrier(len(names))
+
+    def allow(name):
+        together.wait()
+        ring.allow(fresh(), name=name, role=Role.VIEWER)
+
+    threads = [threading.Thread(target=allow, args=(name,)) for name in names]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sorted(entry.name for entry in ring.allowed().values()) == sorted(names)
+
+
+def test_what_is_no_file_is_named_not_trusted(ring):
+    ring.keep_identity(KeyPair(fresh(), fresh()))
+    ring.allowed_path.mkdir(mode=0o700)
+
+    with pytest.raises(AccessDenied, match="allowed cannot be read"):
+        ring.allowed()
+
+
+# --- whom we trust --------------------------------------------------------------------------------
+
+
+def test_the_newest_key_of_a_system_holds(ring):
+    old, new = fresh(), fresh()
+    assert ring.server("tcp://lab:5555") is None
+    ring.trust("tcp://lab:5555", old)
+    ring.trust("tcp://other:5555", old)
+    ring.trust("tcp://lab:5555", new)
+
+    assert ring.server("tcp://lab:5555") == new
+    assert ring.server("tcp://other:5555") == old
+
+
+def test_a_damaged_list_of_systems_is_named_not_trusted(ring):
+    ring.trust("tcp://lab:5555", fresh())
+    (ring.directory / "servers").write_text("tcp://lab:5555 nonsense\n")
+
+    with pytest.raises(AccessDenied, match="servers: 'nonsense' is no key"):
+        ring.server("tcp://lab:5555")
