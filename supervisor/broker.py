@@ -112,6 +112,8 @@ class Broker:
 
     def _drain(self, socket: zmq.Socket[bytes], side: bytes) -> bool:
         receive, routing = socket.recv, self.routing
+        # Sides are told apart by the length of an id, so nobody may choose one of another length.
+        length = len(side) + _ROUTING_ID_BYTES
         for _ in range(BURST):
             # Frame by frame: nothing large is copied, and small messages take half the time that
             # `recv_multipart` and `send_multipart` take.
@@ -124,6 +126,9 @@ class Broker:
             while part.more:
                 part = receive(_NOBLOCK, copy=False)
                 rest.append(part)
+            if len(party) != length:
+                routing.refused += 1
+                continue
             try:
                 target = routing.routes.get(party + route)
                 if target is not None and rest:
@@ -155,14 +160,14 @@ class Broker:
     def _first(self, party: bytes, route: bytes, rest: list[zmq.Frame]) -> None:
         """A word to the broker, the first batch on its way, or nothing of ours."""
         routing = self.routing
-        outside = party[:-_ROUTING_ID_BYTES]
-        if outside not in (b"", OUTSIDE) or len(route) > LONGEST_ROUTE or not rest:
+        if len(route) > LONGEST_ROUTE or not rest:
             routing.refused += 1
             return
         try:
             decoded = decode_route(route)
             if decoded.target == BROKER:
                 word = decode_word(rest[0].buffer)
+                outside = len(party) != _ROUTING_ID_BYTES
                 if outside and isinstance(word, Hello) and not self._check_key(party, rest[0]):
                     return
                 self.say(routing.hear(party, decoded, word, time.monotonic()))

@@ -1,0 +1,90 @@
+"""Somebody whose key was let in and who means harm: a viewer stays one, and others notice nothing."""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+
+import msgspec
+import pytest
+from scenes import Add, Player
+from strangers import Stranger
+
+import supervisor
+from actors.connection import Curve
+from actors.control import BROKER, Hello, encode_word
+from actors.envelope import MAGIC, Envelope, Kind, Route, encode_route
+from actors.message import tag_of
+from actors.requests import KillActor
+from supervisor.access import new_key_pair
+from supervisor.keys import KeyRing
+from supervisor.roles import Role
+
+pytestmark = pytest.mark.process
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    """A system on a port; its owner's keys."""
+    ring = KeyRing(tmp_path_factory.mktemp("host") / "keys")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNDERSTUDY_KEYS", str(ring.directory))
+        system = supervisor.start(listen="tcp://127.0.0.1:*")
+    with system:
+        system.keys = ring
+        yield system
+
+
+@pytest.fixture(scope="module")
+def player(host):
+    """The same life, and the same broker, from the first test to the last."""
+    player = host.spawn(Player, name="player")
+    broker = host.status().broker_pid
+
+    yield player
+
+    (status,) = host.status().actors
+    assert (status.incarnation, host.status().broker_pid) == (1, broker)
+
+
+@pytest.fixture
+def guest(host):
+    """Come in with a key that is allowed."""
+    with contextlib.ExitStack() as stack:
+
+        def enter(role, routing_id=None):
+            pair = new_key_pair()
+            host.keys.allow(pair.public, name=f"guest-{secrets.token_hex(4)}", role=role)
+            server = host.keys.identity().public
+            curve = Curve(server, pair.public, pair.secret)
+            (endpoint,) = host.status().listening
+            return stack.enter_context(Stranger(endpoint, routing_id, curve))
+
+        yield enter
+
+
+def test_a_routing_id_of_another_length_does_not_pass_for_a_local_party(host, player, guest):
+    payload = msgspec.msgpack.encode(["player"])
+    for size in (1, 14, 15, 17, 32):
+        viewer = guest(Role.VIEWER, secrets.token_bytes(size))
+        for name in ("client-1", viewer.name):
+            viewer.send(encode_route(Route(MAGIC, BROKER, 0, name, 1)), encode_word(Hello(name, 1)))
+            viewer.name = name
+            viewer.write("@supervisor", Envelope(Kind.TELL, 1, 0, tag_of(KillActor), payload))
+    guest(Role.VIEWER).settle()
+
+    assert player.ask(Add(1, 2)).result() == 3.0
+    assert [actor.incarnation for actor in host.status().actors] == [1]
+
+
+def test_a_routing_id_of_the_network_is_not_served_on_this_machine(host, player):
+    for endpoint in (host._connection.endpoint, None):
+        with contextlib.ExitStack() as stack:
+            system = host if endpoint else stack.enter_context(supervisor.start())
+            endpoint = system._connection.endpoint
+            stranger = stack.enter_context(Stranger(endpoint, b"~" + secrets.token_bytes(16)))
+            stranger.say(Hello("client-net-1", 1))
+            stack.enter_context(Stranger(endpoint)).settle()
+
+            assert not stranger.socket.poll(0)
+            assert system.status().broker_restarts == 0
