@@ -4,6 +4,7 @@
 #   make test ARGS="-k restart -x"                 arguments for pytest
 #   make demo ARGS="--seconds 10"                  arguments for the demo
 #   make bench ARGS="ask tell --json"              arguments for the benchmarks (--help)
+#   make mutants ARGS="routing --sample 50"        arguments for the mutants (--help)
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -17,7 +18,7 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format-check lint types imports house docs wheel bench soak coverage format clean
+.PHONY: help demo test check format-check lint types imports house docs wheel bench soak mutants coverage format clean
 
 help:
 	@echo "make demo      run the superfluid demo (about 20 s)"
@@ -25,6 +26,7 @@ help:
 	@echo "make check     format, lint, types, imports, house rules, documentation, wheel"
 	@echo "make bench     measure this machine"
 	@echo "make soak      an hour beside 32 busy processes: nobody may be judged wrongly"
+	@echo "make mutants   change the deciders' code a little, again and again: do the tests notice?"
 	@echo "make coverage  run the tests and show which lines they miss, child processes included"
 	@echo "make format    let ruff lay out the code"
 	@echo "make clean     remove everything that was made here, the environment included"
@@ -40,6 +42,9 @@ bench: $(DEV_READY)
 
 soak: $(DEV_READY)
 	$(BIN)/python -m tests.soak $(ARGS)
+
+mutants: $(DEV_READY)
+	$(BIN)/python -m tests.mutation $(ARGS)
 
 coverage: $(DEV_READY)
 	$(BIN)/coverage erase

@@ -35,6 +35,15 @@ hypothesis.settings.register_profile(
     print_blob=True,
 )
 hypothesis.settings.register_profile("long", deadline=None, max_examples=1000, print_blob=True)
+hypothesis.settings.register_profile(
+    "mutants",  # run once for each change of the code: few, and the same ones every time
+    deadline=None,
+    max_examples=30,
+    derandomize=True,
+    database=None,
+    phases=(hypothesis.Phase.explicit, hypothesis.Phase.generate),
+    suppress_health_check=tuple(hypothesis.HealthCheck),
+)
 hypothesis.settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI_MARK") else "dev"),
 )

@@ -60,6 +60,20 @@ def test_none_never_waits():
     assert [Backoff.none().delay(failures, random) for failures in (1, 2, 50, 10**6)] == [0] * 4
 
 
+def test_hours_of_failures_are_no_number_too_large():
+    assert Backoff().ceiling(10**6) == 10
+    assert Backoff(initial=0.0).ceiling(10**6) == 0
+
+
+def test_a_failure_waits_as_long_as_its_number_says():
+    retries = Retries(Backoff())
+    mine, theirs = Random(3), Random(3)
+
+    waits = [retries.failed(0.0, mine) for _ in range(20)]
+
+    assert waits == [Backoff().delay(number, theirs) for number in range(1, 21)]
+
+
 def test_failures_add_up_while_there_is_no_health_between_them():
     retries = Retries(Backoff())
     random = Random(1)

@@ -53,3 +53,40 @@ def test_only_the_life_that_asked_can_give_up():
     assert mailbox.withdraw("a", 2, 1) is None
     assert mailbox.withdraw("b", 1, 1) is None
     assert len(mailbox) == 1
+
+
+def test_requests_that_need_not_wait_have_a_way_of_their_own_and_count():
+    mailbox = Mailbox()
+    mailbox.put(delivery(1))
+    admitted = [delivery(2), delivery(3)]
+    for one in admitted:
+        mailbox.admit(one)
+
+    assert len(mailbox) == 3
+    assert [mailbox.take_admitted() for _ in range(3)] == [*admitted, None]
+    assert len(mailbox) == 1
+
+
+def test_a_request_that_need_not_wait_can_be_given_up_too():
+    mailbox = Mailbox()
+    first, second = delivery(1), delivery(2)
+    mailbox.admit(first)
+    mailbox.admit(second)
+
+    assert mailbox.withdraw("a", 1, 2) is second
+    assert [mailbox.take_admitted(), mailbox.take_admitted()] == [first, None]
+
+
+def test_it_knows_whose_messages_wait():
+    mailbox = Mailbox()
+    mailbox.put(Timer("tick"))
+    empty = mailbox.holds("a", 1)
+    mailbox.put(delivery(1, sender="a", incarnation=1))
+    mailbox.put(delivery(2, sender="b", incarnation=1))
+
+    assert not empty
+    assert mailbox.holds("a", 1)
+    assert mailbox.holds("b", 1)
+    assert not mailbox.holds("a", 2)
+    assert not mailbox.holds("c", 1)
+    assert Timer("tick").message == "tick"
