@@ -207,8 +207,6 @@ class Routing:
 
     def _register(self, party: bytes, word: Hello, host: bytes, now: float) -> list[Send]:
         entry = self._names[word.name]
-        if entry.party != party:
-            self._forget_party(entry)
         entry.party, entry.host, entry.seen = party, host, now
         entry.endpoint = word.endpoint
         entry.incarnation = word.incarnation
@@ -259,8 +257,8 @@ class Routing:
             if word.name not in self._gone and self._may_come(word, now):
                 self._ask(party, word)
                 return []
-            seen = {n: e for n, e in self._names.items() if not self.visas.forbids(party, n)}
-            stands = absent(word.name, self._gone, seen)
+            # Whoever may ask about a name may know of the others too: see `Visas.forbids`.
+            stands = absent(word.name, self._gone, self._names)
             ended, incarnation = self._last_words.get(word.name, ()), 0
         else:
             entry.contacts.add(asker)

@@ -45,6 +45,7 @@ class Broker(RuleBasedStateMachine):
         self.up = {}  # actor -> declared standing of its present life
         self.connected, self.gone = set(), set()
         self.knows = {}  # party -> name -> what it was told last
+        self.asked = {}  # party -> names it will hear about
         if synced:
             self.sync()
 
@@ -58,6 +59,8 @@ class Broker(RuleBasedStateMachine):
             if isinstance(send.word, Stands) and send.party != BOSS:
                 assert send.party in {party_of(n, self.life[n]) for n in self.life}
                 self.knows.setdefault(send.party, {})[send.word.name] = send.word
+                if send.word.standing in {Standing.GONE, Standing.UNKNOWN}:
+                    self.asked.get(send.party, set()).discard(send.word.name)
             elif isinstance(send.word, Obituary):
                 # It says that nobody is up, as well as a word about the name would.
                 self.knows.get(send.party, {}).pop(send.word.name, None)
@@ -137,6 +140,7 @@ class Broker(RuleBasedStateMachine):
     def asks_about(self, name, other):
         if name in self.connected:
             party = party_of(name, self.life[name])
+            self.asked.setdefault(party, set()).add(other)
             self.hear(party, name, self.life[name], Resolve(other))
 
     @rule(name=NAMES, other=NAMES)
@@ -175,6 +179,20 @@ class Broker(RuleBasedStateMachine):
             assert self.synced
         elif word.standing is Standing.GONE:
             assert other in self.gone or other in self.up
+
+    @invariant()
+    def whoever_has_asked_knows_of_everybody_who_is_up(self):
+        for name in self.connected if hasattr(self, "connected") else ():
+            party = party_of(name, self.life[name])
+            for other in self.asked.get(party, ()):
+                if other in self.connected and self.up.get(other, Standing.UP) is Standing.UP:
+                    assert self.knows[party][other].standing is Standing.UP
+
+    @invariant()
+    def everybody_who_was_let_in_is_still_there(self):
+        if hasattr(self, "connected"):
+            parties = {party_of(name, self.life[name]) for name in self.connected}
+            assert set(self.routing.parties) == {BOSS, *parties}
 
     @invariant()
     def no_route_leads_to_the_dead(self):

@@ -25,7 +25,14 @@ from actors.control import (
     lane_key,
 )
 from actors.envelope import MAGIC, Route, encode_route
-from supervisor.routing import CLIENT_FIRST, CLIENT_RETURN, CLIENT_SILENCE, KNOCKING, Routing
+from supervisor.routing import (
+    CLIENT_FIRST,
+    CLIENT_RETURN,
+    CLIENT_SILENCE,
+    KNOCKING,
+    Routing,
+    _remember,
+)
 
 BOSS, ONE, TWO, ACTOR, LATER = (letter * 16 for letter in (b"s", b"1", b"2", b"a", b"l"))
 
@@ -283,10 +290,24 @@ def test_the_last_batches_of_a_dead_life_are_still_sent_on_for_a_moment():
     broker.say(BOSS, Ended("a", 1, "killed", {}))
     assert broker.routing.routes[ACTOR + frame] == ONE
 
-    for now in (1.0, 2.0):
-        broker.routing.tick(now)
+    broker.routing.tick(1.0)
+    assert broker.routing.routes[ACTOR + frame] == ONE
+    broker.routing.tick(2.0)
 
     assert broker.routing.routes == {}
+
+
+def test_the_end_of_a_life_that_was_never_connected_disturbs_nobody():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    broker.forward(ONE, "a", 1, "client-1")
+    broker.say(BOSS, Ended("b", 1, "killed", {}))
+
+    for now in (1.0, 2.0, 3.0):
+        broker.routing.tick(now)
+
+    assert list(broker.routing.routes.values()) == [ACTOR]
 
 
 def test_nothing_is_sent_on_to_the_dead_or_for_an_impostor():
@@ -324,4 +345,248 @@ def test_words_the_broker_does_not_take_are_refused():
 
 @given(frame=st.binary(max_size=60))
 def test_a_garbled_route_is_refused(frame):
-    assert isinstance(Broker().routing.forward(ONE, frame), Refused)
+    refused = Broker().routing.forward(ONE, frame)
+
+    assert isinstance(refused, Refused)
+    assert refused.code == "unsupported"
+
+
+MISDEEDS = {
+    "a garbled route": lambda broker: broker.routing.forward(ONE, b"?"),
+    "another's name on a batch": lambda broker: broker.forward(ONE, "a", 1, "client-2"),
+    "the supervisor's word": lambda broker: broker.say(ONE, Synced()),
+    "a word for somebody else": lambda broker: broker.say(ONE, Stop("now", drain=False)),
+    "another's name": lambda broker: broker.say(TWO, Hello("client-1", 1)),
+}
+
+
+@pytest.mark.parametrize("misdeed", MISDEEDS)
+def test_each_misdeed_is_counted_once_and_what_is_only_in_vain_is_not(misdeed):
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    broker.forward(ONE, "a", 1, "client-1")
+    broker.forward(ONE, "nobody", 1, "client-1")
+    broker.say(TWO, Ping())
+    assert broker.routing.refused == 0
+
+    MISDEEDS[misdeed](broker)
+
+    assert broker.routing.refused == 1
+
+
+# --- who is told what -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("meet", ["asked", "wrote"])
+def test_whoever_was_asked_about_or_written_to_hears_of_the_others_end(meet):
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    if meet == "asked":
+        broker.say(ONE, Resolve("a"))
+    else:
+        broker.forward(ONE, "a", 1, "client-1")
+
+    said = broker.say(ONE, Goodbye())
+
+    assert [(w.name, w.standing) for w in said[ACTOR]] == [("client-1", Standing.GONE)]
+
+
+def test_what_has_gone_is_nobodys_contact():
+    broker = Broker()
+    broker.actor()
+    for number in range(3):
+        broker.client(ONE, f"client-{number}")
+        broker.say(ONE, Resolve("a"))
+        broker.forward(ONE, "a", 1, f"client-{number}")
+        broker.say(ONE, Goodbye())
+
+    assert broker.routing._names["a"].contacts == set()
+    assert broker.routing.routes == {}
+
+
+def test_an_answer_says_where_a_life_is_what_it_takes_and_how_the_last_one_ended():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.say(BOSS, Declare("a", Standing.UP, 1, ACTOR, 10))
+    broker.say(ACTOR, Hello("a", 1, endpoint="ipc:///x"), host=b"host")
+    up = Stands("a", Standing.UP, 1, 10, "", b"host", endpoint="ipc:///x")
+    assert broker.say(ONE, Resolve("a"))[ONE] == [up]
+
+    broker.say(BOSS, Ended("a", 1, "killed", {}))
+
+    (down,) = broker.say(ONE, Resolve("a"))[ONE]
+    assert (down.standing, down.reason, down.endpoint) == (Standing.DOWN, "killed", "")
+
+
+def test_a_pool_stands_as_those_who_serve_it():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.say(BOSS, Declare("p", Standing.UP, 0, mailbox=7, members=["p#1", "p#2"]))
+
+    assert broker.say(ONE, Resolve("p"))[ONE] == [
+        Stands("p", Standing.UP, 0, 7, members=["p#1", "p#2"])
+    ]
+    broker.say(BOSS, Declare("p", Standing.DOWN, 0, reason="starting"))
+    assert broker.say(ONE, Resolve("p"))[ONE] == [Stands("p", Standing.DOWN, 0, reason="starting")]
+
+
+def test_a_name_that_nobody_has_comes_with_those_that_may_be_meant():
+    broker = Broker()
+    broker.client(ONE, "client-calk")
+    broker.say(BOSS, Declare("calc", Standing.UP, 1, ACTOR, 10))
+
+    (stands,) = broker.say(ONE, Resolve("calk"))[ONE]
+
+    assert (stands.standing, stands.reason) == (Standing.UNKNOWN, "calc")
+
+
+@pytest.mark.parametrize(("known", "told"), [(0, []), (1, [1]), (2, [2]), (9, [])])
+def test_only_a_life_that_one_knew_and_that_is_over_is_told_about(known, told):
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor(LATER, 9)
+
+    said = broker.say(ONE, Resolve("a", known))[ONE]
+
+    assert [w.incarnation for w in said if isinstance(w, Obituary)] == told
+
+
+def test_a_forgotten_end_is_told_before_those_that_are_remembered():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.say(BOSS, Ended("a", 3, "killed", {}))
+
+    said = broker.say(ONE, Resolve("a", 2))[ONE]
+
+    told = [(w.incarnation, w.known) for w in said if isinstance(w, Obituary)]
+    assert told == [(2, False), (3, True)]
+
+
+def test_a_name_that_comes_again_remembers_the_lives_it_had():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    broker.say(BOSS, Ended("a", 1, "stopped", {lane_key("client-1", 1): LaneRecord(7)}))
+    broker.say(BOSS, Declare("a", Standing.GONE, 0, reason="stopped"))
+    broker.actor(LATER, 2)
+
+    obituary, stands = broker.say(ONE, Resolve("a", 1))[ONE]
+
+    assert (obituary.lane, stands.standing) == (LaneRecord(7), Standing.UP)
+
+
+# --- who is let in --------------------------------------------------------------------------------
+
+
+def test_a_name_may_be_long_but_not_longer():
+    assert codes(Broker().say(ONE, Hello("client-".ljust(128, "x"), 1))[ONE]) == []
+    assert codes(Broker().say(ONE, Hello("client-".ljust(129, "x"), 1))[ONE]) == ["impostor"]
+    assert codes(Broker().say(ONE, Hello("client-1", 0))[ONE]) == ["impostor"]
+
+
+def test_a_next_life_may_knock_before_the_supervisor_speaks_of_it():
+    broker = Broker()
+    broker.actor()
+    broker.say(BOSS, Ended("a", 1, "killed", {}))
+    assert broker.say(LATER, Hello("a", 2)) == {}
+
+    said = broker.say(BOSS, Declare("a", Standing.DOWN, 2, LATER))
+
+    assert isinstance(said[LATER][0], Welcome)
+
+
+def test_a_next_life_takes_the_name_though_nobody_has_spoken_of_the_former_ones_end():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor()
+    broker.say(ONE, Resolve("a"))
+
+    said = broker.actor(LATER, 2)
+
+    assert [(w.standing, w.incarnation) for w in said[ONE]] == [(Standing.UP, 2)]
+    assert broker.routing.parties == [BOSS, ONE, LATER]
+    assert broker.forward(ACTOR, "client-1", 1, "a").code == "unregistered"
+
+
+def test_what_is_declared_again_stays_connected():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    broker.actor(up=False)
+    broker.forward(ONE, "a", 1, "client-1")
+
+    said = broker.say(BOSS, Declare("a", Standing.UP, 1, ACTOR, 10))
+
+    assert standings(said[ONE]) == [Standing.UP]
+    assert list(broker.routing.routes.values()) == [ACTOR]
+    broker.say(ACTOR, Hello("a", 1))
+    assert list(broker.routing.routes.values()) == [ACTOR]
+
+
+def test_what_somebody_asks_while_knocking_is_answered_once_it_is_in():
+    broker = Broker(synced=False)
+    broker.client(ONE, "client-1")
+    broker.say(ACTOR, Hello("a", 1))
+    assert broker.say(ACTOR, Ping()) == {}
+    broker.say(ACTOR, Resolve("client-1"))
+    assert broker.say(BOSS, Synced()) == {}
+
+    said = broker.say(BOSS, Declare("a", Standing.DOWN, 1, ACTOR, 10))
+
+    welcome, stands = said[ACTOR]
+    assert isinstance(welcome, Welcome)
+    assert (stands.name, stands.standing) == ("client-1", Standing.UP)
+
+
+def test_of_those_who_knock_the_one_that_was_silent_longest_is_forgotten_first():
+    broker = Broker()
+    broker.say(ACTOR, Hello("a", 1))
+    for number in range(KNOCKING - 1):
+        broker.say(number.to_bytes(16, "big"), Hello(f"n{number}", 1))
+    broker.say(ACTOR, Hello("a", 1))
+    broker.say(LATER, Hello("b", 1))
+
+    said = broker.say(BOSS, Declare("a", Standing.UP, 1, ACTOR, 10))
+
+    assert isinstance(said[ACTOR][0], Welcome)
+
+
+def test_a_name_that_the_supervisor_declares_is_no_programs_any_more():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+
+    broker.say(BOSS, Declare("client-1", Standing.UP, 1, ACTOR, 10))
+    broker.say(ACTOR, Hello("client-1", 1))
+
+    assert broker.routing.parties == [BOSS, ACTOR]
+    assert broker.say(ACTOR, Goodbye()) == {}
+    assert broker.routing.tick(1000.0) == []
+
+
+# --- time and bounds ------------------------------------------------------------------------------
+
+
+def test_a_client_is_silent_only_after_its_time():
+    broker = Broker()
+    broker.client(ONE, "client-1", 100.0)
+
+    assert broker.routing.tick(100.0 + CLIENT_SILENCE) == []
+    assert broker.routing.unreachable(ONE, 100.0 + CLIENT_SILENCE) == []
+    assert [send.party for send in broker.routing.tick(100.1 + CLIENT_SILENCE)] == [ONE]
+
+
+def test_the_time_to_come_back_begins_with_the_supervisors_word():
+    broker = Broker(synced=False)
+    broker.client(ONE, "client-1", 100.0)
+    broker.say(BOSS, Synced(), 100.0)
+
+    assert broker.say(ONE, Resolve("client-2"), 100.0) == {}
+
+
+def test_a_memory_holds_what_was_noted_last():
+    memory = {}
+    for name in ("a", "b", "c", "b", "d"):
+        _remember(memory, name, name.upper(), 2)
+
+    assert memory == {"b": "B", "d": "D"}

@@ -90,6 +90,8 @@ def test_a_viewer_talks_to_the_supervisor_only(broker):
     ((_, stands),) = hear(broker, FAR, Resolve("a"))
     assert isinstance(stands, Stands)
     assert (stands.standing, "may look" in stands.reason) == (Standing.DENIED, True)
+    assert stands.incarnation == 0
+    assert broker.refused == 1
 
 
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
@@ -138,6 +140,15 @@ def test_a_key_that_may_less_now_is_shown_out(broker, now):
     assert said[0].word.code == "expelled"
     assert forward(broker, "a").code == "unregistered"
     assert broker.visas.expired(lambda _key: None) == []
+
+
+def test_whoever_is_shown_out_before_it_has_a_name_has_no_role_left(broker):
+    broker.visas.issue(FAR, visa(Role.ADMIN))
+
+    broker.expel(FAR, "its key laptop was revoked")
+
+    ((party, word),) = hear(broker, FAR, Hello(NAME, 1))
+    assert (party, word.code) == (FAR, "impostor")
 
 
 def test_keys_that_still_hold_are_left_alone(broker):
