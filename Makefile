@@ -5,6 +5,7 @@
 #   make demo ARGS="--seconds 10"                  arguments for the demo
 #   make bench ARGS="ask tell --json"              arguments for the benchmarks (--help)
 #   make mutants ARGS="routing --sample 50"        arguments for the mutants (--help)
+#   make storm ARGS="--minutes 5 --seed 7"         arguments for the storm
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -18,7 +19,7 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format-check lint types imports house docs wheel bench soak mutants coverage format clean
+.PHONY: help demo test check format-check lint types imports house docs wheel bench soak storm mutants coverage format clean
 
 help:
 	@echo "make demo      run the superfluid demo (about 20 s)"
@@ -27,6 +28,7 @@ help:
 	@echo "make bench     measure this machine"
 	@echo "make soak      an hour beside 32 busy processes: nobody may be judged wrongly"
 	@echo "make mutants   change the deciders' code a little, again and again: do the tests notice?"
+	@echo "make storm     half an hour in which everything is killed, stopped and cut, under load"
 	@echo "make coverage  run the tests and show which lines they miss, child processes included"
 	@echo "make format    let ruff lay out the code"
 	@echo "make clean     remove everything that was made here, the environment included"
@@ -45,6 +47,9 @@ soak: $(DEV_READY)
 
 mutants: $(DEV_READY)
 	$(BIN)/python -m tests.mutation $(ARGS)
+
+storm: $(DEV_READY)
+	$(BIN)/python -m tests.storm --minutes 30 $(ARGS)
 
 coverage: $(DEV_READY)
 	$(BIN)/coverage erase

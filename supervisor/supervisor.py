@@ -175,7 +175,8 @@ class Supervisor:
                 self.states.keep(child.name, word, partial(child.say, Kept(word.number)))
             case Stopped():
                 child.expected = True
-                self._unhandled += word.unhandled
+                if self.ending:  # at a restart the next life takes them
+                    self._unhandled += word.unhandled
             case Failed() if (status := self._tree.child(child.name)) is not None:
                 # It ends by itself now; its `on_stop` has no more time than at a stop.
                 asyncio.get_running_loop().call_later(status.spec.grace, child.kill)

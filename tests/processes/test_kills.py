@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import os
-import re
 import signal
 import threading
 from pathlib import Path
 
-import psutil
 import pytest
+from infrastructure import monitor_of, zygote_of
 from programs import eventually, gone
 from scenes import Add, Count, Player, Spin, Who, Write
 
@@ -25,31 +24,8 @@ def kill(pid):
     os.kill(pid, signal.SIGKILL)
 
 
-def zygote_of(system):
-    """The only child of the supervisor that ignores SIGTERM."""
-
-    def deaf():
-        # One that has just been forked ignores it too, for a moment.
-        children = psutil.Process(system.pid).children()
-        found = [child.pid for child in children if ignores_requests(child.pid)]
-        return found if len(found) == 1 else None
-
-    return eventually(deaf)[0]
-
-
-def ignores_requests(pid):
-    status = Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    ignored = int(re.search(r"SigIgn:\s*(\w+)", status)[1], 16)
-    return bool(ignored >> (signal.SIGTERM - 1) & 1)
-
-
-def monitor_of(system):
-    """The only child that has threads and is neither the broker nor an actor."""
-    status = system.status()
-    known = {status.broker_pid, *(actor.pid for actor in status.actors)}
-    children = psutil.Process(system.pid).children()
-    found = [c.pid for c in children if c.pid not in known and c.num_threads() > 1]
-    return found[0] if len(found) == 1 else None
+def the_zygote(system):
+    return eventually(lambda: zygote_of(system))
 
 
 def test_killing_the_program_ends_everything_it_has_started(scene):
@@ -85,7 +61,7 @@ def test_killing_the_supervisor_ends_everything_and_names_the_reason():
 def test_what_supervisor_and_sweeper_leave_goes_at_the_next_start():
     with supervisor.start(name="first") as first:
         directory = Path(first._directory)
-        zygote, pid = zygote_of(first), first.pid
+        zygote, pid = the_zygote(first), first.pid
         player = first.spawn(Player, name="player").ask(Who()).result()
         os.kill(zygote, signal.SIGSTOP)
         kill(pid)
@@ -100,12 +76,12 @@ def test_what_supervisor_and_sweeper_leave_goes_at_the_next_start():
 def test_nobody_notices_the_death_of_the_zygote():
     with supervisor.start() as system:
         player = system.spawn(Player, name="player")
-        kill(zygote_of(system))
+        kill(the_zygote(system))
 
         assert system.kill("player") == 1
         assert player.ask(Add(3, 4)).result() == 7.0
         assert system.spawn(Player).ask(Add(1, 2)).result() == 3.0
-        kill(zygote_of(system))
+        kill(the_zygote(system))
         assert system.spawn(Player).ask(Add(1, 2)).result() == 3.0
         assert system.status().failures == []
 
