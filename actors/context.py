@@ -5,9 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Final, Protocol, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, final
+
+import attrs
 
 from actors.address import check_name
+from actors.arrays.reader import RingReader, reader_of
+from actors.arrays.ring import LIMIT, SLOTS, SharedRing
 from actors.definitions import home
 from actors.errors import ConnectionLost
 from actors.handling import HANDLING
@@ -15,7 +19,7 @@ from actors.log import logger
 from actors.mailbox import Timer
 from actors.message import is_message
 from actors.portal import Until
-from actors.requests import SubscribeActor, WatchActor
+from actors.requests import FindRing, KeepRing, SubscribeActor, WatchActor
 from actors.spawning import order_for
 from actors.topics import Topics, event_codec
 
@@ -25,6 +29,7 @@ if TYPE_CHECKING:
     from actors.portal import Portal
     from actors.ref import ActorRef, Message
 
+R = TypeVar("R")
 
 DEMAND_SECONDS: Final = 10.0
 """Seconds the supervisor has to answer."""
@@ -119,7 +124,7 @@ class Context:
         self._demand(order)
         return self._portal.ref(name)
 
-    def _demand(self, request: Request[Any]) -> None:
+    def _demand(self, request: Request[R]) -> R:
         """Have the supervisor do what takes it no time, also in an `async` handler."""
         reply = self._portal.ref("@supervisor").ask(request, timeout=DEMAND_SECONDS)
         self._portal.driver.block_briefly(Until(self._portal, reply.done), DEMAND_SECONDS)
@@ -128,6 +133,7 @@ class Context:
         error = reply.exception()
         if error is not None:
             raise error
+        return reply.result(0)
 
     def watch(self, ref: ActorRef) -> None:
         """Receive one `Terminated` per ended incarnation of `ref`, in a @receive method.
@@ -159,6 +165,25 @@ class Context:
                 "@receive, then subscribe."
             )
         self._demand(SubscribeActor(codec.tag))
+
+    # --- live arrays
+
+    def ring(self, name: str, *, slots: int = SLOTS, limit: int = LIMIT) -> SharedRing:
+        """Return a new ring of live frames, which others on this host find by `name`.
+
+        It replaces one of that name that this actor had, in this life or the last.  Raises
+        `SharedMemoryFull`, or a `ValueError` for a name or a number that makes no sense.
+        """
+        ring = SharedRing(slots, limit=limit)
+        self._demand(KeepRing(check_name(name), attrs.astuple(ring.address)))
+        return ring
+
+    def frames(self, ref: ActorRef, name: str) -> RingReader:
+        """Return a reader of a ring of another actor on this host, whether it is there yet or not.
+
+        In an `async` handler iterate with `async for`; it never ends by itself.
+        """
+        return reader_of(lambda: self._demand(FindRing(ref.name, name)), ref.name, name)
 
     # --- time
 

@@ -16,10 +16,10 @@
     ├── HandlerError                 the handler raised; also the built-in it raised
     ├── SpawnError
     ├── AccessDenied                 also a built-in PermissionError
+    ├── SharedMemoryFull             also a built-in MemoryError
     └── ConnectionLost               also a built-in ConnectionError
 
-Errors carry data in attributes and make their text from it; a text given at construction
-replaces the made one. They hold no live objects.
+Errors carry data and make their text from it, unless one is given; they hold no live objects.
 
 A handler's ValueError arrives as HandlerError *and* ValueError, so `except ValueError` works.
 In the same way a MailboxFull that escapes a handler arrives as HandlerError *and* MailboxFull:
@@ -38,6 +38,7 @@ import attrs
 import msgspec
 
 from actors.failure import (
+    LARGEST_PACKED,
     LONGEST_NAME,
     LONGEST_TEXT,
     LONGEST_TRACEBACK,
@@ -55,10 +56,6 @@ from actors.failure import (
     trace_of,
     type_name,
 )
-
-LARGEST_PACKED = 256 * 1024
-"""Bytes beyond which `unpack_error` does not look."""
-
 
 # attrs writes __init__ and __repr__. eq=False: two errors are the same only when they are one.
 # slots=False: an exception of ours is combined with built-in ones of several memory layouts.
@@ -287,6 +284,11 @@ class AccessDenied(ActorError, PermissionError):
 
 
 @attrs.define(slots=False, eq=False)
+class SharedMemoryFull(ActorError, MemoryError):
+    """There is no room for an array or a frame in shared memory; nothing was written."""
+
+
+@attrs.define(slots=False, eq=False)
 class ConnectionLost(ActorError, ConnectionError):
     """The connection to the system has ended; every call on it raises this."""
 
@@ -307,7 +309,6 @@ def _note(error: HandlerError | SpawnError) -> None:
 
 
 # ---- across the wire (actors.failure draws the record)
-
 _KINDS: dict[str, type[Exception]] = {kind.__name__: kind for kind in builtin_errors()} | {
     name: kind
     for name, kind in list(globals().items())

@@ -20,6 +20,9 @@ from typing import TypeAlias, TypeVar, cast
 
 import msgspec
 
+LARGEST_PACKED = 256 * 1024
+"""Bytes beyond which `errors.unpack_error` does not look."""
+
 LONGEST_TEXT = 4 * 1024
 """UTF-8 bytes an error's text may take."""
 

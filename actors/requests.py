@@ -103,6 +103,22 @@ class TopicSeen:
     version: int
 
 
+@message(tag="understudy:KeepRing")
+class KeepRing(Request[None]):
+    """From an actor: this ring of mine is there now, as `arrays.ring.RingAddress` says it."""
+
+    name: str
+    address: tuple[int, int, int]
+
+
+@message(tag="understudy:FindRing")
+class FindRing(Request[tuple[int, int, int] | None]):
+    """Where is this ring of that actor?  None while it has none of that name."""
+
+    actor: str
+    name: str
+
+
 @message(tag="understudy:Settle")
 class Settle(Request[None]):
     """Answered when everything sent before has been begun."""

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from actors.actor import Actor
 from actors.address import check_name
+from actors.arrays.reader import RingReader, reader_of
 from actors.control import SUPERVISOR
 from actors.errors import ActorError, ConnectionLost, DeadlineExceeded, SpawnError
 from actors.log import announce
@@ -25,6 +26,7 @@ from actors.notices import DeadLetter, Terminated
 from actors.portal import Portal, Until
 from actors.requests import (
     DeadLetters,
+    FindRing,
     KillActor,
     RestartActor,
     Settle,
@@ -168,6 +170,16 @@ class Calls:
         if event in requests:
             return self._follow(requests[event])
         return self._topics.subscribe(event)
+
+    def frames(self, ref: ActorRef | str, name: str) -> RingReader:
+        """Return a reader of a ring of an actor on this host, whether it is there yet or not.
+
+        for frame in system.frames(compute, "density"):
+            show(frame.array)
+        """
+        actor = _name_of(ref)
+        request = FindRing(actor, name)
+        return reader_of(lambda: self._ask(request, ANSWER_SECONDS), actor, name)
 
     def publish(self, event: Message) -> None:
         """Send an event, an ordinary message, to everybody who has subscribed to its class.

@@ -14,7 +14,9 @@ from actors.message import tag_of
 from actors.notices import DeadLetter, Terminated
 from actors.requests import (
     DeadLetters,
+    FindRing,
     FollowTopic,
+    KeepRing,
     KillActor,
     RestartActor,
     Settle,
@@ -47,6 +49,9 @@ QUEUE: Final = 10_000
 PUBLISHERS_SECONDS: Final = 1.0
 """Seconds a subscription waits for publishers to have heard of it; one that hangs may be late."""
 
+MOST_RINGS: Final = 64
+"""Rings that one actor may have others find."""
+
 OVERRUN: Final = f"more than {QUEUE:,} notices waited to be read; some are lost, follow them anew"
 
 
@@ -66,6 +71,7 @@ class Desk(Actor):
         self.letter_log = DeadLetterLog()
         self.dead_letters = 0
         self.topics = Topics()
+        self.rings: dict[str, dict[str, tuple[int, int, int]]] = {}
         self.topics_changed = asyncio.Event()
         return self
 
@@ -164,6 +170,24 @@ class Desk(Actor):
         _spread(self.letter_readers, msg)
         self._tell_subscribers(msg)
 
+    # --- live arrays
+
+    @receive
+    def keep_ring(self, msg: KeepRing) -> None:
+        """An actor has a ring that others may read."""
+        sender = self.context.sender
+        if sender is None or not self.supervisor.knows(sender.name):
+            return
+        rings = self.rings.setdefault(sender.name, {})
+        if msg.name not in rings and len(rings) >= MOST_RINGS:
+            raise ValueError(f"{sender.name} has {MOST_RINGS} rings already; write to one of them")
+        rings[msg.name] = msg.address
+
+    @receive
+    def find_ring(self, msg: FindRing) -> tuple[int, int, int] | None:
+        """Say where a ring is, if it is."""
+        return self.rings.get(msg.actor, {}).get(msg.name)
+
     # --- events
 
     @receive(concurrent=True)
@@ -256,8 +280,9 @@ class Desk(Actor):
             _spread(self.readers.get(name, {}), notice)
 
     def forget(self, name: str) -> None:
-        """A name is gone: it watches nobody any more, and hears no events."""
+        """A name is gone: it watches nobody any more, hears no events, and has no rings."""
         self.silence(name)
+        self.rings.pop(name, None)
         for watched, watchers in list(self.watchers.items()):
             watchers.discard(name)
             if not watchers:

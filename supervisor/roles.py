@@ -17,6 +17,7 @@ from actors.address import NET_PREFIX
 from actors.errors import AccessDenied
 from actors.requests import (
     DeadLetters,
+    FindRing,
     FollowTopic,
     KillActor,
     RestartActor,
@@ -46,6 +47,7 @@ _ORDER: Final = tuple(Role)
 _NEEDED: Final[dict[type, Role]] = {  # a request that is not here is for admins
     DeadLetters: Role.VIEWER,
     Endings: Role.VIEWER,
+    FindRing: Role.VIEWER,
     Settle: Role.VIEWER,
     StatusRequest: Role.VIEWER,
     SubscribeStream: Role.VIEWER,

@@ -49,7 +49,7 @@ class Mapper:
         """
         self._directory = directory
         self._most = most
-        self._maps: OrderedDict[tuple[int, int, int], _Window] = OrderedDict()
+        self._maps: OrderedDict[tuple[int, int, int], Window] = OrderedDict()
         self._lock = threading.Lock()
 
     def copy_out(
@@ -67,8 +67,8 @@ class Mapper:
                 array.  Nothing was allocated that is larger than the shared block.
         """
         pid, where, cookie, offset, nbytes, block = _check_descriptor(descriptor)
-        checked = _check_dtype(dtype)
-        _check_shape(shape, checked.itemsize, nbytes)
+        checked = checked_dtype(dtype)
+        checked_shape(shape, checked.itemsize, nbytes)
         window = self._window(pid, where, cookie)
         if offset % segment.PAGE or offset + max(nbytes, 1) > window.data:
             raise MessageError(
@@ -97,14 +97,14 @@ class Mapper:
         with self._lock:
             self._maps.clear()
 
-    def _window(self, pid: int, where: int, cookie: int) -> _Window:
+    def _window(self, pid: int, where: int, cookie: int) -> Window:
         key = (pid, where, cookie)
         with self._lock:
             window = self._maps.get(key)
             if window is not None:
                 self._maps.move_to_end(key)
                 return window
-        window = _attach(pid, where, cookie, self._directory)
+        window = open_window(pid, where, cookie, self._directory)
         with self._lock:
             self._maps[key] = window
             while len(self._maps) > self._most:
@@ -114,8 +114,8 @@ class Mapper:
 
 
 @final
-class _Window:
-    """One attached segment."""
+class Window:
+    """One attached segment, read-only."""
 
     __slots__ = ("data", "memory", "table")
 
@@ -125,6 +125,7 @@ class _Window:
         self.table = memoryview(memory)[self.data :].cast("Q")
 
     def check(self, offset: int, block: int) -> None:
+        """Raise `MessageError` unless this block starts there now."""
         if self.table[offset // segment.PAGE] != block:
             raise MessageError(
                 "the sender has let go of this shared array, or never shared it. "
@@ -135,15 +136,16 @@ class _Window:
 def can_attach(pid: int, where: int, cookie: int, directory: Path | None = None) -> bool:
     """Whether this process can read that segment; the numbers are those of `Arena.probe`."""
     try:
-        _attach(*_check_descriptor((pid, where, cookie, 0, 0, 1))[:3], directory)
+        open_window(*_check_descriptor((pid, where, cookie, 0, 0, 1))[:3], directory)
     except MessageError:
         return False
     return True
 
 
-def _attach(pid: int, where: int, cookie: int, directory: Path | None) -> _Window:
+def open_window(pid: int, where: int, cookie: int, directory: Path | None = None) -> Window:
+    """Map another process's segment; raises `MessageError` with the reason when it cannot be."""
     try:
-        return _Window(segment.attach(pid, where, cookie, directory))
+        return Window(segment.attach(pid, where, cookie, directory))
     except (OSError, ValueError) as error:
         raise MessageError(
             f"the shared array of process {pid} cannot be attached: {error}. "
@@ -170,7 +172,8 @@ def _check_descriptor(descriptor: tuple[Any, ...]) -> tuple[int, int, int, int, 
     return pid, where, cookie, offset, nbytes, block
 
 
-def _check_dtype(dtype: np.dtype[Any] | str) -> np.dtype[Any]:
+def checked_dtype(dtype: np.dtype[Any] | str) -> np.dtype[Any]:
+    """Return a dtype that another process named; raises `MessageError` for one of no fixed form."""
     # Text is matched before numpy parses it: "V2147483648" or 100,000 fields cost memory there.
     if isinstance(dtype, str) and _DTYPE.fullmatch(dtype):
         with suppress(TypeError):
@@ -187,7 +190,8 @@ def _check_dtype(dtype: np.dtype[Any] | str) -> np.dtype[Any]:
     return dtype
 
 
-def _check_shape(shape: tuple[Any, ...], itemsize: int, nbytes: int) -> None:
+def checked_shape(shape: tuple[Any, ...], itemsize: int, nbytes: int) -> None:
+    """Raise `MessageError` unless items in this shape fill exactly `nbytes`."""
     if type(shape) is not tuple or len(shape) > MOST_DIMENSIONS:
         raise MessageError(f"a shared array's shape is a tuple of at most {MOST_DIMENSIONS} sizes.")
     if not all(type(size) is int and 0 <= size <= _LARGEST_INT for size in shape):

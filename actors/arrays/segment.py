@@ -186,6 +186,16 @@ def attach(pid: int, where: int, cookie: int, directory: Path | None = None) -> 
         os.close(fd)
 
 
+def is_open(pid: int, where: int, cookie: int) -> bool:
+    """Whether the owner of a memfd still has it open; the numbers may come from the wire."""
+    if where < 0:
+        return False
+    try:
+        return Path(f"/proc/{pid}/fd/{where}").stat().st_ino == cookie
+    except OSError:
+        return False
+
+
 def _file_name(pid: int, serial: int) -> str:
     """Return the file's name: made of two checked numbers, never of text from the wire."""
     return f"arena-{pid}-{serial}"

@@ -416,7 +416,7 @@ def test_any_exception_packs_into_bounded_bytes_and_comes_back(
     arrived = unpack_error(data)
 
     assert isinstance(arrived, ActorError)
-    assert len(data) < errors.LARGEST_PACKED
+    assert len(data) < failure.LARGEST_PACKED
     assert len(arrived.text.encode()) <= failure.LONGEST_TEXT
     assert str(arrived)
     if isinstance(arrived, HandlerError):

@@ -1,0 +1,279 @@
+"""The reading end of a ring: the newest frame, from whichever life of the writer there is.
+
+    find ─► attach ─► is there a newer number? ─► copy ─► is the number still there? ─► Frame
+      ▲                        │ nothing new for a while, and the writer is gone
+      └────────────────────────┘
+
+What lies in the memory was written by another process, which may be mistaken: it is checked like
+a descriptor from the wire before numpy sees it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any, Final, final
+
+import attrs
+import numpy as np
+import numpy.typing as npt
+
+from actors.arrays import segment
+from actors.arrays.mapper import Window, checked_dtype, checked_shape, open_window
+from actors.arrays.ring import (
+    FRAME,
+    MARK,
+    MOST_META,
+    MOST_SLOTS,
+    ROOT,
+    RingAddress,
+    fence,
+    slot_pages,
+)
+from actors.errors import MessageError
+
+LOOK_AGAIN: Final = 0.1
+"""Seconds without a new frame after which it is looked whether the writer still lives."""
+
+SHORTEST: Final = 0.0002
+"""Seconds between two looks at a ring whose frames come fast."""
+
+LONGEST: Final = 0.01
+"""Seconds between two looks at a ring that is still."""
+
+TRIES: Final = 100
+"""Copies of a frame that was overwritten meanwhile, before the reader gives up for now."""
+
+
+@final
+@attrs.frozen(eq=False)
+class Frame:
+    """One whole frame, copied."""
+
+    array: npt.NDArray[Any]
+    """Read-only, unless it is the `out` that was given."""
+    meta: bytes
+    """What the writer gave along."""
+    number: int
+    """Of the writer's frames, from 1 in each of its lives."""
+    skipped: int
+    """Frames of this life between the last one read and this one."""
+    written_at: float
+    """Seconds since the epoch."""
+
+
+@final
+class RingReader:
+    """Reads the newest frame of a ring.  For one thread at a time.
+
+    It may be made before the ring, and outlives the writer: when the writer's next incarnation
+    has a ring, its frames are read.  Iterating, in plain code or asyncio, gives every frame that
+    is new when the one before has been dealt with, and never ends by itself.
+    """
+
+    def __init__(self, find: Callable[[], RingAddress | None], title: str = "the ring") -> None:
+        """Read the ring that `find` finds; None means that there is none yet.
+
+        `title` is how errors call it.
+        """
+        self._find = find
+        self._title = title
+        self._address: RingAddress | None = None
+        self._root: Window | None = None
+        self._slots: _Slots | None = None
+        self._version = 0
+        self._last = 0
+        self._fresh_at = -math.inf
+        self._every = LONGEST
+        self._sought_at = -math.inf
+        self.seen = 0
+        """Frames read."""
+        self.skipped = 0
+        """Frames that were replaced by newer ones before they were read, where it is known."""
+        self.lives = 0
+        """Rings read so far: one more with each restart of the writer."""
+
+    def newest(self, out: npt.NDArray[Any] | None = None) -> Frame | None:
+        """Return the newest frame; None when there is none that was not read yet.
+
+        Never waits for the writer.  Copies into `out` when that has the frame's shape and dtype,
+        which saves the system making fresh memory for each large frame; else into a new array.
+        After None `out` may hold anything.
+
+        Raises:
+            MessageError: what is there is no ring, or not readable for this process.
+        """
+        now = time.monotonic()
+        if self._slots is None or now - self._fresh_at > LOOK_AGAIN:
+            self._attend(now)
+        self._follow_root()
+        if self._slots is None:
+            return None
+        found = self._slots.newest(self._last, out)
+        if found is None:
+            return None
+        array, meta, number, written_at = found
+        skipped = number - self._last - 1 if self._last else 0
+        self._every = _pace(self._every, now - self._fresh_at)
+        self._last, self._fresh_at = number, now
+        self.seen += 1
+        self.skipped += skipped
+        return Frame(array, meta, number, skipped, written_at)
+
+    def wait(self, timeout: float | None = None, out: npt.NDArray[Any] | None = None) -> Frame:
+        """Return the newest frame as soon as there is one that was not read yet.
+
+        Raises a built-in TimeoutError after `timeout` seconds; else as `newest` does.
+        """
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while (frame := self.newest(out)) is None:
+            left = end - time.monotonic()
+            if left <= 0:
+                raise TimeoutError(f"no new frame of {self._title} within {timeout:g} s")
+            time.sleep(min(self._pause(), left))
+        return frame
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Return the frames as they come; in plain code."""
+        while True:
+            yield self.wait()
+
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        """Return the frames as they come; in asyncio code."""
+        while True:
+            frame = self.newest()
+            if frame is None:
+                await asyncio.sleep(self._pause())
+            else:
+                yield frame
+
+    def close(self) -> None:
+        """Let go of the memory.  Twice is fine; the next look attaches anew."""
+        self._root = self._slots = self._address = None
+
+    # --- inside
+
+    def _pause(self) -> float:
+        """Return how long to wait before the next look: an eighth of the time between frames."""
+        still = time.monotonic() - self._fresh_at
+        return min(LONGEST, max(SHORTEST, min(self._every, still) / 8))
+
+    def _attend(self, now: float) -> None:
+        """Find the ring, or the next one when its writer is gone."""
+        if self._root is not None and self._address is not None and _lives(self._address):
+            return
+        if now - self._sought_at < LOOK_AGAIN:
+            return
+        self._sought_at = now
+        address = self._find()
+        if address is None or address == self._address:
+            return
+        try:
+            self._root = open_window(address.pid, address.where, address.cookie)
+        except MessageError:
+            if _lives(address):
+                raise  # it is there, and not for us
+            return
+        self._address, self._slots = address, None
+        self._version = self._last = 0
+        self.lives += 1
+
+    def _follow_root(self) -> None:
+        """Attach to the slots that the root names."""
+        root = self._root
+        if root is None or self._address is None or root.table[0] == self._version:
+            return
+        before = root.table[0]
+        fence()
+        mark, where, cookie, slots, capacity = ROOT.unpack_from(root.memory, 0)
+        fence()
+        if not before or root.table[0] != before:
+            return  # it is being written; the next look finds it
+        if mark != MARK:
+            raise MessageError(f"{self._title}: what is there is no ring of frames")
+        self._version = before
+        self._slots = None
+        if cookie:
+            try:
+                window = open_window(self._address.pid, where, cookie)
+            except MessageError:
+                if _lives(self._address):
+                    self._version = 0  # it has moved on meanwhile
+                return
+            self._slots = _Slots(window, slots, capacity, self._title)
+
+
+def reader_of(find: Callable[[], tuple[int, int, int] | None], actor: str, name: str) -> RingReader:
+    """Return a reader of an actor's ring, which `find` finds as three numbers."""
+
+    def address() -> RingAddress | None:
+        found = find()
+        return None if found is None else RingAddress(*found)
+
+    return RingReader(address, f"{name} of {actor}")
+
+
+@final
+class _Slots:
+    """The frames of one life, as long as none is larger than the slots."""
+
+    def __init__(self, window: Window, slots: int, capacity: int, title: str) -> None:
+        pages = slot_pages(capacity)
+        if not 1 < slots <= MOST_SLOTS or slots * pages * segment.PAGE != window.data:
+            raise MessageError(f"{title}: {slots} slots of {capacity} bytes do not fit its memory")
+        self._window = window
+        self._capacity = capacity
+        self._starts = [slot * pages for slot in range(slots)]
+
+    def newest(
+        self, last: int, out: npt.NDArray[Any] | None
+    ) -> tuple[npt.NDArray[Any], bytes, int, float] | None:
+        """Return array, meta, number and time of the newest frame after `last`."""
+        table = self._window.table
+        for _ in range(TRIES):
+            number, page = max((table[page], page) for page in self._starts)
+            if number <= last:
+                return None
+            fence()
+            try:
+                array, meta, written_at = self._copy(page, out)
+            except MessageError:
+                if table[page] == number:
+                    raise  # nobody has changed it: it was written so
+                continue
+            fence()
+            if table[page] == number:
+                return array, meta, number, written_at
+        return None
+
+    def _copy(
+        self, page: int, out: npt.NDArray[Any] | None
+    ) -> tuple[npt.NDArray[Any], bytes, float]:
+        at = page * segment.PAGE
+        memory = self._window.memory
+        written_at, nbytes, kind, rank, *lengths, length = FRAME.unpack_from(memory, at)
+        if nbytes > self._capacity or rank > len(lengths) or length > MOST_META:
+            raise MessageError("a frame is described as larger than the slots of its ring")
+        dtype = checked_dtype(kind.rstrip(b"\0").decode("ascii", "replace"))
+        shape = tuple(lengths[:rank])
+        checked_shape(shape, dtype.itemsize, nbytes)
+        view = np.ndarray(shape, dtype, buffer=memory, offset=at + segment.PAGE)
+        if out is not None and out.shape == shape and out.dtype == dtype:
+            np.copyto(out, view)
+        else:
+            out = view.copy()
+            out.flags.writeable = False
+        begin = at + FRAME.size
+        return out, bytes(memory[begin : begin + length]), written_at
+
+
+def _pace(every: float, since: float) -> float:
+    """Return the smoothed time between frames."""
+    return LONGEST if since == math.inf else 0.7 * every + 0.3 * min(since, 1.0)
+
+
+def _lives(address: RingAddress) -> bool:
+    """Whether the writer still has the ring open."""
+    return segment.is_open(address.pid, address.where, address.cookie)

@@ -1,0 +1,360 @@
+"""The ring in one process: what is written, what is read, what is skipped, what is refused."""
+
+from __future__ import annotations
+
+import os
+import resource
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as arrays
+
+from actors.arrays.reader import RingReader
+from actors.arrays.ring import FRAME, MOST_META, ROOT, RingAddress, SharedRing
+from actors.arrays.segment import HAS_MEMFD, PAGE
+from actors.errors import MessageError, SharedMemoryFull
+
+assert HAS_MEMFD, "a ring needs Linux"
+
+
+@pytest.fixture
+def ring():
+    ring = SharedRing()
+    yield ring
+    ring.close()
+
+
+@pytest.fixture
+def reader(ring):
+    return RingReader(lambda: ring.address)
+
+
+# --- what is read ---------------------------------------------------------------------------------
+
+
+def test_the_newest_frame_is_read_once(ring, reader):
+    assert reader.newest() is None
+    ring.write(np.arange(6).reshape(2, 3), b"t=1")
+
+    frame = reader.newest()
+
+    assert frame.array.tolist() == [[0, 1, 2], [3, 4, 5]]
+    assert (frame.number, frame.meta, frame.skipped) == (1, b"t=1", 0)
+    assert reader.newest() is None
+
+
+def test_a_frame_is_a_copy_that_later_frames_leave_alone(ring, reader):
+    ring.write([1.0])
+    frame = reader.newest()
+    for value in range(20):
+        ring.write([value])
+
+    assert frame.array.tolist() == [1.0]
+    assert not frame.array.flags.writeable
+
+
+def test_a_slow_reader_gets_the_newest_and_counts_the_others(ring, reader):
+    for value in range(1, 4):
+        ring.write([value])
+    first = reader.newest()
+    for value in range(4, 14):
+        ring.write([value])
+    second = reader.newest()
+
+    assert (first.number, first.skipped) == (3, 0)  # what was before it came is not its own
+    assert (second.number, second.skipped, second.array[0]) == (13, 9, 13)
+    assert (reader.seen, reader.skipped) == (2, 9)
+
+
+def test_a_buffer_of_ones_own_is_filled_when_it_fits(ring, reader):
+    out = np.zeros((2, 2))
+    ring.write(np.ones((2, 2)))
+    assert reader.newest(out).array is out
+    ring.write(np.ones((2, 3)))
+    assert reader.newest(out).array.shape == (2, 3)
+    assert out.tolist() == [[1, 1], [1, 1]]
+
+
+def test_a_frame_that_failed_while_it_was_filled_is_never_seen(ring, reader):
+    ring.write([1])
+
+    def fill():
+        with ring.frame((1,), "int64") as memory:
+            memory[0] = 2
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        fill()
+
+    assert reader.newest().array.tolist() == [1]
+    assert ring.write([3]) == 2
+
+
+shapes = arrays.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=40)
+kinds = st.sampled_from(["?", "<i1", "<u2", ">i4", "<f4", "<f8", ">c16"])
+written = st.tuples(kinds, shapes, st.binary(max_size=40))
+
+
+@settings(max_examples=60)
+@given(slots=st.integers(2, 6), script=st.lists(st.one_of(written, st.just("read")), max_size=30))
+def test_whatever_is_written_and_read_the_newest_is_found(slots, script):
+    """Against the naive model: a variable that holds the last frame."""
+    ring = SharedRing(slots)
+    reader, late = RingReader(lambda: ring.address), None
+    newest = None
+    for step in script:
+        if step == "read":
+            frame = reader.newest()
+            assert (frame is None) == (newest is None)
+            if frame is not None:
+                assert _same(frame, newest)
+            late, newest = late or newest, None
+        else:
+            kind, shape, meta = step
+            array = np.full(shape, ring.written % 2 or 1).astype(kind)
+            newest = (array, meta, ring.write(array, meta))
+    fresh = RingReader(lambda: ring.address).newest()
+    assert (fresh.number if fresh else 0) == ring.written
+    assert reader.seen + reader.skipped <= ring.written
+    ring.close()
+
+
+def _same(frame, expected):
+    array, meta, number = expected
+    same = frame.array.dtype == array.dtype and np.array_equal(frame.array, array)
+    return (
+        same and frame.array.shape == array.shape and (frame.meta, frame.number) == (meta, number)
+    )
+
+
+class Interrupted(np.ndarray):
+    """A buffer that is copied to in two halves, between which something happens."""
+
+    meanwhile = staticmethod(lambda: None)
+
+    def __array_function__(self, function, _types, arguments, _options):
+        assert function is np.copyto
+        target, source = (np.asarray(array) for array in arguments)
+        half = len(target) // 2
+        target[:half] = source[:half]
+        self.meanwhile()
+        target[half:] = source[half:]
+
+
+@given(slots=st.integers(2, 5), bursts=st.lists(st.integers(0, 8), max_size=6))
+def test_frames_written_in_the_middle_of_a_copy_do_not_tear_it(slots, bursts):
+    ring = SharedRing(slots)
+    reader = RingReader(lambda: ring.address)
+    out = np.zeros(1000, "int64").view(Interrupted)
+    left = list(bursts)
+
+    def write():
+        ring.write(np.full(1000, ring.written + 1, "int64"))
+
+    def meanwhile():
+        for _ in range(left.pop() if left else 0):
+            write()
+
+    out.meanwhile = meanwhile
+    write()
+    frame = reader.newest(out)
+    ring.close()
+
+    assert frame is not None
+    assert set(np.asarray(frame.array).tolist()) == {frame.number}
+    assert ring.written - frame.number < slots  # it is not older than the copying made it
+
+
+def test_a_thread_that_writes_without_a_pause_never_shows_a_torn_frame(ring, reader):
+    over = threading.Event()
+
+    def write():
+        value, sizes = 0, (60_000, 90_000, 30_000)
+        while not over.is_set():
+            value += 1
+            ring.write(np.full(sizes[value // 500 % 3], value, "int64"), str(value).encode())
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(300):
+            frame = reader.wait(20.0)
+            assert frame.array.min() == frame.array.max() == frame.number
+            assert frame.meta == str(frame.number).encode()
+    finally:
+        over.set()
+        writer.join()
+
+
+# --- how it ends, and begins again ----------------------------------------------------------------
+
+
+def test_a_reader_may_come_first():
+    rings = []
+    reader = RingReader(lambda: rings[0].address if rings else None)
+    assert reader.newest() is None
+    rings.append(SharedRing())
+    rings[0].write([1])
+
+    assert reader.wait(10.0).array.tolist() == [1]
+    rings[0].close()
+
+
+def test_the_next_life_of_a_ring_is_read_on(ring):
+    rings = [ring]
+    reader = RingReader(lambda: rings[-1].address)
+    ring.write([1])
+    assert reader.wait(10.0).number == 1
+    ring.write([2])
+    rings.append(SharedRing())
+    ring.close()
+    assert reader.wait(10.0).array.tolist() == [2]  # it was whole, and nothing newer was there
+    rings[-1].write([3])
+
+    frame = reader.wait(10.0)
+    assert (frame.number, frame.skipped, reader.lives) == (1, 0, 2)
+    rings[-1].close()
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+def test_closing_gives_the_descriptors_back():
+    def use():
+        ring = SharedRing()
+        reader = RingReader(lambda: ring.address)
+        ring.write(np.zeros(100))
+        ring.write(np.zeros(100_000))
+        assert reader.newest().number == 2
+        reader.close()
+        ring.close()
+        ring.close()
+
+    before = descriptors()
+    for _ in range(20):
+        use()
+    assert descriptors() == before
+
+
+def test_a_larger_frame_gives_the_smaller_slots_back(ring):
+    ring.write(np.zeros(10))
+    small = ring.reserved
+    ring.write(np.zeros(100_000))
+    large = ring.reserved
+    ring.write(np.zeros(10))
+
+    assert small < 10 * PAGE
+    assert large == ring.reserved < 1.1 * 4 * 800_000
+
+
+def test_waiting_for_a_frame_that_does_not_come_says_which(ring):
+    reader = RingReader(lambda: ring.address, "density of compute")
+
+    with pytest.raises(TimeoutError, match=r"no new frame of density of compute within 0.01 s"):
+        reader.wait(0.01)
+
+
+# --- mistakes -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("slots", [-1, 0, 1, 65])
+def test_a_number_of_slots_must_make_sense(slots):
+    with pytest.raises(ValueError, match="2 to 64 slots"):
+        SharedRing(slots)
+
+
+@pytest.mark.parametrize(
+    ("array", "meta", "error", "text"),
+    [
+        (np.array([object()]), b"", TypeError, "convert them"),
+        (np.array(["a"]), b"", TypeError, "convert them"),
+        (np.zeros((1,) * 9), b"", ValueError, "at most 8 dimensions"),
+        (np.zeros(1), bytes(MOST_META + 1), ValueError, "3840 at most"),
+    ],
+)
+def test_what_cannot_be_shared_is_refused(ring, reader, array, meta, error, text):
+    ring.write([7])
+    with pytest.raises(error, match=text):
+        ring.write(array, meta)
+
+    assert reader.newest().array.tolist() == [7]
+
+
+def test_a_frame_beyond_the_limit_is_an_error_and_the_last_one_stays(reader, ring):
+    ring.limit = 100_000
+    ring.write([7])
+    with pytest.raises(SharedMemoryFull, match=r"30,000 bytes take 147,456 bytes.*raise limit="):
+        ring.write(np.zeros(30_000, "uint8"))
+
+    assert reader.newest().array.tolist() == [7]
+    with pytest.raises(SharedMemoryFull), ring.frame((1 << 62, 8)):
+        pytest.fail("there is no such memory")
+
+
+def test_a_system_without_descriptors_is_an_error_and_the_last_one_stays(reader, ring):
+    ring.write([7])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        with pytest.raises(SharedMemoryFull, match="Too many open files"):
+            ring.write(np.zeros(30_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+    assert reader.newest().array.tolist() == [7]
+
+
+def test_a_closed_ring_takes_nothing(ring):
+    ring.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        ring.write([1])
+
+
+def test_two_frames_are_not_filled_at_once(ring):
+    with ring.frame((2,)), pytest.raises(RuntimeError, match="finish the frame"):
+        ring.write([1])
+
+
+def test_a_forked_child_cannot_write():
+    ring = SharedRing()
+    pid = os.fork()
+    if not pid:
+        try:
+            ring.write([1])
+        except RuntimeError:
+            os._exit(7)
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 7
+    ring.close()
+
+
+@pytest.mark.parametrize("change", [{"pid": 0}, {"pid": 2**22 + 7}, {"where": -3}, {"cookie": 1}])
+def test_an_address_that_leads_nowhere_is_no_ring_yet(ring, change):
+    address = {"pid": os.getpid(), "where": ring.address.where, "cookie": ring.address.cookie}
+
+    assert RingReader(lambda: RingAddress(**address | change)).newest() is None
+
+
+@given(data=st.data())
+def test_odd_memory_is_an_error_never_a_crash(data):
+    """Whatever another process wrote there, numpy sees only what was checked."""
+    ring = SharedRing()
+    ring.write(np.arange(100), b"abc")
+    reader = RingReader(lambda: ring.address)
+    memory, size = data.draw(
+        st.sampled_from([(ring._root.memory, ROOT.size), (ring._part.memory, FRAME.size)])
+    )
+    start = data.draw(st.integers(0, size - 1)) + (0 if memory is ring._root.memory else PAGE * 2)
+    noise = data.draw(st.binary(min_size=1, max_size=16))
+    memory[start : start + len(noise)] = noise
+    try:
+        frame = reader.newest()
+    except MessageError:
+        frame = None
+    assert frame is None or frame.array.nbytes <= 5 * PAGE
+    ring.close()
