@@ -72,6 +72,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_name(text: str) -> bool:
+    """Return whether anybody at all may be called so: an actor, a program, or the system."""
+    return _NAME.fullmatch(text.removeprefix("@")) is not None
+
+
 def unique_name(prefix: str, token: str) -> str:
     """Join a readable prefix and a token that nobody else has: "client-3f9c"."""
     return f"{prefix}-{token}"

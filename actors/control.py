@@ -107,6 +107,8 @@ class BrokerBoot(_Word, frozen=True):
     max_message: int
     keys: str = ""
     """Directory of the keys that guard tcp endpoints; "" when there are none to guard."""
+    memory: int = 0
+    """Bytes of data its process may have, whatever comes in; 0: no limit."""
     faults: bytes = b""
     """What a testing broker shall do wrong; b"" for an ordinary one."""
 

@@ -35,6 +35,9 @@ ZAP: Final = "inproc://zeromq.zap.01"
 REFUSAL_SECONDS: Final = 60.0
 """Seconds between two lines about the same refused key."""
 
+UNREAD: Final = 100_000
+"""Messages kept for one who came over the network and does not read; what is more is dropped."""
+
 _ZAP_FRAMES: Final = 7  # version, request, domain, address, identity, mechanism, key
 
 
@@ -150,6 +153,7 @@ class Gate:
         self._allowances = Allowances(ring, own)
         self._doorkeeper = Doorkeeper(self._allowances)
         self.socket = router(self._doorkeeper.context, max_message)
+        self.socket.setsockopt(zmq.SNDHWM, UNREAD)
         self.socket.setsockopt(zmq.CURVE_SERVER, 1)
         self.socket.setsockopt(zmq.CURVE_SECRETKEY, own.secret)
         self.socket.setsockopt(zmq.ZAP_DOMAIN, DOMAIN)

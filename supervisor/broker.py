@@ -11,6 +11,7 @@ is an error instead of a silent loss (MANDATORY on).
 from __future__ import annotations
 
 import os
+import resource
 import select
 import sys
 import time
@@ -31,6 +32,7 @@ from actors.control import (
     Refused,
     Started,
     Stop,
+    Word,
     decode_word,
     encode_word,
     frame,
@@ -50,11 +52,17 @@ TICK: Final = 1.0
 MOST_ROUTES: Final = 200_000
 """Routes remembered; they are learnt again by asking."""
 
+LONGEST_WORD: Final = 64 << 10
+"""Bytes of a word; only the supervisor, who tells how lives ended, says longer ones."""
+
 REFUSALS: Final = 20
 """Refusals a party is told of between two ticks: who floods us does not read them either."""
 
 REPORT_SECONDS: Final = 60.0
 """Seconds between two lines about what was refused."""
+
+DESCRIPTORS: Final = 10_000
+"""Open files and connections, where the system allows so many."""
 
 LINGER_MS: Final = 200
 """Time the last words have to leave."""
@@ -74,6 +82,7 @@ class Broker:
 
     def __init__(self, boot: BrokerBoot) -> None:
         self.routing = Routing(boot.supervisor)
+        self._supervisor = boot.supervisor
         self.dropped = 0
         """Messages that could not be sent on; the links notice and repeat them."""
         self._told: Counter[bytes] = Counter()
@@ -166,7 +175,7 @@ class Broker:
         try:
             decoded = decode_route(route)
             if decoded.target == BROKER:
-                word = decode_word(rest[0].buffer)
+                word = self._read(party, rest[0])
                 outside = len(party) != _ROUTING_ID_BYTES
                 if outside and isinstance(word, Hello) and not self._check_key(party, rest[0]):
                     return
@@ -183,6 +192,11 @@ class Broker:
         if len(routing.routes) > MOST_ROUTES:
             routing.routes.clear()
         self._pass_on(party, target, route, rest)
+
+    def _read(self, party: bytes, frame: zmq.Frame) -> Word:
+        if len(frame) > LONGEST_WORD and party != self._supervisor:
+            raise MessageError(f"a word of {len(frame):,} bytes is too long")
+        return decode_word(frame.buffer)
 
     def _check_key(self, party: bytes, frame: zmq.Frame) -> bool:
         """Find out whose key it is; one that was revoked since the handshake is turned away."""
@@ -257,6 +271,8 @@ def serve(lifeline: Socket, make: Callable[[BrokerBoot], Broker], fds: dict[str,
     boot, ended = _await_boot(lifeline, deframer)
     if boot is None or ended:
         return 0
+    _take_at_most(boot.memory)
+    _take_descriptors()
     broker = make(boot)
     lifeline.sendall(frame(Started(broker.endpoints)))
     lifeline.setblocking(False)
@@ -282,6 +298,21 @@ def serve(lifeline: Socket, make: Callable[[BrokerBoot], Broker], fds: dict[str,
             tick_at = time.monotonic() + broker.tick_seconds
             broker.tick(time.monotonic())
         more = broker.drain()  # last, because a send may take a word of the descriptor away
+
+
+def _take_at_most(memory: int) -> None:
+    """Let the kernel end this process rather than give it more memory than this; 0: any."""
+    _, most = resource.getrlimit(resource.RLIMIT_DATA)
+    if memory and (most == resource.RLIM_INFINITY or memory < most):
+        resource.setrlimit(resource.RLIMIT_DATA, (memory, most))
+
+
+def _take_descriptors() -> None:
+    """Allow for more connections than a process usually may have."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
+    if 0 <= soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _await_boot(lifeline: Socket, deframer: Deframer) -> tuple[BrokerBoot | None, bool]:

@@ -6,9 +6,12 @@ They are kept alive without limit: their deaths are nobody's fault and count tow
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Final, final
+
+import psutil
 
 from actors.control import (
     Boot,
@@ -25,6 +28,7 @@ from actors.envelope import LARGEST_FRAME
 from actors.errors import SpawnError
 from actors.log import logger
 from supervisor.launcher import Order
+from supervisor.limits import Limits, parse_size
 from supervisor.lives import ChildLife
 
 if TYPE_CHECKING:
@@ -39,6 +43,12 @@ PAUSE: Final = 0.2
 
 MONITOR: Final = "@monitor"
 
+BROKER_SHARE: Final = 4
+LEAST_BROKER: Final = 1 << 30
+"""A broker may take one in so many of the machine's bytes, but at least so many."""
+
+BROKER_MEMORY: Final = b"UNDERSTUDY_BROKER_MEMORY"
+
 
 @final
 class Infrastructure:
@@ -51,6 +61,7 @@ class Infrastructure:
         self._boot = boot
         self._launcher = launcher
         self._routing_id = routing_id
+        self._broker_memory = _broker_memory(boot.env)
         self._broker: ChildLife | None = None
         self._monitor: ChildLife | None = None
         self._monitor_lives = 0
@@ -62,9 +73,15 @@ class Infrastructure:
         """Process id of the broker; None while there is none."""
         return self._broker.pid if self._broker is not None else None
 
-    def lives(self) -> list[ChildLife]:
-        """The present lives of both, to be looked at."""
-        return [life for life in (self._broker, self._monitor) if life is not None]
+    def watched(self) -> list[tuple[ChildLife, Limits]]:
+        """The present lives of both, to be looked at.
+
+        Whoever may connect can fill the broker's memory: with a message that has no end, or with
+        answers that he does not read.  Then it ends, alone, and the next one begins.
+        """
+        most = Limits(memory=self._broker_memory)
+        both = ((self._broker, most), (self._monitor, Limits()))
+        return [(life, limits) for life, limits in both if life is not None]
 
     async def start_broker(self, wanted: list[str]) -> None:
         """Start the broker; returns when it is bound.  Raises `SpawnError` when it cannot bind."""
@@ -115,7 +132,11 @@ class Infrastructure:
         life = self._broker = ChildLife("@broker", self.broker_restarts + 1, on_word=hear)
         faults = self._boot.faults
         keys = self._boot.keys
-        first = BrokerBoot(self.endpoints, self._routing_id, LARGEST_FRAME, keys, faults)
+        # A flood may be quicker than whoever looks: twice the limit is the kernel's to refuse.
+        memory = 0 if self._boot.launcher == "thread" else 2 * self._broker_memory
+        first = BrokerBoot(
+            self.endpoints, self._routing_id, LARGEST_FRAME, keys=keys, memory=memory, faults=faults
+        )
         entry = "faulty-broker" if faults else "broker"
         await life.launch(self._launcher, self._order(entry, life), first)
         how = await asyncio.shield(life.ended)
@@ -161,6 +182,11 @@ class Infrastructure:
             sys_path=boot.sys_path,
             fds={"recorder": life.page_fd},
         )
+
+
+def _broker_memory(env: Mapping[bytes, bytes]) -> int:
+    given = parse_size(os.fsdecode(env.get(BROKER_MEMORY, b"")) or None)
+    return given or max(LEAST_BROKER, psutil.virtual_memory().total // BROKER_SHARE)
 
 
 def _why(life: ChildLife, how: Exit) -> str:

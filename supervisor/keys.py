@@ -174,13 +174,18 @@ class KeyRing:
         try:
             with open(path, "rb", opener=_no_link) as file:
                 _check_private(path, os.fstat(file.fileno()), secret=secret)
-                text = file.read(_LARGEST).decode("utf-8", "replace")
+                # Whoever may write here may put another file in its place.
+                _check_private(self.directory, self.directory.stat(), secret=False)
+                data = file.read(_LARGEST + 1)
         except FileNotFoundError:
             return []
         except AccessDenied:
             raise
         except OSError as error:
             raise AccessDenied(reason=f"{path} cannot be read: {error.strerror}") from error
+        if len(data) > _LARGEST:
+            raise AccessDenied(reason=f"{path} has more than {_LARGEST:,} bytes, so it is no list")
+        text = data.decode("utf-8", "replace")
         lines = [line.split("#")[0].split() for line in text.splitlines()]
         for number, line in enumerate(lines, 1):
             if line and len(line) != words:
@@ -221,7 +226,8 @@ class KeyRing:
 
 
 def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC)
+    # Without O_NONBLOCK a FIFO there would be waited for, for ever.
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
 
 
 def _without(entries: dict[bytes, Allowed], key: bytes) -> list[Allowed]:
@@ -232,6 +238,8 @@ def _check_private(path: Path, found: os.stat_result, *, secret: bool) -> None:
     wrong, mend = "", ""
     if stat.S_ISLNK(found.st_mode):
         wrong, mend = "is a symbolic link", f"replace it by what it points to: {path}"
+    elif not (stat.S_ISREG(found.st_mode) or stat.S_ISDIR(found.st_mode)):
+        wrong, mend = "is no file", f"rm {path}"
     elif found.st_uid not in (os.geteuid(), 0):
         wrong, mend = f"belongs to user {found.st_uid}", f"chown {os.geteuid()} {path}"
     elif found.st_mode & (0o077 if secret else 0o022):

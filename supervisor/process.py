@@ -43,7 +43,6 @@ from supervisor.exchange import Exchange
 from supervisor.infrastructure import Infrastructure
 from supervisor.launcher import ForkLauncher, Launcher, SpawnLauncher, ThreadLauncher
 from supervisor.launcher.kernel import open_pidfd
-from supervisor.limits import Limits
 from supervisor.lives import doorway
 from supervisor.output import standard_streams
 from supervisor.plan import Launch, tree_of
@@ -197,13 +196,7 @@ class SupervisorProcess:
         return reason
 
     def _watch(self, supervisor: Supervisor, infrastructure: Infrastructure) -> Watchdog:
-        own = Limits()
-        watchdog = Watchdog(
-            lambda: [
-                *supervisor.overview.watched(),
-                *((life, own) for life in infrastructure.lives()),
-            ]
-        )
+        watchdog = Watchdog(lambda: [*supervisor.overview.watched(), *infrastructure.watched()])
         # A replayed schedule decides by itself who stands still, and for how long.
         if self._boot.launcher != "thread" and not self._boot.faults:
             watchdog.start()

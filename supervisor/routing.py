@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple, TypeVar, final
 
+from actors.address import CLIENT_PREFIX, LONGEST_NAME, is_name
 from actors.control import (
     ENDED,
     SUPERVISOR,
@@ -40,9 +41,6 @@ from actors.errors import MessageError
 from supervisor.registry import Entry, absent
 from supervisor.visas import Visas
 
-CLIENT_PREFIX: Final = "client-"
-"""Names that a program may take by itself."""
-
 CLIENT_SILENCE: Final = 5.0
 """Seconds after which it is tried whether a silent client can be reached at all."""
 
@@ -63,8 +61,6 @@ KNOCKING: Final = 1000
 
 QUESTIONS: Final = 100_000
 """Questions that wait for an answer, over all parties."""
-
-_LONGEST_NAME: Final = 128
 
 _T = TypeVar("_T")
 
@@ -233,7 +229,7 @@ class Routing:
             return None if right else Refused("impostor", "you are not the supervisor")
         if name in self._gone:
             return Refused("expelled", f"{name} is gone: {self._gone[name]}")
-        if not 0 < len(name) <= _LONGEST_NAME or word.incarnation < 1:
+        if not is_name(name) or word.incarnation < 1:
             return Refused("impostor", "that is no name, or no life")
         entry = self._names.get(name)
         if entry is None or self.visas.refusal(party, name):
@@ -251,6 +247,8 @@ class Routing:
         forbidden = self.visas.forbids(party, word.name)
         if forbidden:
             return [Send(party, Stands(word.name, Standing.DENIED, 0, reason=forbidden))]
+        if len(word.name) > LONGEST_NAME:  # comparing it with others would take long
+            return [Send(party, Stands(word.name, Standing.UNKNOWN, 0))]
         asker, _ = self._parties[party]
         entry = self._names.get(word.name)
         if entry is None:

@@ -23,6 +23,7 @@ from typing import Final, Literal, TypeAlias, final
 import attrs
 import zmq
 
+from actors.address import CLIENT_PREFIX
 from actors.control import BrokerBoot
 from actors.envelope import Batch, Kind, Route, decode_batch, decode_route
 from actors.errors import MessageError
@@ -50,7 +51,6 @@ from actors.testing.script import (
 )
 from actors.testing.victims import Victims
 from supervisor.broker import TICK, Broker, serve
-from supervisor.routing import CLIENT_PREFIX
 
 PATIENCE: Final = 1.0
 """Seconds that a doomed actor has for the message it shall die after, at the most."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+import socket
 import time
 
 import zmq
@@ -10,6 +11,9 @@ from programs import SECONDS
 
 from actors.control import BROKER, Hello, Welcome, decode_word, encode_word
 from actors.envelope import MAGIC, Batch, Route, encode_batch, encode_route
+
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16 + 32)
+"""The first bytes of ZMTP 3.0, of the mechanism without keys."""
 
 
 class Stranger:
@@ -61,3 +65,24 @@ class Stranger:
         """Return once the broker has taken everything said so far."""
         self.say(Hello(self.name, 1))
         self.hear(Welcome)
+
+
+def shake_hands(endpoint, routing_id):
+    """Come in by hand over a local socket: greeting and READY, as ZMTP 3.0 wants them."""
+    door = socket.socket(socket.AF_UNIX)
+    door.settimeout(SECONDS)
+    door.connect(endpoint.removeprefix("ipc://"))
+    door.sendall(GREETING)
+    _take(door, len(GREETING))
+    ready = b"\x05READY\x0bSocket-Type\0\0\0\x06DEALER\x08Identity\0\0\0\x10" + routing_id
+    door.sendall(bytes([4, len(ready)]) + ready)
+    _, length = _take(door, 2)
+    _take(door, length)
+    return door
+
+
+def _take(door, size):
+    data = b""
+    while len(data) < size:
+        data += door.recv(size - len(data))
+    return data

@@ -6,13 +6,15 @@ import contextlib
 import random
 import secrets
 import socket
+import time
 from pathlib import Path
 
 import msgspec
 import psutil
 import pytest
+from programs import SECONDS
 from scenes import Add, Player, Write
-from strangers import Stranger
+from strangers import GREETING, Stranger, shake_hands
 
 import supervisor
 from actors.control import (
@@ -44,7 +46,6 @@ from actors.message import tag_of
 pytestmark = pytest.mark.process
 
 JUNK = random.Random(1).randbytes(1 << 20)
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16 + 32)
 GROWTH = 40 << 20  # bytes; far less than what is thrown at the broker
 
 RAW = {
@@ -236,3 +237,60 @@ def test_the_runtime_directory_is_private(system, player):
 
     assert directory.stat().st_mode & 0o777 == 0o700
     assert all(path.stat().st_mode & 0o077 == 0 for path in directory.glob("*.json"))
+
+
+# --- what has no end ------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def cramped(monkeypatch):
+    """A system whose broker may take little memory."""
+    monkeypatch.setenv("UNDERSTUDY_BROKER_MEMORY", "150 MB")
+    with supervisor.start() as system:
+        yield system
+
+
+def until(condition):
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "it has not come to that"
+        time.sleep(0.01)
+
+
+def flood(door, data, most):
+    """Send until the other side hangs up, at the latest after `most` bytes."""
+    with contextlib.suppress(ConnectionError):
+        for _ in range(most // len(data)):
+            door.sendall(data)
+
+
+def test_a_message_without_end_costs_the_broker_and_nobody_else(cramped):
+    player = cramped.spawn(Player, name="player")
+    door = shake_hands(cramped._connection.endpoint, secrets.token_bytes(16))
+
+    with contextlib.closing(door):
+        flood(
+            door, b"\x01\x00" * 10_000, 40 << 20
+        )  # empty frames; each says that another one follows
+        began = time.monotonic()
+        assert player.ask(Add(1, 2)).result() == 3.0
+        until(lambda: cramped.status().broker_restarts == 1)
+
+    assert time.monotonic() - began < 5.0
+    assert [actor.incarnation for actor in cramped.status().actors] == [1]
+
+
+def test_whoever_does_not_read_what_he_asked_for_costs_the_broker_and_nobody_else(cramped):
+    player = cramped.spawn(Player, name="player")
+    me = secrets.token_bytes(16)
+    door = shake_hands(cramped._connection.endpoint, me)
+    route = encode_route(Route(MAGIC, BROKER, 0, "client-deaf", 1))
+    hello = encode_word(Hello("client-deaf", 1))
+    words = bytes([1, len(route)]) + route + bytes([0, len(hello)]) + hello
+
+    with contextlib.closing(door):
+        flood(door, words * 1000, 200 << 20)
+        until(lambda: cramped.status().broker_restarts == 1)
+
+    assert player.ask(Add(1, 2)).result() == 3.0
+    assert [actor.incarnation for actor in cramped.status().actors] == [1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import secrets
 import stat
 import threading
@@ -185,6 +186,32 @@ def test_keys_that_are_let_in_at_the_same_time_are_all_let_in(ring):
         thread.join()
 
     assert sorted(entry.name for entry in ring.allowed().values()) == sorted(names)
+
+
+@pytest.mark.parametrize("name", ["identity", "allowed", "servers"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(ring, name):
+    ring.directory.mkdir(mode=0o700)
+    os.mkfifo(ring.directory / name, 0o600)
+
+    with pytest.raises(AccessDenied, match=f"{name} is no file"):
+        {"identity": ring.identity, "allowed": ring.allowed}.get(name, lambda: ring.server("x"))()
+
+
+def test_files_in_a_directory_that_others_may_write_to_are_not_trusted(ring):
+    ring.allow(fresh(), name="laptop", role=Role.VIEWER)
+    ring.directory.chmod(0o777)
+
+    with pytest.raises(AccessDenied, match=f"chmod 700 {ring.directory}"):
+        ring.allowed()
+
+
+def test_a_list_that_is_too_long_is_not_cut_off_in_the_middle(ring):
+    ring.allow(fresh(), name="laptop", role=Role.VIEWER)
+    with ring.allowed_path.open("a") as file:
+        file.write("#" * (1 << 20))
+
+    with pytest.raises(AccessDenied, match="it is no list"):
+        ring.allowed()
 
 
 def test_what_is_no_file_is_named_not_trusted(ring):

@@ -153,6 +153,25 @@ def test_a_name_nobody_declared_is_unknown():
     assert standings(broker.say(ONE, Resolve("a"))[ONE]) == [Standing.UNKNOWN]
 
 
+@pytest.mark.parametrize("prefix", ["", "client-"])
+def test_a_name_that_nobody_can_have_is_compared_with_none_and_waits_for_none(prefix):
+    broker = Broker(synced=False)
+    broker.client(ONE, "client-1")
+
+    said = broker.say(ONE, Resolve(prefix + "x" * 10_000_000, 1))
+
+    assert [word.standing for word in said[ONE]] == [Standing.UNKNOWN]
+
+
+@pytest.mark.parametrize("odd", ["a b", "\x1b[2J", "\n", "../x", "\u202e", "@", "x" * 122])
+def test_a_program_with_a_name_that_could_not_be_printed_is_refused(odd):
+    broker = Broker()
+
+    ((word,),) = broker.say(ONE, Hello(f"client-{odd}", 1)).values()
+
+    assert word.code == "impostor"
+
+
 def test_a_declared_name_is_up_only_once_it_is_connected_too():
     broker = Broker()
     broker.client(ONE, "client-1")
