@@ -301,13 +301,14 @@ class Outbound:
 
         `record` is what its flight recorder says of this link, None when nothing had reached it;
         with `known` False the record is lost and everything sent counts as in progress.  Answers
-        that wait are void, but not those to `heir`, a later life that has asked already.
+        are void, but not those to `heir`, a later life that has asked already: what was sent to
+        the dead one in its place is sent again.
         """
         done = (record or LaneRecord()) if known else None
         verdicts: list[tuple[Letter, Verdict]] = []
         kept: list[Letter] = []
         for letter in self.flying.values():
-            verdict = _judge(letter, done)
+            verdict = None if heir and letter.life == heir else _judge(letter, done)
             if verdict is None:
                 kept.append(letter)
             else:

@@ -234,6 +234,20 @@ def test_answers_to_the_dead_are_void_and_those_to_its_heir_are_kept():
     assert list(out.waiting) == [new, message]
 
 
+def test_an_answer_to_the_heir_that_was_sent_to_the_dead_is_sent_again():
+    out = Outbound()
+    out.bind(1, 0)
+    early, late, message = letter(Kind.REPLY, life=2), letter(Kind.REPLY, life=2), letter()
+    out.offer(early)
+    out.take()
+    out.offer(late)
+    out.offer(message)
+
+    assert out.bury(None, known=True, heir=2) == []
+    out.bind(2, 0)
+    assert out.take() == [early, late, message]
+
+
 def test_a_closed_outbox_returns_everything_once_and_is_empty():
     out, letters = flying(2)
     waiting, withdrawn = letter(), letter()

@@ -511,6 +511,21 @@ def test_letters_wait_for_the_obituary_even_when_the_next_life_writes_first(pair
     assert carry(a, again) == 1
 
 
+def test_an_answer_that_left_before_the_asker_s_former_life_was_buried_arrives(pair):
+    a, _, _ = pair
+    again = online("b", 2)
+    sink, _ = ask(again, up(again, "a"))
+    carry(again, a)
+    handle(a)
+    carry(a, again)
+    assert not sink.taken, "it went to the life that is over"
+
+    hear(a, Obituary("b", 1, "killed", None))
+    carry(a, again)
+
+    assert [envelope.payload for envelope in sink.taken] == [b"!"]
+
+
 def test_an_answer_never_goes_to_another_life_of_the_asker(pair):
     a, b, link = pair
     ask(a, link)
