@@ -101,10 +101,10 @@ class Outbound:
         "credit", "flying", "incarnation", "last", "waiting",
     )  # fmt: skip
 
-    def __init__(self, credit: int = OUTBOX_MESSAGES) -> None:
+    def __init__(self) -> None:
         self.incarnation = 0
         """The life letters are sent to; 0 while none takes messages."""
-        self.credit = min(credit, OUTBOX_MESSAGES)
+        self.credit = OUTBOX_MESSAGES
         """Unfinished messages we may have; what the receiver will hold, or less."""
         self.waiting: deque[Letter] = deque()
         self.flying: dict[int, Letter] = {}
@@ -252,8 +252,8 @@ class Outbound:
         """Whether `take` would return something."""
         if not self.incarnation:
             return False
-        free = self._at_work < self.window
-        return bool(self._again or self._answers or (free and self.waiting))
+        free = self._at_work < self.window and len(self.waiting) > self._withdrawn
+        return bool(self._again or self._answers or free)
 
     def acknowledge(self, handled: int, finished: list[int], credit: int) -> list[Letter]:
         """Note what the receiver has finished; return the letters that are settled by it."""

@@ -72,8 +72,11 @@ def test_a_repeated_letter_makes_an_acknowledgement_due():
 def test_the_mark_passes_what_was_finished_early():
     inbound = received(1, 2, 3)
 
-    assert [inbound.finish(3), inbound.finish(2), inbound.finish(1)] == [0, 0, 3]
+    assert [inbound.finish(3), inbound.finish(2)] == [0, 0]
+    assert inbound.unfinished == 1
+    assert inbound.finish(1) == 3
     assert inbound.unfinished == 0
+    assert inbound.news() == []
 
 
 def test_news_of_early_ones_is_told_once_unless_everything_is_wanted():
@@ -83,6 +86,9 @@ def test_news_of_early_ones_is_told_once_unless_everything_is_wanted():
     assert inbound.news() == [3]
     assert inbound.news() == []
     assert inbound.news(everything=True) == [3]
+    inbound.finish(2)
+    assert inbound.news(everything=True) == [2, 3]
+    assert inbound.news() == []
 
 
 def test_news_clears_what_is_owed():
@@ -103,3 +109,12 @@ def test_a_probe_is_remembered_until_everything_up_to_it_is_finished():
     assert inbound.finish(2) >= inbound.wanted
     inbound.news()
     assert inbound.handled < inbound.wanted
+
+
+def test_a_probe_of_what_is_finished_already_waits_for_nothing():
+    inbound = received(1, 2)
+    inbound.finish(1)
+
+    inbound.probed(1)
+
+    assert inbound.finish(2) < inbound.wanted

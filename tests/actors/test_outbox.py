@@ -10,6 +10,7 @@ from actors.control import LaneRecord
 from actors.envelope import Envelope, Kind
 from actors.outbox import (
     BATCH_ENVELOPES,
+    ENVELOPE_OVERHEAD,
     FIRST_WINDOW,
     OUTBOX_BYTES,
     OUTBOX_MESSAGES,
@@ -114,6 +115,24 @@ def test_an_outbox_is_full_by_bytes_too():
     assert out.heavy
 
 
+def test_an_outbox_is_full_at_its_last_byte_and_heavy_at_half_of_them():
+    def holding(size):
+        out = Outbound()
+        out.offer(letter(payload=bytes(size - ENVELOPE_OVERHEAD)))
+        return out
+
+    assert [holding(OUTBOX_BYTES - less).full for less in (0, 1)] == [True, False]
+    assert [holding(OUTBOX_BYTES // 2 - less).heavy for less in (0, 1)] == [True, False]
+
+
+@pytest.mark.parametrize("kind", [Kind.TELL, Kind.ASK, Kind.STREAM])
+def test_messages_of_every_kind_count_as_unfinished(kind):
+    out = Outbound()
+    out.offer(letter(kind))
+
+    assert out.unfinished == 1
+
+
 def test_answers_do_not_count_as_unfinished():
     out, _ = flying(3, kind=Kind.REPLY)
 
@@ -160,6 +179,20 @@ def test_a_withdrawn_letter_never_leaves():
 
     assert out.take() == [letters[0], *letters[2:]]
     assert out.idle is False
+
+
+def test_nothing_is_ready_while_only_withdrawn_letters_wait():
+    out = Outbound()
+    out.bind(1, 0)
+    given, withdrawn = letter(), letter()
+    out.offer(given)
+    out.offer(withdrawn)
+    out.withdraw(withdrawn)
+
+    assert out.give_away() is given
+
+    assert not out.ready
+    assert out.idle
 
 
 def test_a_gap_is_sent_again_without_what_is_settled_meanwhile():
@@ -285,7 +318,20 @@ def test_a_life_that_has_not_answered_yet_gets_one_window_of_messages_and_every_
     assert [one.envelope.kind for one in sent] == [Kind.TELL] * FIRST_WINDOW + [Kind.REPLY]
     assert out.pinched
     assert not out.ready
+    assert [out.withdraw(one) for one in list(out.waiting)].count(True) == 10
+    assert not out.pinched
+
+
+def test_the_first_answer_of_a_life_opens_the_rest_of_its_credit():
+    out = Outbound()
+    out.bind(1, 0)
+    for _ in range(FIRST_WINDOW + 10):
+        out.offer(letter())
+    out.take()
+    assert out.pinched
+
     out.acknowledge(1, [], OUTBOX_MESSAGES)
+
     assert len(out.take()) == 10
     assert not out.pinched
 

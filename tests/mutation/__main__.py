@@ -49,12 +49,17 @@ POOL = ("tests/machines/test_pool_machine.py",)
 
 TESTS = {
     "actors/link.py": (*LINK, *PEER),
-    "actors/outbox.py": ("tests/actors/test_outbox.py", *LINK, *PEER),
+    "actors/outbox.py": (
+        "tests/actors/test_outbox.py",
+        "tests/machines/test_outbox_machine.py",
+        *LINK,
+        "tests/actors/test_peer.py",
+    ),
     "actors/credit.py": ("tests/actors/test_credit.py",),
-    "actors/arrivals.py": (*PEER, *POOL),
-    "actors/departures.py": (*PEER, *POOL),
+    "actors/arrivals.py": PEER,
+    "actors/departures.py": PEER,
     "actors/roads.py": PEER,
-    "actors/fates.py": (*PEER, *POOL),
+    "actors/fates.py": PEER,
     "actors/calls.py": ("tests/actors/test_calls.py", *PEER),
     "actors/cycles.py": ("tests/machines/test_cycle_machine.py",),
     "actors/mailbox.py": ("tests/actors/test_mailbox.py",),

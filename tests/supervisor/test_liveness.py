@@ -106,6 +106,33 @@ def test_a_stream_or_a_hook_has_as_long_as_a_handler(pulse):
     seconds, verdict = Court().until_judged(pulse, seen())
 
     assert (seconds, verdict.fault) == (4.0, Fault.HANDLER)
+    where = " in on_stop" if pulse.state is State.STOPPING else " in a stream or a snapshot"
+    assert f"for 4.0 s{where} (handler_seconds=4)" in verdict.text
+
+
+def test_one_that_gets_no_processor_is_judged_when_the_last_moment_has_come():
+    court = Court(Limits(handler_seconds=10.0))
+    judged = []
+    for tick in range(16):
+        sample = seen(Condition.RUNNING, cpu=tick * 0.01, waited=tick * 0.99)
+        if court.look(100.0 + tick, busy(99.9, 100.0), sample):
+            judged.append(tick)
+
+    assert judged == [LATEST * 10.0]
+
+
+@pytest.mark.parametrize("known_at", ["first", "later"])
+def test_waiting_that_is_measured_only_now_and_then_is_not_believed(known_at):
+    court = Court()
+    for tick in range(20):
+        known = (tick % 2 == 0) is (known_at == "first")
+        sample = seen(Condition.RUNNING, cpu=tick * 0.25, waited=tick * 0.5 if known else None)
+        judged = court.look(100.0 + tick * 0.5, idle(99.9), sample)
+        if judged:
+            break
+
+    assert judged.fault is Fault.LOOP
+    assert tick * 0.25 == 3.0
 
 
 def test_progress_begins_the_time_anew():
@@ -202,6 +229,25 @@ def test_processor_time_is_averaged_over_ten_seconds():
     )
 
 
+def test_whoever_looks_seldom_averages_over_the_last_interval():
+    court = Court(Limits(cpu=0.5))
+    looks = [(100.0, 0.0), (120.0, 0.0), (140.0, 20.0)]
+
+    judged = [court.look(now, idle(now), seen(cpu=used)) for now, used in looks]
+
+    assert judged[:2] == [None, None]
+    assert "1.00 cores over 20 s" in judged[2].text
+
+
+def test_the_average_begins_with_the_oldest_look_in_the_window():
+    court = Court(Limits(cpu=0.5))
+    looks = [(100.0, 0.0), (105.0, 1.0), (110.0, 7.0)]
+
+    judged = [court.look(now, idle(now), seen(cpu=used)) for now, used in looks]
+
+    assert "0.70 cores over 10 s" in judged[2].text
+
+
 def test_a_burst_of_work_is_no_runaway():
     court = Court(Limits(cpu=0.5))
     used = 0.0
@@ -223,6 +269,7 @@ def test_a_life_is_judged_once_and_its_next_one_afresh():
     assert [len(each) for each in verdicts] == [0, 0, 0, 1]
     assert court.liveness.look(111.0, []) == []
     assert not court.liveness._judged
+    assert not court.liveness._cases
 
 
 @pytest.mark.parametrize(
@@ -230,6 +277,7 @@ def test_a_life_is_judged_once_and_its_next_one_afresh():
 )
 def test_the_shortest_handler_says_how_often_to_look(seconds, period):
     liveness = Liveness()
+    assert liveness.period == 0.5
     limits = (Limits(), Limits(handler_seconds=seconds))
     readings = [Reading((str(n), 1), each, None, None) for n, each in enumerate(limits)]
     liveness.look(0.0, readings)
