@@ -34,6 +34,7 @@ def check(  # noqa: PLR0913 - each of them is one thing a user may want to say
     seed: int = 0,
     tree: Troupe | None = None,
     files: bool = False,
+    processes: int | None = None,
 ) -> Report:
     """Look for a schedule under which a scenario fails.
 
@@ -49,6 +50,10 @@ def check(  # noqa: PLR0913 - each of them is one thing a user may want to say
         seed: of everything random inside the worlds, and of the search.
         tree: actors that are there from the beginning.
         files: whether code inside may open files.
+        processes: workers among which single faults and pairs of faults are divided; what is
+            found does not depend on it. By default as many as pay, and processors allow; 1 where
+            `files` are used, other threads run, or a debugger or a measurement of coverage looks
+            on. What a scenario does to variables outside of it, a worker does to its own.
 
     Returns:
         What was tried, when nothing failed.
@@ -57,6 +62,7 @@ def check(  # noqa: PLR0913 - each of them is one thing a user may want to say
         CounterExample: the scenario fails; with the minimal schedule and a chart.
         TypeError: the scenario is no async function of what it is given.
         ValueError: the schedule names somebody who is not there.
+        RuntimeError: a worker has died, or fails where this process does not.
     """
     began = time.perf_counter()
     checked_scenario(scenario, 1 if data is None else 2)
@@ -64,9 +70,12 @@ def check(  # noqa: PLR0913 - each of them is one thing a user may want to say
         raise ValueError(
             f"max_faults={max_faults} must be 0 or more, examples={examples} 1 or more"
         )
+    if processes is not None and processes < 1:
+        raise ValueError(f"processes={processes} must be 1 or more, or None")
     search = Search(scenario, {"tree": tree, "files": files}, seed)
     search.kinds = checked_kinds(kinds)
     search.value = NO_DATA if data is None else simplest(data)
+    search.processes = 1 if files and processes is None else processes
     with staged():
         if schedule is not None:
             return _one(search, checked_schedule(schedule), began)
@@ -101,4 +110,14 @@ def _all(
     elif fewest <= max_faults:
         drawn = search.drawn(fewest, max_faults, examples, None)
     seconds = time.perf_counter() - began
-    return Report(search.worlds, exhaustive, singles, pairs, drawn, len(search.messages), seconds)
+    found = len(search.messages)
+    return Report(
+        search.worlds,
+        exhaustive,
+        singles,
+        pairs,
+        drawn,
+        found,
+        seconds,
+        processes=search.workers,
+    )

@@ -48,6 +48,13 @@ class Passing(NamedTuple):
     """Of each envelope: the tag of its class (an answer has that of its request), is an answer."""
 
 
+class Place(NamedTuple):
+    """A message, as far as the search for faults looks at it."""
+
+    number: int
+    mortal: bool
+
+
 def _place(_owner: object, _field: object, at: int | type[Any]) -> None:
     if isinstance(at, int) and not isinstance(at, bool):
         if at < 1:
@@ -230,14 +237,14 @@ def deviations_at(at: int, kinds: Iterable[type[Deviation]]) -> Iterator[Deviati
             yield kind(at=at)
 
 
-def single_faults(run: Sequence[Passing], kinds: Sequence[type[Deviation]]) -> list[Deviation]:
+def single_faults(run: Sequence[Place], kinds: Sequence[type[Deviation]]) -> list[Deviation]:
     """Return every single deviation that can happen to a run which went so without any."""
     return [
         deviation
         for kind in kinds
-        for passing in run
-        for deviation in deviations_at(passing.number, [kind])
-        if passing.mortal or kind not in _MORTAL
+        for place in run
+        for deviation in deviations_at(place.number, [kind])
+        if place.mortal or kind not in _MORTAL
     ]
 
 

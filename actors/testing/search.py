@@ -8,8 +8,8 @@ every pair          a second fault at each message that comes after the first, i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, final
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, NoReturn, final
 
 from hypothesis import HealthCheck, Phase, Verbosity, given, settings
 from hypothesis import strategies as st
@@ -17,13 +17,16 @@ from hypothesis import strategies as st
 from actors.testing.schedule import (
     Deviation,
     Passing,
+    Place,
     Schedule,
     named,
     schedules,
     single_faults,
 )
 from actors.testing.simulation import NO_DATA, Run, Scenario, Stage
+from actors.testing.tally import Flaw
 from actors.testing.verdict import CounterExample
+from actors.testing.workers import CAN_FORK, Places, sensible, spread
 
 _UNHEEDED: Final = (
     HealthCheck.too_slow,
@@ -48,8 +51,14 @@ class Search:
         self.kinds: Sequence[type[Deviation]] = ()
         self.value: Any = NO_DATA
         """The data of the exhaustive part."""
-        self.messages: Sequence[Passing] = ()
+        self.processes: int | None = None
+        """Most workers for the exhaustive part; None for as many as pay."""
+        self.workers = 1
+        """How many there were."""
+        self.messages: Places = []
         """What a fault can hit in the run without any."""
+        self._turns = 0
+        """Of the run without any."""
         self._after: list[tuple[Deviation, list[Deviation]]] = []
         """Every single fault, and all that can go wrong after it."""
 
@@ -81,15 +90,16 @@ class Search:
 
     def no_fault(self) -> None:
         """Run it as it is meant to be."""
-        self.messages = self.must_pass((), self.value).director.seen
+        stage = self.must_pass((), self.value)
+        self.messages, self._turns = _places(stage), stage.world.turns
 
     def singles(self) -> int:
         """Try every single fault; return how many there are."""
-        for fault in single_faults(self.messages, self.kinds):
-            seen = self.must_pass((fault,), self.value).director.seen
-            later = [passing for passing in seen if passing.number > _place(fault)]
+        faults = single_faults(self.messages, self.kinds)
+        for fault, places in zip(faults, self._each([(one,) for one in faults]), strict=True):
+            later = [place for place in places if place.number > _place(fault)]
             self._after.append((fault, single_faults(later, self.kinds)))
-        return len(self._after)
+        return len(faults)
 
     def count_pairs(self) -> int:
         """Return how many schedules of two faults there are, after `singles`."""
@@ -97,12 +107,45 @@ class Search:
 
     def pairs(self) -> int:
         """Try every pair of faults; return how many there are."""
-        for first, second in self._pairs():
-            self.must_pass((first, second), self.value)
-        return self.count_pairs()
+        pairs = [(first, second) for first, later in self._after for second in later]
+        self._each(pairs)
+        return len(pairs)
 
-    def _pairs(self) -> Iterator[tuple[Deviation, Deviation]]:
-        return ((first, second) for first, later in self._after for second in later)
+    def _each(self, schedules: Sequence[Schedule]) -> list[Places]:
+        """Try them in order; return what a fault could hit in each."""
+        workers = self.processes or sensible(self._turns * len(schedules))
+        if workers == 1 or not CAN_FORK:
+            return [_places(self.must_pass(schedule, self.value)) for schedule in schedules]
+        self.workers = max(self.workers, min(workers, len(schedules)))
+        shown, flaw = spread(len(schedules), lambda number: self._tried(schedules[number]), workers)
+        if flaw is not None:
+            self.worlds += flaw.number
+            self._explain(schedules[flaw.number], flaw)
+        self.worlds += len(schedules)
+        return [shown[number] for number in range(len(schedules))]
+
+    def _tried(self, schedule: Schedule) -> Places | None:
+        """Run one world in a worker."""
+        try:
+            stage = self.stage(schedule, self.value)
+        except BaseException:  # noqa: BLE001 - it comes again where somebody can see it
+            return None
+        return None if stage.error is not None else _places(stage)
+
+    def _explain(self, schedule: Schedule, flaw: Flaw) -> NoReturn:
+        """Raise what was wrong with the world of a worker."""
+        shown = f"check({name_of(self.scenario)}, schedule={list(schedule)}, seed={self.seed})"
+        if flaw.died:
+            raise RuntimeError(
+                f"the process that tried {list(schedule)} has died {flaw.died}, and with it what "
+                f"it could say; `{shown}` tries that alone, in this process"
+            )
+        self.must_pass(schedule, self.value)
+        raise RuntimeError(
+            f"{list(schedule)} failed in a process of its own, and does not when it is tried again "
+            "here: what happens depends on something outside of the run, such as a variable of a "
+            "module; begin every run with new ones, or say processes=1"
+        )
 
     # --- drawn schedules
 
@@ -178,6 +221,10 @@ def simplest(data: st.SearchStrategy[Any]) -> Any:
 
     draw()
     return drawn[0]
+
+
+def _places(stage: Stage) -> Places:
+    return [Place(passing.number, passing.mortal) for passing in stage.director.seen]
 
 
 def _place(fault: Deviation) -> int:

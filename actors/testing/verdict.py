@@ -37,6 +37,8 @@ class Report:
     """Real time."""
     missed: Schedule = ()
     """Of the `schedule` that was given: what hit nothing."""
+    processes: int = 1
+    """So many tried the exhaustive part at the same time."""
 
     def __str__(self) -> str:
         tried = {0: "no fault", 1: f"every single fault ({self.singles})"}.get(

@@ -105,6 +105,11 @@ class World:
         """The chance of the process that runs at the moment."""
         return self.current.random if self.current is not None else self._random
 
+    @property
+    def turns(self) -> int:
+        """How often a process has had its turn."""
+        return self._turns + self._turns_now
+
     # --- time
 
     def at(self, when: float, action: Callable[..., None], *args: Any) -> None:
@@ -175,7 +180,7 @@ class World:
         for node in self.nodes:
             node.loop.closed = True
             node.pumps.clear()
-        sweep(self._turns + self._turns_now)
+        sweep(self.turns)
 
     # --- going round
 

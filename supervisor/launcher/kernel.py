@@ -5,6 +5,7 @@ adopt_orphans       grandchildren are reaped here        elsewhere: init reaps t
 open_pidfd          a descriptor that tells of the end   elsewhere: -1, a thread waits
 close_others        no descriptor of a sibling leaks     everywhere (fast on Linux)
 is_single_threaded  may this process fork?               elsewhere: what Python knows
+has_other_threads   the same, but for numpy's own        elsewhere: what Python knows
 set_blas_threads    a loaded OpenBLAS gets its threads   elsewhere: the environment does it
 """
 
@@ -90,6 +91,19 @@ def is_single_threaded() -> bool:
         return len(list(Path("/proc/self/task").iterdir())) == 1
     except OSError:
         return threading.active_count() == 1
+
+
+def has_other_threads() -> bool:
+    """Tell whether a fork would lose a thread that somebody needs.
+
+    Those of OpenBLAS do not count: it ends them before a fork, and starts new ones when it needs
+    them. Those of an OpenMP library do: it waits for ever for what the fork has lost.
+    """
+    try:
+        threads = len(list(Path("/proc/self/task").iterdir()))
+    except OSError:
+        return threading.active_count() > 1
+    return threads > 1 + sum(current() - 1 for current, _ in loaded_blas())
 
 
 def limit_pools(env: MutableMapping[str, str], threads: int) -> None:
