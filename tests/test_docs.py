@@ -229,6 +229,26 @@ def test_every_room_that_a_page_names_is_there():
     assert [room for room in sorted(named) if not (ROOT / room).exists()] == []
 
 
+def test_every_security_case_is_there_and_every_test_it_names():
+    page = (ROOT / "docs" / "reference" / "security-cases.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)::([\w:]+)`", page)
+    cases = {
+        int(n)
+        for first in re.findall(r"^\| ([\d, ]+) \|", page, re.MULTILINE)
+        for n in first.split(", ")
+    }
+    spoken = set(range(47, 82))  # of files, in one sentence
+
+    assert cases | spoken == set(range(1, 89))
+    assert len(named) == page.count("::test_")
+    missing = [
+        f"{path}::{test}"
+        for path, test in named
+        if f"def {test.rpartition('::')[2]}(" not in (ROOT / path).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
 def test_a_line_of_three_dots_stands_for_any_lines():
     assert _matches("one\n...\nfour\n", "one\ntwo\nthree\nfour\n")
     assert not _matches("one\nfour\n", "one\ntwo\nfour\n")

@@ -216,6 +216,18 @@ def test_a_tree_that_is_none_is_refused_with_the_reason(
     assert "Traceback" not in refused.stderr
 
 
+def test_an_open_address_without_keys_is_refused(
+    stage: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UNDERSTUDY_KEYS", str(stage / "keys"))
+
+    refused = run(stage, "up", "play:tree", "--listen", "tcp://0.0.0.0:*")
+
+    assert refused.returncode == 78
+    assert "understudy keys init" in refused.stderr
+    assert "ready" not in refused.stdout
+
+
 def test_an_actor_that_never_starts_ends_the_command_with_the_reason(stage: Path) -> None:
     ended = run(stage, "up", "play:broken", "--ready-timeout", "20")
 

@@ -31,7 +31,7 @@ def test_the_key_of_a_user_is_made_once(command):
 
 
 @pytest.mark.process
-def test_two_users_come_together(command):
+def test_two_users_come_together(command, monkeypatch):
     _, ann = command("ann", "show")
     _, bob = command("bob", "show")
     assert command("ann", "allow", bob, "--name", "bob", "--role", "viewer")[0] == 0
@@ -46,6 +46,8 @@ def test_two_users_come_together(command):
         assert command("bob", "show")[0] == 0
         with pytest.raises(AccessDenied, match="is not allowed there"):
             supervisor.connect(endpoint)
+        monkeypatch.setenv("UNDERSTUDY_ENDPOINT", endpoint)
+        assert main(["status"]) == 77
 
 
 @pytest.mark.parametrize(

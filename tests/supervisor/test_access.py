@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 
 import pytest
 import zmq
 
-from supervisor.access import DOMAIN, ZAP, Allowances, Doorkeeper, identity_of
+from actors.connection import Curve
+from supervisor.access import (
+    DOMAIN,
+    ZAP,
+    Allowances,
+    Doorkeeper,
+    Gate,
+    identity_of,
+    new_key_pair,
+)
 from supervisor.keys import KeyRing, key_text
 from supervisor.roles import Role
 
@@ -73,3 +83,45 @@ def test_a_scanner_with_ever_new_keys_does_not_fill_the_log(knock, capfd):
         assert knock(secrets.token_bytes(32)) == b"400"
 
     assert capfd.readouterr().err.count("refused a key") <= 100
+
+
+# --- without a doorkeeper -------------------------------------------------------------------------
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_when_the_doorkeeper_has_died_nobody_comes_in_and_the_broker_is_told_to_end(ring):
+    keys = new_key_pair()
+    ring.allow(keys.public, name="laptop", role=Role.ADMIN)
+    gate = Gate(ring.directory, 1 << 20)
+    endpoint = gate.bind("tcp://127.0.0.1:*")
+    with contextlib.ExitStack() as stack:
+        stack.callback(gate._doorkeeper.context.destroy, 0)
+        assert hello(stack, endpoint, gate, keys)
+        gate.check()
+
+        gate._allowances._ring = None  # whatever it is that ends the thread
+
+        assert not hello(stack, endpoint, gate, keys)
+        with pytest.raises(RuntimeError, match="thread that checks keys has ended"):
+            gate.check()
+
+
+def hello(stack, endpoint, gate, keys):
+    """Whether somebody with these keys is heard."""
+    dealer = stack.enter_context(zmq.Context.instance().socket(zmq.DEALER))
+    dealer.linger = 0
+    dealer.curve_serverkey = gate._allowances._own.key
+    dealer.curve_publickey, dealer.curve_secretkey = keys.public, keys.secret
+    dealer.connect(endpoint)
+    dealer.send(b"hello")
+    return gate.socket.poll(2000) != 0 and gate.socket.recv_multipart()[1] == b"hello"
+
+
+def test_no_secret_is_shown(ring):
+    keys = identity_of(ring)
+    secret = (keys.secret, key_text(keys.secret), repr(keys.secret))
+    curve = Curve(keys.public, keys.public, keys.secret)
+
+    shown = f"{keys} {keys!r} {curve} {curve!r}"
+
+    assert not any(str(one) in shown for one in secret)
