@@ -77,7 +77,11 @@ class Broker(RuleBasedStateMachine):
             return
         self.life[name] += 1
         self.up[name] = Standing.DOWN
-        self.gone.discard(name)
+        if name in self.gone:
+            # Whoever has heard that it was gone knows nothing of the one that comes now.
+            self.gone.discard(name)
+            for told in self.knows.values():
+                told.pop(name, None)
         life = self.life[name]
         self.hear(BOSS, SUPERVISOR, 1, Declare(name, Standing.DOWN, life, party_of(name, life)))
 
@@ -178,7 +182,7 @@ class Broker(RuleBasedStateMachine):
             assert other not in self.connected or word.incarnation == 0
             assert self.synced
         elif word.standing is Standing.GONE:
-            assert other in self.gone or other in self.up
+            assert other in self.gone
 
     @invariant()
     def whoever_has_asked_knows_of_everybody_who_is_up(self):
