@@ -1,6 +1,7 @@
 """The out-of-band side of a message: its arrays and refs, on the way out and on the way in.
 
-out   an array of 64 KiB and more, to a party on this host   copied into the arena
+out   an array of 64 KiB and more, to a party on this host   copied into the arena, unless it was
+                                                             born there
       any other array                                        copied into a frame
 in    shared memory is copied out, a frame is viewed; both are read-only
 """
@@ -9,12 +10,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from math import prod
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
 from actors.arrays.arena import Arena
+from actors.arrays.birth import Birth, freeze
 from actors.arrays.mapper import Mapper
+from actors.arrays.segment import check_shareable
 from actors.envelope import LARGEST_FRAME
 from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
@@ -46,6 +50,17 @@ class Memory:
             if self._arena is None:
                 self._arena = Arena()
             return self._arena
+
+    def empty(
+        self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = "float64"
+    ) -> npt.NDArray[Any]:
+        """Return an array that is shared without a copy, when it is large enough for sharing."""
+        kind = np.dtype(dtype)
+        lengths = (shape,) if isinstance(shape, int) else tuple(shape)
+        if kind.itemsize * prod(lengths) < SHARE_FROM:
+            check_shareable(kind)
+            return np.empty(lengths, kind)
+        return self.arena.empty(lengths, kind)
 
     def free(self, blocks: tuple[int, ...]) -> None:
         """Give back blocks whose message is settled."""
@@ -86,6 +101,8 @@ class Outgoing:
                 self.blocks.append(shared[-1])
                 self.shared += array.nbytes
                 return Part(-1, dtype, array.shape, shared)
+        if Birth.of(array) is not None:
+            freeze(array)  # whichever way it goes, it is the same to whoever sends it
         if array.nbytes > LARGEST_PIECE:  # before it is copied: there may be no memory for a copy
             raise InvalidMessage(reason=_too_large(array.nbytes))
         self.frames.append(array.tobytes())

@@ -24,6 +24,8 @@ from actors.spawning import order_for
 from actors.topics import Topics, event_codec
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from actors.actor import Actor
     from actors.message import Request
     from actors.portal import Portal
@@ -166,7 +168,18 @@ class Context:
             )
         self._demand(SubscribeActor(codec.tag))
 
-    # --- live arrays
+    # --- arrays
+
+    def empty(
+        self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = "float64"
+    ) -> npt.NDArray[Any]:
+        """Return a new array that is sent to others on this host without being copied.
+
+        What it holds at first is left over.  Sending makes it read-only, and a view that was made
+        before must not be written to any more: whoever reads may see it.  Arrays below 64 KiB are
+        ordinary ones.  Raises `SharedMemoryFull`.
+        """
+        return self._portal.memory.empty(shape, dtype)
 
     def ring(self, name: str, *, slots: int = SLOTS, limit: int = LIMIT) -> SharedRing:
         """Return a new ring of live frames, which others on this host find by `name`.

@@ -42,6 +42,8 @@ from supervisor.spec import Restart
 from supervisor.status import Endings, StatusRequest, SystemStatus
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+
     from actors.message import Request, StreamRequest
     from actors.ref import ActorRef, Message
     from actors.reply import Reply
@@ -170,6 +172,17 @@ class Calls:
         if event in requests:
             return self._follow(requests[event])
         return self._topics.subscribe(event)
+
+    def empty(
+        self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = "float64"
+    ) -> npt.NDArray[Any]:
+        """Return a new array that is sent to others on this host without being copied.
+
+        What it holds at first is left over.  Sending makes it read-only, and a view that was made
+        before must not be written to any more: whoever reads may see it.  Arrays below 64 KiB are
+        ordinary ones.  Raises `SharedMemoryFull`.
+        """
+        return self._portal.memory.empty(shape, dtype)
 
     def frames(self, ref: ActorRef | str, name: str) -> RingReader:
         """Return a reader of a ring of an actor on this host, whether it is there yet or not.

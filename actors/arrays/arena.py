@@ -10,8 +10,10 @@ Why pooled: a fresh page costs a fault and a clearing, ten times the copying.  M
 block by block when it is first used, so a segment costs what was shared through it at most.
 At the limit, segments without a living block are given back to make room for other classes.
 
-The ledger of blocks is here, at the owner: `share` counts one claim, `free` ends it.  Claims of
-several readers (leases) and arrays born in a block (`empty`) need only more claims per block.
+    empty(shape) ─► an array in a block of its own; sharing it copies nothing, and freezes it
+
+The ledger of blocks is here, at the owner: `share` counts one claim, `free` ends it.  An array that
+was born in a block (`empty`) is a claim too, as long as it or a view of it lives.
 """
 
 from __future__ import annotations
@@ -20,14 +22,19 @@ import errno
 import os
 import threading
 from itertools import count
+from math import prod
 from pathlib import Path
 from typing import Any, Final, final
+from weakref import WeakKeyDictionary, finalize
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from actors.arrays.segment import HAS_MEMFD, LARGEST_ITEM, PAGE, SHAREABLE_KINDS, Segment
+from actors.arrays.birth import Birth, freeze
+from actors.arrays.ledger import Ledger
+from actors.arrays.segment import HAS_MEMFD, PAGE, Segment, check_shareable
+from actors.errors import SharedMemoryFull
 
 LIMIT: Final = 1 << 30
 SEGMENT: Final = 16 << 20
@@ -89,9 +96,9 @@ class Arena:
         self._closed = False
         self._shelves: list[_Shelf] = []  # oldest first
         self._free: dict[int, list[tuple[_Shelf, int]]] = {}  # block size -> places used before
-        self._blocks: dict[int, tuple[_Shelf, int]] = {}  # id -> place; the ledger
+        self._ledger: Ledger[tuple[_Shelf, int]] = Ledger()
+        self._births: WeakKeyDictionary[Birth, tuple[_Shelf, int]] = WeakKeyDictionary()
         self._beacon: Segment | None = None  # what `probe` shows: it stays as long as the arena
-        self._ids = count(1)
         self._serials = count(1)
         self._reserved = 0
         self._living = 0
@@ -109,47 +116,96 @@ class Arena:
             TypeError: the array holds Python objects, which have no meaning elsewhere.
             RuntimeError: the arena was made by the parent of this process.
         """
-        if array.dtype.kind not in SHAREABLE_KINDS or array.itemsize > LARGEST_ITEM:
-            raise TypeError(
-                f"an array of dtype {array.dtype} cannot be shared; convert it to bool, integers, "
-                f"floats or complex numbers of at most {LARGEST_ITEM} bytes first"
-            )
-        if os.getpid() != self._pid:
-            raise RuntimeError(
-                "this arena belongs to the process that forked this one; make a new Arena here"
-            )
+        check_shareable(array.dtype)
+        self._check_owner()
+        born = self._share_born(array)
+        if born is not None:
+            return born
         with self._lock:
             place = None if self._closed else self._take(block_size(array.nbytes))
             if place is None:
                 self._refused += 1
                 return None
-            block = next(self._ids)
-            self._blocks[block] = place
+            block = self._ledger.add(place)
             self._shared += 1
         shelf, offset = place
-        part = shelf.segment
+        memory = shelf.segment.memory
         try:
-            target = np.ndarray(array.shape, array.dtype, buffer=part.memory, offset=offset)
-            np.copyto(target, array)
+            np.copyto(np.ndarray(array.shape, array.dtype, buffer=memory, offset=offset), array)
         except BaseException:
             self.free(block)
             raise
+        return self._described(place, array.nbytes, block)
+
+    def empty(self, shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+        """Return an array that lies in a block: `share` copies nothing, and makes it read-only.
+
+        What it holds at first is left over.  Its block is free when the array, its views and all
+        its readers are done with it.
+
+        Raises:
+            TypeError: elements that have no meaning in another process.
+            SharedMemoryFull: no room, in the arena or in the system.
+        """
+        kind = np.dtype(dtype)
+        check_shareable(kind)
+        self._check_owner()
+        lengths = (shape,) if isinstance(shape, int) else tuple(shape)
+        nbytes = kind.itemsize * prod(lengths)
+        with self._lock:
+            place = None if self._closed else self._take(block_size(nbytes))
+            if place is None:
+                self._refused += 1
+                raise SharedMemoryFull(
+                    f"no room for an array of {nbytes:,} bytes: {self._living:,} of the "
+                    f"{self._limit:,} bytes that this process may share are in use. Let go of "
+                    "arrays, or send smaller ones."
+                )
+            block = self._ledger.add(place)
+        birth = Birth(block, place[0].segment, place[1], lengths, kind)
+        self._births[birth] = place
+        # The ledger is put right later: a finalizer may run in the midst of anything.
+        finalize(birth, self._ledger.drop, block).atexit = False
+        return np.asarray(birth)
+
+    def _share_born(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
+        """Share an array that lies at the start of a block of ours; None for any other."""
+        birth = Birth.of(array)
+        if birth is None or not birth.holds(array):
+            return None
+        with self._lock:
+            place = self._births.get(birth)
+            if place is None or not self._ledger.claim(birth.block, place):
+                return None
+            self._shared += 1
+        freeze(array)
+        return self._described(place, array.nbytes, birth.block)
+
+    def _described(self, place: tuple[_Shelf, int], nbytes: int, block: int) -> tuple[int, ...]:
+        shelf, offset = place
+        part = shelf.segment
         # The mark comes last: it is the promise that the block is complete.
         part.mark(offset, block)
-        return self._pid, part.where, part.cookie, offset, array.nbytes, block
+        return self._pid, part.where, part.cookie, offset, nbytes, block
 
     def free(self, block: int) -> bool:
-        """End a block, whose memory is used again; False when there is none (freed before)."""
+        """End a claim on a block, and with the last one its memory is used again.
+
+        Returns False when there is no such block (freed before).
+        """
         with self._lock:
             if self._closed or os.getpid() != self._pid:
                 return False
-            place = self._blocks.pop(block, None)
-            if place is None:
-                return False
-            shelf, offset = place
-            shelf.segment.mark(offset, 0)
-            self._put_back(shelf, offset)
-            return True
+            known, place = self._ledger.end(block)
+            if place is not None:
+                self._put_back(place)
+            return known
+
+    def _check_owner(self) -> None:
+        if os.getpid() != self._pid:
+            raise RuntimeError(
+                "this arena belongs to the process that forked this one; make a new Arena here"
+            )
 
     def probe(self) -> tuple[int, int, int] | None:
         """Return (pid, where, cookie) for a peer's `can_attach`; None when there is no memory."""
@@ -168,6 +224,7 @@ class Arena:
     def trim(self) -> int:
         """Give memory without a living block back to the system; return how many bytes."""
         with self._lock:
+            self._settle()
             before = self._reserved
             self._retire_idle()
             return before - self._reserved
@@ -175,11 +232,12 @@ class Arena:
     def statistics(self) -> Statistics:
         """Return a snapshot of what the arena holds."""
         with self._lock:
+            self._settle()
             return Statistics(
                 limit=self._limit,
                 reserved=self._reserved,
                 living=self._living,
-                blocks=len(self._blocks),
+                blocks=len(self._ledger),
                 segments=len(self._shelves),
                 shared=self._shared,
                 refused=self._refused,
@@ -200,13 +258,19 @@ class Arena:
             self._beacon = None  # a map holds a descriptor of its own, as long as it lives
             self._shelves.clear()
             self._free.clear()
-            self._blocks.clear()
+            self._ledger.clear()
             self._reserved = self._living = 0
 
     # --- places; all of these are called with the lock held --------------------------------------
 
+    def _settle(self) -> None:
+        """Take back the blocks of arrays that have gone."""
+        for place in self._ledger.settle():
+            self._put_back(place)
+
     def _take(self, size: int) -> tuple[_Shelf, int] | None:
         """Return a place whose memory is set aside, or None when there is no room."""
+        self._settle()
         spare = self._free.get(size)
         # Last in, first out: the block that is still in the processor's cache goes out next.
         place = spare.pop() if spare else self._fresh_place(size)
@@ -215,7 +279,9 @@ class Arena:
             self._living += size
         return place
 
-    def _put_back(self, shelf: _Shelf, offset: int) -> None:
+    def _put_back(self, place: tuple[_Shelf, int]) -> None:
+        shelf, offset = place
+        shelf.segment.mark(offset, 0)
         shelf.living -= 1
         self._living -= shelf.size
         self._free.setdefault(shelf.size, []).append((shelf, offset))

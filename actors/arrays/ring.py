@@ -31,7 +31,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
-from actors.arrays.segment import LARGEST_ITEM, PAGE, SHAREABLE_KINDS, Segment
+from actors.arrays.segment import PAGE, Segment, check_shareable
 from actors.arrays.spec import MOST_DIMENSIONS
 from actors.errors import SharedMemoryFull
 
@@ -158,7 +158,8 @@ class SharedRing:
             SharedMemoryFull: no room for it, in the ring or in the system; older frames stay.
             RuntimeError: the ring is closed, or another process's, or the block is inside another.
         """
-        kind = _checked_dtype(np.dtype(dtype))
+        kind = np.dtype(dtype)
+        check_shareable(kind)
         lengths = _checked_shape(shape)
         if len(meta) > MOST_META:
             raise ValueError(f"{len(meta)} bytes of meta go with a frame, {MOST_META} at most")
@@ -247,15 +248,6 @@ def _full(size: int, error: OSError) -> SharedMemoryFull:
         f"no room for {size} bytes of shared memory: {error.strerror or error}. Make the frames or "
         "the number of slots smaller, or end what uses the memory (`df -h /dev/shm`, `free`)."
     )
-
-
-def _checked_dtype(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    if dtype.kind not in SHAREABLE_KINDS or dtype.itemsize > LARGEST_ITEM:
-        raise TypeError(
-            f"frames of dtype {dtype} cannot be shared; convert them to bool, integers, floats or "
-            f"complex numbers of at most {LARGEST_ITEM} bytes first"
-        )
-    return dtype
 
 
 def _checked_shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -27,7 +27,9 @@ import mmap
 import os
 import stat
 from pathlib import Path
-from typing import Final, final
+from typing import Any, Final, final
+
+import numpy as np
 
 PAGE: Final = 4096
 """Blocks start and end at multiples of it; also the alignment of every shared array, in bytes."""
@@ -44,6 +46,15 @@ _WORD: Final = 8
 _PAGES_PER_TABLE_PAGE: Final = PAGE // _WORD
 _FROZEN_SIZE: Final = 0x0002 | 0x0004  # F_SEAL_SHRINK | F_SEAL_GROW, named in fcntl on Linux only
 _SCRATCH: Final = bytes(1 << 16)
+
+
+def check_shareable(dtype: np.dtype[Any]) -> None:
+    """Raise a `TypeError` for elements that mean nothing in another process."""
+    if dtype.kind not in SHAREABLE_KINDS or dtype.itemsize > LARGEST_ITEM:
+        raise TypeError(
+            f"an array of dtype {dtype} cannot be shared; convert it to bool, integers, floats or "
+            f"complex numbers of at most {LARGEST_ITEM} bytes first"
+        )
 
 
 def create_memory(name: str, size: int) -> int:

@@ -271,8 +271,8 @@ def test_a_number_of_slots_must_make_sense(slots):
 @pytest.mark.parametrize(
     ("array", "meta", "error", "text"),
     [
-        (np.array([object()]), b"", TypeError, "convert them"),
-        (np.array(["a"]), b"", TypeError, "convert them"),
+        (np.array([object()]), b"", TypeError, "convert it"),
+        (np.array(["a"]), b"", TypeError, "convert it"),
         (np.zeros((1,) * 9), b"", ValueError, "at most 8 dimensions"),
         (np.zeros(1), bytes(MOST_META + 1), ValueError, "3840 at most"),
     ],

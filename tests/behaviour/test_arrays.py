@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from troupe import Gallery, Image, Images, Mirror, Strict, Writeable
+from troupe import Born, Gallery, Image, Images, Mirror, Strict, Writeable
 
-from actors.errors import InvalidMessage
+from actors.errors import InvalidMessage, SharedMemoryFull
 
 ARRAYS = {
     "float64": np.linspace(0, 1, 12).reshape(3, 4),
@@ -108,6 +108,49 @@ def test_many_large_arrays_do_not_use_up_the_shared_memory(gallery):
     for n in range(60):
         array[0] = n
         assert gallery.ask(Mirror(array)).result()[0] == n
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_arrays_born_shared_go_both_ways_to_several_and_again(system, spawn, size):
+    galleries = [spawn(Gallery), spawn(Gallery)]
+    array = system.empty((size,), "float64")
+    array[:] = 3.0
+
+    for gallery in galleries * 2:
+        gallery.tell(Image(array))
+    del array
+
+    for gallery in galleries:
+        _, *images = gallery.ask(Images()).result()
+        assert [(len(image), set(image)) for image in images] == [(size, {3.0})] * 2
+        assert set(gallery.ask(Born(size, 7.0)).result()) == {7.0}
+
+
+def test_a_large_array_born_shared_is_frozen_when_it_is_sent(system, gallery):
+    array = system.empty((100_000,))
+    array[:] = 1.0
+    assert gallery.ask(Mirror(array)).result()[5] == 1.0
+
+    with pytest.raises(ValueError, match="read-only"):
+        array[:] = 2.0
+    assert gallery.ask(Mirror(array)).result()[5] == 1.0
+
+
+def test_many_arrays_born_shared_do_not_use_up_the_memory(system, gallery):
+    for n in range(40):
+        array = system.empty((1 << 17,), "float64")
+        array[0] = n
+        assert gallery.ask(Mirror(array)).result()[0] == n
+        assert gallery.ask(Born(1 << 17, n)).result()[-1] == n
+
+    assert system._portal.memory.arena.statistics().blocks <= 3  # what is on its way, and `array`
+
+
+def test_no_room_for_an_array_says_so(system):
+    with pytest.raises(SharedMemoryFull, match="1,073,741,824 bytes that this process may share"):
+        system.empty((1 << 40,))
+    with pytest.raises(TypeError, match="convert it"):
+        system.empty((10,), "U5")
 
 
 def test_arrays_outlive_their_actor(system, spawn):

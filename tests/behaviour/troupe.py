@@ -182,6 +182,14 @@ class Mirror(Request[np.ndarray]):
 
 
 @message
+class Born(Request[np.ndarray]):
+    """Answered by an array that was born in shared memory."""
+
+    size: int
+    value: float
+
+
+@message
 class Strict(Request[float]):
     points: Array["float32", (None, 3)]  # noqa: F821, UP037 - a dtype, not a name
     square: Annotated[NDArray[np.float64], Shape("n", "n")]
@@ -512,6 +520,12 @@ class Gallery(Actor):
     @receive
     def mirror(self, msg: Mirror) -> np.ndarray:
         return msg.array
+
+    @receive
+    def born(self, msg: Born) -> np.ndarray:
+        array = self.context.empty(msg.size)
+        array[:] = msg.value
+        return array
 
     @receive
     def strict(self, msg: Strict) -> float:

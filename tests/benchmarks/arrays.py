@@ -8,6 +8,7 @@ from collections.abc import Callable
 import numpy as np
 
 import supervisor
+from actors import ActorRef
 from tests.benchmarks.cast import Arrays, First, Player
 from tests.benchmarks.figures import Figure, compared, rounds
 
@@ -27,6 +28,13 @@ def _speed(count: int, act: Callable[[], object]) -> Callable[[], float]:
         return count * SIZE * 8 / (time.perf_counter() - begun) / 1e9
 
     return run
+
+
+def _born(system: supervisor.System, player: ActorRef) -> None:
+    for _ in range(ASKS):
+        fresh = system.empty(SIZE)
+        fresh[0] = 1.0  # whoever computes in place writes it all; here nobody does
+        player.ask(First(fresh)).result()
 
 
 def arrays(repeats: int) -> list[Figure]:
@@ -55,6 +63,7 @@ def arrays(repeats: int) -> list[Figure]:
             {
                 "in turn": _speed(ASKS, in_turn),
                 "in flight": _speed(ASKS, in_flight),
+                "born": _speed(ASKS, lambda: _born(system, player)),
                 "stream": _speed(ITEMS, stream),
                 COPY: _speed(ASKS, copy),
             },
@@ -63,5 +72,6 @@ def arrays(repeats: int) -> list[Figure]:
     return [
         compared("8 MiB array in, float out", "GB/s", speeds["in turn"], copies, beside=COPY),
         compared(f"the same, {ASKS} in flight", "GB/s", speeds["in flight"], copies, beside=COPY),
+        compared("born shared, in turn", "GB/s", speeds["born"], copies, beside=COPY),
         compared("stream of 8 MiB arrays", "GB/s", speeds["stream"], copies, beside=COPY),
     ]

@@ -1,0 +1,50 @@
+"""Arrays that are born in shared memory, and how to know them again."""
+
+from __future__ import annotations
+
+from typing import Any, cast, final
+
+import numpy as np
+import numpy.typing as npt
+
+from actors.arrays.segment import Segment
+
+
+@final
+class Birth:
+    """Where an array was born.  Whatever views of it there are, they all hold this one."""
+
+    def __init__(
+        self, block: int, part: Segment, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> None:
+        self.block = block
+        self._memory = part.memory  # it outlives the segment, if the array does
+        self.address = np.frombuffer(self._memory, np.uint8, 1, offset).ctypes.data
+        # numpy's way of taking memory as it is: the array's base is then this object.
+        self.__array_interface__ = {
+            "shape": shape,
+            "typestr": dtype.str,
+            "data": (self.address, False),
+            "version": 3,
+        }
+
+    @classmethod
+    def of(cls, array: npt.NDArray[Any]) -> Birth | None:
+        """Return where `array`, or what it is a view of, was born; None for any other array."""
+        base = cast("object", _root(array).base)
+        return base if isinstance(base, cls) else None
+
+    def holds(self, array: npt.NDArray[Any]) -> bool:
+        """Whether `array` lies at the start of the block, in the order in which it would travel."""
+        return bool(array.flags.c_contiguous and array.ctypes.data == self.address)
+
+
+def freeze(array: npt.NDArray[Any]) -> None:
+    """Make an array read-only, and what it is a view of, but no other view made before."""
+    array.flags.writeable = _root(array).flags.writeable = False
+
+
+def _root(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array
