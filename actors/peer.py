@@ -276,15 +276,17 @@ class Peer:
         up = word.standing is Standing.UP
         if up and (word.incarnation < link.known or word.incarnation <= link.ended):
             return
+        if up and link.out.incarnation not in (0, word.incarnation):
+            # The news of that life's end went down with a connection: only the broker knows
+            # whether there is a record of it, and its answer begins with an obituary.
+            self._words.append(Resolve(link.name, link.out.incarnation))
+            return
         link.standing, link.reason, link.held = word.standing, word.reason, False
         if word.standing in ENDED:
             self._close(link, now)
             return
         if up:
             link.host, link.way.endpoint = word.host, word.endpoint
-            if link.out.incarnation not in (0, word.incarnation):
-                # The broker would have told how that life ended if it could.
-                self._end_of_life(link, _unrecorded(link, link.out.incarnation), now)
             link.known = word.incarnation
             self._departures.bind(link, word.incarnation, word.mailbox)
         # It was not there to receive what we have sent, or we would not be told this now.

@@ -511,6 +511,24 @@ def test_letters_wait_for_the_obituary_even_when_the_next_life_writes_first(pair
     assert carry(a, again) == 1
 
 
+def test_a_lost_obituary_is_asked_for_before_anything_counts_as_unknown(pair):
+    a, b, link = pair
+    first, _ = ask(a, link)
+    second, _ = ask(a, link)
+    carry(a, b)
+
+    hear(a, Stands("b", Standing.UP, 2))
+
+    words = [decode_word(m[1]) for m in a.outgoing(0.0) if is_word(m)]
+    assert words == [Resolve("b", 1)]
+    assert not first.failed
+    hear(a, Obituary("b", 1, "killed", LaneRecord(0, (), (1,))))
+    hear(a, Stands("b", Standing.UP, 2))
+    assert [type(error) for error in first.failed] == [OutcomeUnknown]
+    assert not second.failed
+    assert carry(a, online("b", 2)) == 1
+
+
 def test_an_answer_that_left_before_the_asker_s_former_life_was_buried_arrives(pair):
     a, _, _ = pair
     again = online("b", 2)

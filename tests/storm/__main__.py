@@ -22,6 +22,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import attrs
@@ -191,7 +192,7 @@ class Things:
     processes: frozenset[int]
     files: frozenset[str]
     shared: frozenset[str]
-    descriptors: int
+    descriptors: tuple[str, ...]
 
 
 def things(runtime: Path, mark: str) -> Things:
@@ -201,8 +202,14 @@ def things(runtime: Path, mark: str) -> Things:
         frozenset(pid for pid in psutil.pids() if _marked(pid, mark)),
         frozenset(map(str, runtime.rglob("*"))),
         frozenset(map(str, shared.iterdir())) if shared.is_dir() else frozenset(),
-        psutil.Process().num_fds(),
+        tuple(_open_files()),
     )
+
+
+def _open_files() -> Iterator[str]:
+    for entry in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one that reads the directory
+            yield entry.readlink().as_posix()
 
 
 def _marked(pid: int, mark: str) -> bool:
@@ -225,8 +232,8 @@ def left_behind(runtime: Path, mark: str, before: Things) -> list[str]:
             if new
         ]
         found += [f"shared memory left: {name}" for name in now.shared - before.shared]
-        if now.descriptors > before.descriptors:
-            found.append(f"{now.descriptors} descriptors open, {before.descriptors} before")
+        if len(now.descriptors) > len(before.descriptors):
+            found.append(f"open: {sorted(now.descriptors)}, before: {sorted(before.descriptors)}")
         if not found or time.monotonic() > end:
             return found
         time.sleep(0.05)

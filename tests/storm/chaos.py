@@ -169,7 +169,7 @@ class Chaos(threading.Thread):
         name = self._dice.choice([*NAMES, "broker", "zygote", "monitor"])
         victim = self._actor(name) if name in NAMES else self._infrastructure(name)
         seconds = self._dice.uniform(*SHORT_STOP)
-        if victim is None or not self._claim(name):
+        if victim is None or not self._claim(victim):
             return
         self._note(f"stop {name}", seconds)
         self._probes.submit(self._stop_once, victim, seconds)
@@ -187,19 +187,19 @@ class Chaos(threading.Thread):
     def _stop_for_good(self) -> None:
         name = self._dice.choice(NAMES)
         victim = self._actor(name)
-        if victim is not None and self._claim(name):
+        if victim is not None and self._claim(victim):
             self._fatal("stop for good", name)
             self._probes.submit(self._stay_stopped, victim, "actor")
 
     def _stop_broker(self) -> None:
         victim = self._infrastructure("broker")
-        if victim is not None and self._claim("broker"):
+        if victim is not None and self._claim(victim):
             self._note("stop for good broker")
             self._probes.submit(self._stay_stopped, victim, "broker")
 
     def _stop_zygote(self) -> None:
         victim = self._infrastructure("zygote")
-        if victim is not None and self._claim("zygote"):
+        if victim is not None and self._claim(victim):
             self._note("stop for good zygote")
             self._probes.submit(self._stay_stopped, victim, "zygote", must=False)
             self._kill_actor()  # nobody misses a zygote before there is something to fork
@@ -214,10 +214,11 @@ class Chaos(threading.Thread):
         victim.send(signal.SIGCONT)
         self._free(victim)
 
-    def _claim(self, name: str) -> bool:
-        if name in self._still:
+    def _claim(self, victim: Victim) -> bool:
+        if victim.name in self._still:
+            victim.close()
             return False
-        self._still.add(name)
+        self._still.add(victim.name)
         return True
 
     def _free(self, victim: Victim) -> None:
