@@ -9,6 +9,7 @@ from hypothesis import given
 from actors.control import LaneRecord
 from actors.envelope import Envelope, Kind
 from actors.outbox import (
+    BATCH_BYTES,
     BATCH_ENVELOPES,
     ENVELOPE_OVERHEAD,
     FIRST_WINDOW,
@@ -62,6 +63,61 @@ def test_a_batch_has_a_limit():
         out.offer(letter())
 
     assert [len(out.take()) for _ in range(3)] == [BATCH_ENVELOPES, 1, 0]
+    out.rewind(0)
+    assert [len(out.take()) for _ in range(3)] == [BATCH_ENVELOPES, 1, 0]
+
+
+def test_a_batch_has_a_limit_of_bytes_too():
+    out = Outbound()
+    out.bind(1, 0)
+    third = BATCH_BYTES // 3 - ENVELOPE_OVERHEAD
+    for _ in range(5):
+        out.offer(letter(payload=bytes(third)))
+
+    assert [len(out.take()) for _ in range(3)] == [4, 1, 0]
+    out.rewind(0)
+    assert [len(out.take()) for _ in range(3)] == [4, 1, 0]
+
+
+def test_the_last_byte_of_a_batch_ends_it():
+    out = Outbound()
+    out.bind(1, 0)
+    for _ in range(3):
+        out.offer(letter(payload=bytes(BATCH_BYTES // 2 - ENVELOPE_OVERHEAD)))
+
+    assert [len(out.take()) for _ in range(3)] == [2, 1, 0]
+    out.rewind(0)
+    assert [len(out.take()) for _ in range(3)] == [2, 1, 0]
+
+
+def test_no_batch_holds_more_messages_than_may_be_under_way():
+    out = Outbound()
+    out.bind(1, 3)
+    for _ in range(3):
+        out.offer(letter())
+    out.acknowledge(0, [], 2)
+
+    assert len(out.take()) == 2
+    assert out.take() == []
+    out.acknowledge(1, [], 2)
+    assert len(out.take()) == 1
+
+
+def test_a_letter_knows_the_memory_it_has_lent():
+    assert Letter(Envelope(Kind.TELL, 0, 0, "m:M", b""), blocks=(3, 5)).blocks == (3, 5)
+
+
+def test_of_many_letters_only_the_withdrawn_ones_are_looked_for_seldom():
+    out = Outbound()
+    letters = [letter() for _ in range(10)]
+    for one in letters:
+        out.offer(one)
+    lengths = []
+    for one in letters[:6]:
+        out.withdraw(one)
+        lengths.append(len(out.waiting))
+
+    assert lengths == [10, 10, 10, 10, 10, 4]
 
 
 def test_an_acknowledgement_settles_what_is_handled_and_what_was_finished_early():
