@@ -6,6 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
+from actors.address import LONGEST_NAME
 from actors.control import (
     SUPERVISOR,
     Declare,
@@ -503,6 +504,19 @@ def test_a_name_may_be_long_but_not_longer():
     assert codes(Broker().say(ONE, Hello("client-".ljust(128, "x"), 1))[ONE]) == []
     assert codes(Broker().say(ONE, Hello("client-".ljust(129, "x"), 1))[ONE]) == ["impostor"]
     assert codes(Broker().say(ONE, Hello("client-1", 0))[ONE]) == ["impostor"]
+
+
+def test_a_long_name_can_be_asked_about_and_a_longer_one_is_nobodys():
+    broker = Broker()
+    broker.client(ONE, "client-1")
+    longest = "x" * LONGEST_NAME
+    for name in (longest, longest + "x"):
+        broker.say(BOSS, Declare(name, Standing.DOWN, 1, ACTOR))
+
+    assert standings(broker.say(ONE, Resolve(longest))[ONE]) == [Standing.DOWN]
+    assert broker.say(ONE, Resolve(longest + "x"))[ONE] == [
+        Stands(longest + "x", Standing.UNKNOWN, 0)
+    ]
 
 
 def test_a_next_life_may_knock_before_the_supervisor_speaks_of_it():
