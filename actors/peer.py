@@ -80,6 +80,7 @@ class Peer:
         self.vouched: dict[str, str] = {}
         """Roles of programs on the network, by name, as the broker vouches (supervisor only)."""
         self.refusals: deque[Refused] = deque(maxlen=REFUSALS)
+        self._followed: dict[str, Callable[[int, str], None]] = {}
         self.bad_frames = 0
         """Wire messages that were not ours to take."""
         self._words: list[Word] = []
@@ -107,6 +108,11 @@ class Peer:
             found = self.links[name] = Link(name)
             self._words.append(Resolve(name))
         return found
+
+    def follow(self, name: str, told: Callable[[int, str], None]) -> None:
+        """Have somebody told when `name` is gone: its last life, 0 for none, and the reason."""
+        self.link(name)
+        self._followed[name] = told
 
     def take_events(self, tag: str) -> None:
         """A program, which has no handlers, takes told messages of this class."""
@@ -331,6 +337,10 @@ class Peer:
         self._departures.drop(link)
         self._arrivals.forget(link)
         del self.links[link.name]
+        if self._followed:
+            told = self._followed.pop(link.name, None)
+            if told is not None:
+                told(last, link.reason)
 
     # --- time, and what goes out -----------------------------------------------------------------
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from actors.actor import Actor, FailurePolicy
+from actors.address import CLIENT_PREFIX
 from actors.control import SUPERVISOR
 from actors.errors import MailboxFull
 from actors.handler import receive
@@ -46,6 +48,9 @@ Readers: TypeAlias = dict[asyncio.Queue[E], None]
 QUEUE: Final = 10_000
 """Notices kept for one reader of a stream that does not read."""
 
+ABSENT: Final = 10_000
+"""Names that nobody has and that are watched all the same, over all watchers."""
+
 PUBLISHERS_SECONDS: Final = 1.0
 """Seconds a subscription waits for publishers to have heard of it; one that hangs may be late."""
 
@@ -66,6 +71,8 @@ class Desk(Actor):
         self.supervisor = supervisor
         self.notify = notify
         self.watchers: dict[str, set[str]] = {}
+        self.absent: dict[str, None] = {}
+        """Watched names that nobody had when last heard of, the longest ago first."""
         self.readers: dict[str, Readers[Terminated]] = {}
         self.letter_readers: Readers[DeadLetter] = {}
         self.letter_log = DeadLetterLog()
@@ -139,16 +146,28 @@ class Desk(Actor):
         watchers = self.watchers.setdefault(msg.name, set())
         if sender.name not in watchers:
             watchers.add(sender.name)
-            if not self.supervisor.means(msg.name):
+            if msg.name.startswith(CLIENT_PREFIX):
+                self._follow_program(msg.name)
+            elif not self.supervisor.means(msg.name):
+                self._note_absent(msg.name)
                 self.notify(sender.name, _nobody(msg.name))
 
     @receive
     async def watch_stream(self, msg: WatchStream) -> AsyncIterator[Terminated]:
         """Send a program every end of a name."""
-        if not self.supervisor.means(msg.name):
+        program = msg.name.startswith(CLIENT_PREFIX)
+        if not (program or self.supervisor.means(msg.name)):
             yield _nobody(msg.name)
-        async for notice in _follow(self.readers.setdefault(msg.name, {})):
-            yield notice
+        readers = self.readers.setdefault(msg.name, {})
+        if program:
+            self._follow_program(msg.name)
+        try:
+            async with aclosing(_follow(readers)) as notices:
+                async for notice in notices:
+                    yield notice
+        finally:
+            if not readers and self.readers.get(msg.name) is readers:
+                del self.readers[msg.name]
 
     @receive
     async def endings(self, _msg: Endings) -> AsyncIterator[Terminated]:
@@ -279,9 +298,37 @@ class Desk(Actor):
         for name in (*names, ""):
             _spread(self.readers.get(name, {}), notice)
 
+    def _follow_program(self, name: str) -> None:
+        loop = asyncio.get_running_loop()
+
+        def told(life: int, reason: str) -> None:
+            loop.call_soon(self.left, name, life, reason)
+
+        self.supervisor.exchange.follow(name, told)
+
+    def left(self, name: str, life: int, reason: str) -> None:
+        """Tell everybody who watches a program that it is gone; its name does not come again."""
+        notice = Terminated(name, life, reason) if life else _nobody(name)
+        for watcher in sorted(self.watchers.pop(name, ())):
+            if self.supervisor.knows(watcher):
+                self.notify(watcher, notice)
+        _spread(self.readers.get(name, {}), notice)
+
+    def _note_absent(self, name: str) -> None:
+        """Watching nobody is kept, for the name may come; but not without bound."""
+        self.absent.pop(name, None)
+        self.absent[name] = None
+        if len(self.absent) > ABSENT:
+            oldest = next(iter(self.absent))
+            del self.absent[oldest]
+            if not self.supervisor.means(oldest):
+                self.watchers.pop(oldest, None)
+
     def forget(self, name: str) -> None:
         """A name is gone: it watches nobody any more, hears no events, and has no rings."""
         self.silence(name)
+        if name in self.watchers:
+            self._note_absent(name)
         self.rings.pop(name, None)
         for watched, watchers in list(self.watchers.items()):
             watchers.discard(name)
@@ -289,7 +336,7 @@ class Desk(Actor):
                 del self.watchers[watched]
 
 
-async def _follow(readers: Readers[E]) -> AsyncIterator[E]:
+async def _follow(readers: Readers[E]) -> AsyncGenerator[E, None]:
     queue: asyncio.Queue[E] = asyncio.Queue(QUEUE)
     readers[queue] = None
     try:

@@ -36,6 +36,11 @@ class Exchange:
         self._endings: dict[str, deque[Ended]] = {}
         peer.introduce = self._everything
 
+    def follow(self, name: str, told: Callable[[int, str], None]) -> None:
+        """Have somebody told when a program is gone: its life, 0 when it is not here, and why."""
+        self._peer.follow(name, told)
+        self._wake()
+
     def declare(self, word: Declare) -> None:
         """Say how a name stands."""
         self._gone.pop(word.name, None)

@@ -101,6 +101,24 @@ def test_notices_wait_for_a_watcher_that_is_restarting_itself(ledger):
         assert watcher.ask(Who()).result()[1] == 4
 
 
+def test_a_program_is_watched_like_an_actor(ledger):
+    with supervisor.start(PATIENT) as system:
+        watcher = system.spawn(Watcher, name="watcher", path=str(ledger))
+        guest = supervisor.connect(system._connection.endpoint)
+        name = guest._peer.name
+        with system.watch(name) as ends:
+            for watched in (name, name, "ghost"):
+                watcher.ask(Watch(watched)).result()
+            eventually(lambda: lines(ledger) == ["ghost/0"])
+            guest.close()
+            notice = next(ends)
+
+        assert (notice.name, notice.incarnation, notice.reason) == (name, 1, "it left")
+        eventually(lambda: lines(ledger) == ["ghost/0", f"{name}/1"])
+        watcher.ask(Watch(name)).result()
+        eventually(lambda: lines(ledger) == ["ghost/0", f"{name}/1", f"{name}/0"])
+
+
 def test_anyone_may_watch_anyone_and_oneself_and_nobody(ledger):
     with supervisor.start(PATIENT) as system:
         watcher = system.spawn(Watcher, name="watcher", path=str(ledger))

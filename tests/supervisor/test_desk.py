@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from actors.errors import MailboxFull
-from supervisor.desk import QUEUE, Desk, _follow, _spread
+from actors.notices import Terminated
+from actors.requests import WatchStream
+from supervisor.desk import ABSENT, QUEUE, Desk, _follow, _spread
 
 
 def test_a_watcher_that_is_gone_leaves_nothing_behind():
@@ -15,6 +17,46 @@ def test_a_watcher_that_is_gone_leaves_nothing_behind():
     desk.forget("w")
 
     assert desk.watchers == {"a": {"v"}}
+
+
+def test_watching_those_who_never_come_is_bounded():
+    class Empty:
+        """A system without actors."""
+
+        def means(self, _name):
+            return False
+
+    desk = Desk().open(Empty(), lambda name, msg: None)
+    for number in range(ABSENT + 10):
+        desk.watchers[f"ghost-{number}"] = {"w"}
+        desk._note_absent(f"ghost-{number}")
+
+    assert len(desk.watchers) == len(desk.absent) == ABSENT
+    assert "ghost-0" not in desk.watchers
+
+
+def test_a_stream_of_ends_leaves_nothing_behind():
+    class Whole:
+        """A system that has every actor."""
+
+        def means(self, _name):
+            return True
+
+    async def run():
+        desk = Desk().open(Whole(), lambda name, msg: None)
+        streams = [desk.watch_stream(WatchStream("a")) for _ in range(2)]
+        waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
+        while len(desk.readers.get("a", ())) < len(streams):  # noqa: ASYNC110 - in their own time
+            await asyncio.sleep(0)
+        _spread(desk.readers["a"], Terminated("a", 1, "it fell"))
+        await asyncio.gather(*waiting)
+        left = []
+        for stream in streams:
+            await stream.aclose()
+            left.append(len(desk.readers.get("a", ())))
+        return left, desk.readers
+
+    assert asyncio.run(run()) == ([1, 0], {})
 
 
 def test_a_reader_that_let_too_much_wait_gets_what_waits_and_then_an_error():
