@@ -260,6 +260,38 @@ def test_a_gap_is_sent_again_without_what_is_settled_meanwhile():
     assert out.take() == []
 
 
+def test_only_what_the_receiver_has_not_got_is_sent_again_and_new_letters_leave_after_it():
+    out, letters = flying(4)
+    later = letter()
+    out.offer(later)
+
+    out.rewind(2)
+
+    assert [out.take() for _ in range(3)] == [letters[2:], [later], []]
+
+
+def test_the_base_passes_everything_when_all_was_finished_early():
+    out, _ = flying(3)
+
+    out.acknowledge(0, [3, 2, 1], 0)
+
+    assert out.base == 4
+
+
+@pytest.mark.parametrize("kind", [Kind.TELL, Kind.ASK, Kind.STREAM])
+def test_what_is_settled_makes_room_for_another_whatever_its_kind(kind):
+    out = Outbound()
+    out.bind(1, 1)
+    for _ in range(2):
+        out.offer(letter(kind))
+    assert len(out.take()) == 1
+    assert out.take() == []
+
+    out.acknowledge(1, [], 1)
+
+    assert len(out.take()) == 1
+
+
 def test_a_rewind_to_what_was_never_sent_sends_nothing():
     out, _ = flying(2)
 
@@ -313,7 +345,8 @@ def test_a_redeliverable_letter_gets_another_attempt_up_to_the_limit():
 
 def test_answers_to_the_dead_are_void_and_those_to_its_heir_are_kept():
     out, (sent,) = flying(1, kind=Kind.REPLY)
-    old, new, message = letter(Kind.REPLY, life=1), letter(Kind.REPLY, life=2), letter()
+    old, new = letter(Kind.REPLY, life=1), letter(Kind.REPLY, life=2)
+    message = letter(Kind.STREAM)
     for one in (old, new, message):
         out.offer(one)
 
@@ -321,6 +354,9 @@ def test_answers_to_the_dead_are_void_and_those_to_its_heir_are_kept():
 
     assert verdicts == [(sent, Verdict.VOID), (old, Verdict.VOID)]
     assert list(out.waiting) == [new, message]
+    out.bind(2, 0)
+    assert out.take() == [new, message]
+    assert not out.ready
 
 
 def test_an_answer_to_the_heir_that_was_sent_to_the_dead_is_sent_again():

@@ -18,6 +18,7 @@ class Outbox(RuleBasedStateMachine):
         super().__init__()
         self.out = Outbound()
         self.out.bind(1, 0)
+        self.life = 1
         self.waiting, self.flying, self.away = [], [], []
 
     @rule(kind=KINDS, size=st.integers(0, 9), pool=st.sampled_from(["", "p"]))
@@ -66,11 +67,21 @@ class Outbox(RuleBasedStateMachine):
 
         assert self.out.acknowledge(0, [one.envelope.seq], 0) == [one]
 
+    @rule()
+    def the_life_ends_before_it_has_begun_anything(self):
+        self.life += 1
+
+        assert self.out.bury(None, known=True) == []
+
+        self.out.bind(self.life, 0)
+        self.waiting, self.flying = self.flying + self.waiting, []
+
     @invariant()
     def it_knows_what_it_holds(self):
         held = self.waiting + self.flying
         assert [one for one in self.out.waiting if one.waiting] == self.waiting
-        assert list(self.out.flying.values()) == sorted(self.flying, key=lambda x: x.envelope.seq)
+        assert list(self.out.flying.values()) == self.flying
+        assert self.out._at_work == len(self.flying)
         assert self.out.unfinished == len(held)
         assert self.out._bytes == sum(one.size for one in held)
         assert self.out.idle == (not held)

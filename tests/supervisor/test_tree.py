@@ -967,6 +967,16 @@ def test_incarnations_never_repeat_though_few_names_are_remembered():
         assert each == sorted(set(each))
 
 
+def test_the_name_that_has_been_free_for_longest_is_forgotten_first():
+    numbers = Incarnations(remembered=2)
+    for name in ("old", "old", "old", "b", "c"):
+        numbers.next(name)
+        numbers.release(name)
+
+    assert numbers.next("c") == 2
+    assert numbers.next("new") == 4  # beyond what was forgotten
+
+
 def test_a_name_that_was_never_used_begins_with_its_first_life():
     numbers = Incarnations()
     for _ in range(3):
@@ -976,6 +986,7 @@ def test_a_name_that_was_never_used_begins_with_its_first_life():
 
     assert numbers.next("b") == 1
     assert numbers.next("a") == 4
+    assert numbers.next("never") == 1
 
 
 # ----------------------------------------------------------------------------- stop, restart
