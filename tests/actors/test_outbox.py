@@ -325,8 +325,19 @@ def test_what_was_never_begun_goes_to_the_next_life_first_and_numbered_from_one(
     assert [one.envelope.seq for one in (*letters, later)] == [1, 2, 3]
 
 
-def test_without_a_record_everything_sent_counts_as_in_progress():
-    out, letters = flying(2)
+def test_what_was_to_be_sent_again_to_the_dead_is_not_sent_to_the_next_life():
+    out, _ = flying(1)
+    out.rewind(0)
+
+    out.bury(LaneRecord(1), known=True)
+    out.bind(2, 0)
+
+    assert not out.ready
+
+
+@pytest.mark.parametrize("kind", [Kind.TELL, Kind.ASK, Kind.STREAM])
+def test_without_a_record_everything_sent_counts_as_in_progress(kind):
+    out, letters = flying(2, kind=kind)
 
     assert out.bury(None, known=False) == [(one, Verdict.IN_PROGRESS) for one in letters]
     assert out.idle
