@@ -249,6 +249,18 @@ def test_every_security_case_is_there_and_every_test_it_names():
     assert missing == []
 
 
+def test_every_proof_that_the_guarantees_name_is_there():
+    page = (ROOT / "docs" / "explanation" / "guarantees.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(tests/[\w/]+\.py)(?:::(\w+))?`", page)
+    proved = set(re.findall(r"^\| \*\*(G\d)\*\* \|.*`tests/", page, re.MULTILINE))
+
+    assert proved == {f"G{number}" for number in range(1, 10)}
+    for path, name in named:
+        code = (ROOT / path).read_text(encoding="utf-8")
+        assert f"def {name or 'test_'}" in code or path == "tests/soak.py", (path, name)
+        assert not name or f"def {name}(" in code, (path, name)
+
+
 def test_a_line_of_three_dots_stands_for_any_lines():
     assert _matches("one\n...\nfour\n", "one\ntwo\nthree\nfour\n")
     assert not _matches("one\nfour\n", "one\ntwo\nfour\n")

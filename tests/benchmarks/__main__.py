@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 import attrs
 
-from tests.benchmarks import arrays, lives, talk, worlds
+from tests.benchmarks import arrays, lives, steps, talk, worlds
 from tests.benchmarks.figures import Figure
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
@@ -26,6 +26,8 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "start": lives.start,
     "spawn": lives.spawn,
     "kill": lives.kill,
+    "broker": lives.broker,
+    "steps": steps.steps,
     "memory": lives.memory,
     "flat": lives.flat,
     "worlds": worlds.worlds,

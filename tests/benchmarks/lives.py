@@ -15,7 +15,8 @@ from pathlib import Path
 import psutil
 
 import supervisor
-from supervisor import Intensity, Tree
+from actors import ActorRef
+from supervisor import Intensity, System, Tree
 from tests.benchmarks.cast import Add, Note, Noted, Pid, Player
 from tests.benchmarks.figures import Figure, compared, quantile, rounds
 
@@ -147,6 +148,46 @@ def kill(_repeats: int) -> list[Figure]:
             note=f"p50 .. p99 of {KILLS} kills",
         )
     ]
+
+
+def broker(repeats: int) -> list[Figure]:
+    """Kill -9 of the broker, until an ask that cannot do without it is answered."""
+    with _silent(), supervisor.start() as system, supervisor.start(relay=True) as relayed:
+        known, relay = (one.spawn(Player, name="player") for one in (system, relayed))
+        times = [_without_broker(relayed, relay) for _ in range(max(5, repeats))]
+        apart = [_without_broker(system, known) for _ in range(max(5, repeats))]
+    return [
+        Figure(
+            "broker kill to traffic restored",
+            quantile(times, 0.5),
+            "ms",
+            low=quantile(times, 0.5),
+            high=quantile(times, 0.99),
+            note=f"p50 .. p99 of {len(times)} kills, everything relayed",
+        ),
+        Figure(
+            "the same between parties that are acquainted",
+            quantile(apart, 0.5),
+            "ms",
+            low=quantile(apart, 0.5),
+            high=quantile(apart, 0.99),
+            note=f"p50 .. p99 of {len(apart)} kills",
+        ),
+    ]
+
+
+def _without_broker(system: System, player: ActorRef) -> float:
+    player.ask(Pid()).result()
+    before = None
+    while before is None:
+        before = system.status().broker_pid
+    begun = time.perf_counter()
+    os.kill(before, signal.SIGKILL)
+    player.ask(Pid(), timeout=30.0).result()
+    took = (time.perf_counter() - begun) * 1e3
+    while system.status().broker_pid in (None, before):
+        pass
+    return took
 
 
 def memory(_repeats: int) -> list[Figure]:

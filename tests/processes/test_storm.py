@@ -1,0 +1,32 @@
+"""A short storm: everything is killed, stopped and cut under load; `tests/storm/` says how."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SECONDS = 40.0
+
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
+
+
+def test_a_storm_loses_nothing_repeats_nothing_and_leaves_nothing():
+    storm = subprocess.run(
+        [sys.executable, "-m", "tests.storm", "--minutes", str(SECONDS / 60.0)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=200.0,
+        check=False,
+    )
+
+    assert storm.returncode == 0, f"{storm.stderr}\n{storm.stdout}"
+    found = json.loads(storm.stdout)
+    assert found["wrong"] == []
+    assert found["outcomes"]["answered"] > 100
+    assert found["ended_lives"] > 5, "it was no storm"
