@@ -1114,6 +1114,15 @@ def test_restart_of_a_temporary_child_starts_it_again():
     assert to_processes(world.settle(RestartAsked("a"))) == ["-a/1", "+a/2"]
 
 
+def test_a_restart_by_hand_happens_once_then_the_restart_kind_counts_again():
+    world = World("a", child("t", restart=Restart.TEMPORARY), strategy=Strategy.ONE_FOR_ALL)
+    world.settle(RestartAsked("t"))
+
+    log = world.settle(world.exited("a"))
+
+    assert to_processes(log) == ["-t/2", "+a/2"]
+
+
 def test_restart_of_a_child_that_is_held_back_starts_it_at_once():
     world = World("a")
     world.settle(world.exited("a"))
