@@ -595,7 +595,10 @@ def test_giving_up_climbs_until_it_ends_the_system():
     log = world.settle(world.exited("b"))
 
     assert to_processes(log) == ["-a/1", "-c/1"]
-    assert one(log, GiveUp).reason.startswith("tree#1 needs more than the 0 restarts in 5 s")
+    reason = one(log, GiveUp).reason
+    assert reason.startswith("tree#1 needs more than the 0 restarts in 5 s")
+    assert "tree#2 needs more than" in reason
+    assert "b needs more than" in reason
     contexts = [(report.context, report.offender) for report in only(log, Report)]
     assert contexts == [
         (Context.CHILD_TERMINATED, "b"),
@@ -1216,6 +1219,34 @@ def test_shutdown_at_once_kills_all_that_is_alive():
     world.send(world.exited("a"))
     world.send(world.exited("b"))
     assert world.send(world.exited("c"))[-1] == ShutDownComplete()
+
+
+def test_who_is_killed_at_the_end_is_stopping_until_it_is_down():
+    world = World("a")
+
+    world.send(ShutdownAsked(Urgency.AT_ONCE))
+
+    assert world.state("a") is State.STOPPING
+
+
+def test_who_is_killed_within_its_grace_is_not_killed_again_at_its_end():
+    world = World(child("a", grace=2.0))
+    world.send(ShutdownAsked())
+    world.send(ShutdownAsked(Urgency.AT_ONCE))
+
+    (token,) = world.timers
+    assert world.send(TimerFired(token)) == []
+
+
+def test_a_child_that_was_held_back_has_no_timer_left_when_its_tree_restarts():
+    world = World(tree("b", name="t"))
+    world.settle(world.exited("b"))
+    world.settle(world.exited("b"))
+    assert world.state("b") is State.BACKOFF
+
+    world.send(RestartAsked("t"))
+
+    assert len(world.decider._keeper._timers) == 0
 
 
 def test_nothing_restarts_while_the_system_ends():
