@@ -120,4 +120,5 @@ def _all(
         found,
         seconds,
         processes=search.workers,
+        all_pairs=search.count_pairs() if max_faults > 1 else 0,
     )

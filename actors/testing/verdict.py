@@ -39,6 +39,9 @@ class Report:
     """Of the `schedule` that was given: what hit nothing."""
     processes: int = 1
     """So many tried the exhaustive part at the same time."""
+    all_pairs: int = 0
+    """Schedules of two faults that there are, where `max_faults` allows two: with so many
+    `examples` all of them are tried."""
 
     def __str__(self) -> str:
         tried = {0: "no fault", 1: f"every single fault ({self.singles})"}.get(

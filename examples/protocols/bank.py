@@ -6,6 +6,7 @@ applied, together with the balance, so that one of them can be sent as often as 
 
 Found in the naive one by a single fault: the bank dies after it has saved the new balance, and its
 answer with it.  Worlds until found: 2; length of the minimal schedule: 1.
+`Bank` survives all 28 single faults and all 638 pairs of faults.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ item may take the room between the two.  `Strict` decides when the item is there
 
 Without a fault the producers take turns by chance, so it needs one: a message that is delayed.
 Worlds until found: 54; length of the minimal schedule: 1.
+`Strict` survives all 140 single faults, and those that are drawn of 9759 pairs of faults.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ committed.  `Mindful` saves first.
 
 Found by a single fault: the coordinator dies after it has told the first shop to commit.
 Worlds until found: 15; length of the minimal schedule: 1.
+`Mindful` survives all 86 single faults and all 3453 pairs of faults.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ saved.  Sent again after a crash, a deposit is new to it.  `Mindful` saves both 
 
 Found by a single fault: the bank dies when it has saved, and its answer with it.
 Worlds until found: 2; length of the minimal schedule: 1.
+`Mindful` survives all 28 single faults and all 638 pairs of faults.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ Nobody can look at three processes at the same moment, so every node keeps in mi
 
 Found by a single fault: the beats from the leader to one other node are delayed, or the two are
 cut off from each other.  Worlds until found: 43; length of the minimal schedule: 1.
+`Voted` survives all 180 single faults, and those that are drawn of 14472 pairs of faults.
 """
 
 from __future__ import annotations

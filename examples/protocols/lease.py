@@ -7,6 +7,7 @@ the token of the lease with every write and refuses one that is older than the n
 Found by a single fault: a write is delayed for 10 s.  Its writer gives up then, and what it wrote
 may count or not; but the others must not lose theirs.
 Worlds until found: 64; length of the minimal schedule: 1.
+`Fenced` survives all 144 single faults, and those that are drawn of 23425 pairs of faults.
 """
 
 from __future__ import annotations

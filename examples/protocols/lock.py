@@ -4,10 +4,9 @@ A lock ends by itself after a few seconds, in case its holder has died.  `Trusti
 whoever says so; a Release that was long on its way then frees the lock of the next holder, and two
 are inside.  `Checking` frees it only for the token it was given with.
 
-Found by a single fault: a crash or a delay after which a Release comes too late.
-Worlds until found: 18; length of the minimal schedule: 1.  Two inside need more than the fault: the
-next one has to come before the other leaves.  With real processes that is a race, so `replay` of
-the schedule shows it sometimes only.
+Found by a single fault: a Release that is delayed for 10 s, in which its lock has run out and
+somebody else has got it.  Worlds until found: 105; length of the minimal schedule: 1.
+`Checking` survives all 241 single faults, and those that are drawn of 25800 pairs of faults.
 """
 
 from __future__ import annotations
@@ -19,6 +18,14 @@ from actors.errors import NotDelivered, OutcomeUnknown
 from actors.testing import Simulation, check
 
 SECONDS = 4.0
+
+PAUSE = 1.8
+"""Seconds until who found the lock taken asks again.
+
+With this pause nobody waits for an answer when the lock comes back after a crash.  Whoever does is
+in a race with a Release that waits as well, and what real processes make of that differs from run
+to run.
+"""
 
 
 @message
@@ -85,7 +92,8 @@ class Checking(Trusting):
 
 async def visit(sim: Simulation, locks: ActorRef, inside: list[str], name: str) -> None:
     """Be inside for a while, again and again, alone."""
-    while sim.now() < 16.0:
+    began = sim.now()
+    while sim.now() - began < 16.0:
         asked = sim.now()
         try:
             token = await locks.ask(Lock(), timeout=1.0)
@@ -93,7 +101,7 @@ async def visit(sim: Simulation, locks: ActorRef, inside: list[str], name: str) 
             token = 0
         # A lock is ours from the moment we asked for it at the latest.
         if not token or sim.now() - asked > 1.0:
-            await asyncio.sleep(1.5)
+            await asyncio.sleep(PAUSE)
             continue
         inside.append(name)
         assert inside == [name], f"{inside} are inside together"

@@ -6,6 +6,7 @@ has the value.
 
 Found by a single fault: the primary dies after its answer has left.
 Worlds until found: 9; length of the minimal schedule: 1.
+`Careful` survives all 50 single faults and all 2261 pairs of faults.
 """
 
 from __future__ import annotations
@@ -99,13 +100,18 @@ async def reach(ref: ActorRef, msg: Request[int] | Request[None]) -> int:
             await asyncio.sleep(0.1)
 
 
+def start(sim: Simulation, cls: type[Actor], backup: ActorRef) -> ActorRef:
+    """Start a primary, as often as it takes: who dies while it starts is no part of the system."""
+    while True:
+        try:
+            return sim.spawn(cls, name="primary", backup=backup)
+        except SpawnError:
+            continue
+
+
 async def run(sim: Simulation, cls: type[Actor]) -> None:
     """A value that was acknowledged is there ever after."""
-    backup = sim.spawn(Backup, name="backup")
-    try:
-        primary = sim.spawn(cls, name="primary", backup=backup)
-    except SpawnError:  # it died while it started, so it is no part of the system
-        primary = sim.spawn(cls, name="primary", backup=backup)
+    primary = start(sim, cls, sim.spawn(Backup, name="backup"))
     await reach(primary, Put(7))
     await sim.settle()
     assert await primary.ask(Get()) == 7

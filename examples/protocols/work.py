@@ -6,6 +6,7 @@ is kept under its name.
 
 Found by a single fault: the answer with the task is lost, because the queue or the worker dies.
 Worlds until found: 2; length of the minimal schedule: 1.
+`Careful` survives all 198 single faults, and those that are drawn of 16407 pairs of faults.
 """
 
 from __future__ import annotations

@@ -31,6 +31,8 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "memory": lives.memory,
     "flat": lives.flat,
     "worlds": worlds.worlds,
+    "gallery": worlds.gallery,
+    "pairs": worlds.pairs,
 }
 
 

@@ -100,9 +100,8 @@ def test_the_correct_version_survives_the_same_schedule(found, run):
     assert done.seconds < 20
 
 
-REPLAYED = ("buffer", "commit", "election", "replica")
-"""Of the gallery. The bank is above; dedupe is one; lease and work fail too, and take 20 s each;
-why the lock does so sometimes only is in its docstring."""
+REPLAYED = ("buffer", "commit", "election", "lock", "replica")
+"""Of the gallery. The bank is above; dedupe is one; lease and work fail too, and take 20 s each."""
 
 
 @pytest.mark.parametrize("name", REPLAYED)
