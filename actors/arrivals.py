@@ -20,7 +20,7 @@ from actors.envelope import LAST_MAILBOX_KIND, Batch, Envelope, Flags, Kind, Rou
 from actors.errors import MessageError, UnknownMessage, pack_error
 from actors.fates import Fates
 from actors.link import Delivery, Inbound, Link, Loss, Signal
-from actors.outbox import OUTBOX_BYTES, OUTBOX_MESSAGES, Letter
+from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES, OUTBOX_MESSAGES, Letter
 from actors.pool import Line, Pools
 
 ACK_EVERY: Final = 32
@@ -67,6 +67,8 @@ class Arrivals:
         """Tags of what is told to a party without handlers, and taken."""
         self._gone: dict[str, int] = {}
         self._sharing = 0
+        self._most = 0
+        """Unfinished messages of one sender that are kept, whatever it thinks its credit is."""
         self._weight = 0
         """Bytes of the largest message of late, fading."""
         self._ack_every = 1
@@ -110,6 +112,7 @@ class Arrivals:
         if batch.flags & _ACKNOWLEDGE:
             inbound.probed(batch.last)
             link.prompt = True
+        self._cut(inbound, batch)
         try:
             self._accept(link, inbound, batch, frames, now)
         finally:
@@ -118,6 +121,19 @@ class Arrivals:
                 self._departures.mark(link)
             elif inbound.owed:
                 self._departures.owe(now)
+
+    def _cut(self, inbound: Inbound, batch: Batch) -> None:
+        """Leave away what no honest sender would have sent; it can be sent again later."""
+        room, expected = self._most - inbound.unfinished, inbound.expected
+        if len(batch.envelopes) <= room:
+            return
+        for place, envelope in enumerate(batch.envelopes):
+            if envelope.seq == expected:
+                expected += 1
+                room -= envelope.kind <= LAST_MAILBOX_KIND
+            if room < 0:
+                del batch.envelopes[place:]
+                return
 
     def _meet(self, route: Route, frame: bytes, base: int) -> tuple[Link, Inbound]:
         """A life writes to us for the first time: it is there, so we can write to it."""
@@ -156,6 +172,7 @@ class Arrivals:
 
     def _share(self, more: int) -> None:
         self._sharing += more
+        self._most = max(self._mailbox or OUTBOX_MESSAGES, FIRST_WINDOW)
         senders = max(1, self._sharing)
         # Without handlers everything is declined at once, so nothing piles up.
         held = (self._mailbox or OUTBOX_MESSAGES) // senders
