@@ -28,5 +28,6 @@ def test_a_storm_loses_nothing_repeats_nothing_and_leaves_nothing():
     assert storm.returncode == 0, f"{storm.stderr}\n{storm.stdout}"
     found = json.loads(storm.stdout)
     assert found["wrong"] == []
+    assert "unhandled at the end" not in storm.stderr, "all was handled before the end"
     assert found["outcomes"]["answered"] > 100
     assert found["ended_lives"] > 5, "it was no storm"
