@@ -325,6 +325,25 @@ def test_what_was_never_begun_goes_to_the_next_life_first_and_numbered_from_one(
     assert [one.envelope.seq for one in (*letters, later)] == [1, 2, 3]
 
 
+def test_a_next_life_begins_with_nothing_under_way():
+    out = Outbound()
+    out.bind(1, 3)
+    letters = [letter() for _ in range(6)]
+    for one in letters:
+        out.offer(one)
+    assert out.take() == letters[:3]
+    out.withdraw(letters[5])
+
+    out.bury(None, known=True)
+    out.bind(2, 3)
+
+    assert out.take() == letters[:3]
+    out.acknowledge(3, [], 3)
+    assert out.take() == letters[3:5]
+    out.acknowledge(5, [], 3)
+    assert out.idle
+
+
 def test_what_was_to_be_sent_again_to_the_dead_is_not_sent_to_the_next_life():
     out, _ = flying(1)
     out.rewind(0)
