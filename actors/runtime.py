@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
 import msgspec
@@ -23,7 +24,7 @@ from actors.control import Failed
 from actors.cycles import Hold
 from actors.dispatch import Dispatch
 from actors.envelope import Envelope, Kind
-from actors.errors import AccessDenied, MailboxFull, MessageError, pack_error
+from actors.errors import AccessDenied, InvalidMessage, MailboxFull, MessageError, pack_error
 from actors.failure import from_theirs, trace_of
 from actors.handler import FailurePolicy, Handler, HandlerKind
 from actors.handling import HANDLING, Handling
@@ -51,6 +52,9 @@ LONG: Final = 0.005
 
 CONCURRENT: Final = 60
 """Overlapping handlers at the most; the recorder has 64 places."""
+
+MOST_STREAMS: Final = 10_000
+"""Of one reader; whoever asks for more without end would fill the memory."""
 
 CROWDED: Final = "messages of 1,024 senders are recorded here already; send again when some left"
 
@@ -95,6 +99,8 @@ class Runtime:
         self._begun: asyncio.Handle | None = None
         """A handler was begun whose code has not run yet: what was sent before begins before."""
         self._writers: dict[tuple[str, int, int], Writer] = {}
+        self._reading: Counter[str] = Counter()
+        """Open streams of each reader."""
         self._seconds: dict[Handler, float] = {}
         self._was_long = False
         """The last handler took long: what waits may have been given up meanwhile."""
@@ -283,6 +289,8 @@ class Runtime:
 
     def _open_stream(self, job: Job, handler: Handler) -> None:
         """A stream's request counts as handled when it has begun: it never holds its link back."""
+        if not self._may_stream(job, handler):
+            return
         writer = Writer(self._portal, job, self._forget_writer, self._recorder.alive)
         self._writers[writer.key] = writer
         self._recorder.engage(1)
@@ -293,6 +301,20 @@ class Runtime:
         else:
             writer.run_async(items)
         self._let_it_begin()
+
+    def _may_stream(self, job: Job, handler: Handler) -> bool:
+        """Refuse a stream that its reader has open, or that is one too many for him."""
+        name, cls = job.delivery.link.name, handler.message.__name__
+        if job.key in self._writers:
+            reason = "a stream of this number is open already"
+            self._outcomes.refuse(job, InvalidMessage(message=cls, reason=reason))
+        elif self._reading[name] >= MOST_STREAMS:
+            text = f"{name} has {MOST_STREAMS:,} streams of {self._peer.name} open; close some"
+            self._outcomes.refuse(job, MailboxFull(text, target=self._peer.name, message=cls))
+        else:
+            self._reading[name] += 1
+            return True
+        return False
 
     def _let_it_begin(self) -> None:
         """Handle the next message after the new task, or stream, has taken its first step."""
@@ -306,6 +328,9 @@ class Runtime:
     def _forget_writer(self, key: tuple[str, int, int]) -> None:
         if self._writers.pop(key, None) is not None:
             self._recorder.engage(-1)
+            self._reading[key[0]] -= 1
+            if not self._reading[key[0]]:
+                del self._reading[key[0]]
 
     # --- how it ends -----------------------------------------------------------------------------
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Container
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Container, Generator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from actors.actor import Actor, FailurePolicy
@@ -162,12 +162,13 @@ class Desk(Actor):
         if program:
             self._follow_program(msg.name)
         try:
-            async with aclosing(_follow(readers)) as notices:
-                async for notice in notices:
-                    yield notice
+            with _reading(readers) as queue:
+                while _more(readers, queue):
+                    yield await queue.get()
         finally:
             if not readers and self.readers.get(msg.name) is readers:
                 del self.readers[msg.name]
+        raise MailboxFull(OVERRUN, target=SUPERVISOR)
 
     @receive
     async def endings(self, _msg: Endings) -> AsyncIterator[Terminated]:
@@ -336,15 +337,27 @@ class Desk(Actor):
                 del self.watchers[watched]
 
 
-async def _follow(readers: Readers[E]) -> AsyncGenerator[E, None]:
+async def _follow(readers: Readers[E]) -> AsyncIterator[E]:
+    with _reading(readers) as queue:
+        while _more(readers, queue):
+            yield await queue.get()
+    raise MailboxFull(OVERRUN, target=SUPERVISOR)
+
+
+@contextmanager
+def _reading(readers: Readers[E]) -> Generator[asyncio.Queue[E]]:
+    """Be one of the readers.  Nothing is awaited at the end: a generator may be just dropped."""
     queue: asyncio.Queue[E] = asyncio.Queue(QUEUE)
     readers[queue] = None
     try:
-        while queue in readers or not queue.empty():
-            yield await queue.get()
+        yield queue
     finally:
         readers.pop(queue, None)
-    raise MailboxFull(OVERRUN, target=SUPERVISOR)
+
+
+def _more(readers: Readers[E], queue: asyncio.Queue[E]) -> bool:
+    """Whether a reader gets more, and not the news that it has missed something."""
+    return queue in readers or not queue.empty()
 
 
 def _spread(readers: Readers[E], notice: E) -> None:

@@ -42,6 +42,7 @@ from actors.envelope import (
 )
 from actors.errors import MessageError, unpack_error
 from actors.message import tag_of
+from actors.requests import WatchStream
 
 pytestmark = pytest.mark.process
 
@@ -230,6 +231,26 @@ def test_bytes_that_are_no_message_reach_no_handler(system, player, target):
     assert player.ask(Add(1, 2)).result() == 3.0
     assert [actor.incarnation for actor in system.status().actors] == [1]
     assert not system.status().failures
+
+
+def test_a_stream_that_is_open_is_not_opened_again(system, player):
+    """The second would take the place of the first, which then nobody could close."""
+    with Stranger(system._connection.endpoint) as stranger:
+        stranger.settle()
+        stranger.say(Resolve("@supervisor"))
+        payload, tag = msgspec.msgpack.encode(["player"]), tag_of(WatchStream)
+        twice = [Envelope(Kind.STREAM, seq, 9, tag, payload) for seq in (1, 2)]
+        stranger.write("@supervisor", *twice)
+        error = None
+        while error is None:
+            data = stranger.receive()
+            with contextlib.suppress(MessageError):  # a word of the broker
+                for envelope in decode_batch(data).envelopes:
+                    if envelope.kind == Kind.FAILURE:
+                        error = unpack_error(envelope.payload)
+
+    assert "open already" in str(error)
+    assert player.ask(Add(1, 2)).result() == 3.0
 
 
 def test_the_runtime_directory_is_private(system, player):

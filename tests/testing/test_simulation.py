@@ -17,6 +17,7 @@ from actors.errors import (
     ConnectionLost,
     DeadlineExceeded,
     HandlerError,
+    MailboxFull,
     NoSuchActor,
     OutcomeUnknown,
     SpawnError,
@@ -224,6 +225,22 @@ def test_leaving_the_block_of_a_stream_ends_its_generator():
             assert await anext(numbers) == 0
         await sim.settle()
         assert sim.now() < 10
+
+    run(scenario)
+
+
+def test_one_reader_does_not_open_streams_without_end(monkeypatch):
+    monkeypatch.setattr("actors.runtime.MOST_STREAMS", 3)
+
+    async def scenario(sim):
+        slow = sim.spawn(troupe.SlowCounter, name="slow")
+        streams = [slow.stream(troupe.Count(1000)) for _ in range(3)]
+        assert [await anext(stream) for stream in streams] == [0, 0, 0]
+        with pytest.raises(MailboxFull, match="has 3 streams of slow open; close some"):
+            await anext(slow.stream(troupe.Count(3)))
+        streams.pop().close()
+        await sim.settle()
+        assert [item async for item in slow.stream(troupe.Count(3))] == [0, 1, 2]
 
     run(scenario)
 
