@@ -18,6 +18,7 @@ import numpy as np
 from actors.arrays.arena import Arena
 from actors.arrays.birth import Birth, freeze
 from actors.arrays.mapper import Mapper
+from actors.arrays.ring import SharedRing
 from actors.arrays.segment import check_shareable
 from actors.envelope import LARGEST_FRAME
 from actors.errors import InvalidMessage, MessageError
@@ -40,6 +41,7 @@ class Memory:
     def __init__(self) -> None:
         self._arena: Arena | None = None
         self._lock = threading.Lock()
+        self._rings: dict[str, SharedRing] = {}
         self.mapper = Mapper()
 
     @property
@@ -62,6 +64,12 @@ class Memory:
             return np.empty(lengths, kind)
         return self.arena.empty(lengths, kind)
 
+    def keep(self, name: str, ring: SharedRing) -> None:
+        """Close a ring when this process lends no more, or another one takes its name."""
+        former, self._rings[name] = self._rings.get(name), ring
+        if former is not None:
+            former.close()
+
     def free(self, blocks: tuple[int, ...]) -> None:
         """Give back blocks whose message is settled."""
         for block in blocks:
@@ -69,6 +77,8 @@ class Memory:
 
     def close(self) -> None:
         """Let go of everything."""
+        for ring in self._rings.values():
+            ring.close()
         if self._arena is not None:
             self._arena.close()
         self.mapper.close()
@@ -101,7 +111,8 @@ class Outgoing:
                 self.blocks.append(shared[-1])
                 self.shared += array.nbytes
                 return Part(-1, dtype, array.shape, shared)
-        if Birth.of(array) is not None:
+        birth = Birth.of(array)
+        if birth is not None and birth.holds(array):
             freeze(array)  # whichever way it goes, it is the same to whoever sends it
         if array.nbytes > LARGEST_PIECE:  # before it is copied: there may be no memory for a copy
             raise InvalidMessage(reason=_too_large(array.nbytes))

@@ -12,6 +12,7 @@ import attrs
 from actors.address import check_name
 from actors.arrays.reader import RingReader, reader_of
 from actors.arrays.ring import LIMIT, SLOTS, SharedRing
+from actors.control import SUPERVISOR
 from actors.definitions import home
 from actors.errors import ConnectionLost
 from actors.handling import HANDLING
@@ -128,7 +129,7 @@ class Context:
 
     def _demand(self, request: Request[R]) -> R:
         """Have the supervisor do what takes it no time, also in an `async` handler."""
-        reply = self._portal.ref("@supervisor").ask(request, timeout=DEMAND_SECONDS)
+        reply = self._portal.ref(SUPERVISOR).ask(request, timeout=DEMAND_SECONDS)
         self._portal.driver.block_briefly(Until(self._portal, reply.done), DEMAND_SECONDS)
         if not reply.done():
             raise ConnectionLost(reason="the supervisor does not answer")
@@ -142,7 +143,7 @@ class Context:
 
         The watch belongs to this actor's name, so it outlives its restart.  Watching twice is fine.
         """
-        self._portal.ref("@supervisor").tell(WatchActor(ref.name))
+        self._portal.ref(SUPERVISOR).tell(WatchActor(ref.name))
 
     # --- events
 
@@ -184,11 +185,17 @@ class Context:
     def ring(self, name: str, *, slots: int = SLOTS, limit: int = LIMIT) -> SharedRing:
         """Return a new ring of live frames, which others on this host find by `name`.
 
-        It replaces one of that name that this actor had, in this life or the last.  Raises
+        It replaces one of that name that this actor had, and is closed when this life ends.  Raises
         `SharedMemoryFull`, or a `ValueError` for a name or a number that makes no sense.
         """
+        check_name(name)
         ring = SharedRing(slots, limit=limit)
-        self._demand(KeepRing(check_name(name), attrs.astuple(ring.address)))
+        try:
+            self._demand(KeepRing(name, attrs.astuple(ring.address)))
+        except BaseException:
+            ring.close()
+            raise
+        self._portal.memory.keep(name, ring)
         return ring
 
     def frames(self, ref: ActorRef, name: str) -> RingReader:
@@ -196,7 +203,8 @@ class Context:
 
         In an `async` handler iterate with `async for`; it never ends by itself.
         """
-        return reader_of(lambda: self._demand(FindRing(ref.name, name)), ref.name, name)
+        desk, request = self._portal.ref(SUPERVISOR), FindRing(ref.name, name)
+        return reader_of(lambda: desk.ask(request, timeout=DEMAND_SECONDS), ref.name, name)
 
     # --- time
 

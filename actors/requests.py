@@ -108,11 +108,11 @@ class KeepRing(Request[None]):
     """From an actor: this ring of mine is there now, as `arrays.ring.RingAddress` says it."""
 
     name: str
-    address: tuple[int, int, int]
+    address: tuple[int, int, int, bytes]
 
 
 @message(tag="understudy:FindRing")
-class FindRing(Request[tuple[int, int, int] | None]):
+class FindRing(Request[tuple[int, int, int, bytes] | None]):
     """Where is this ring of that actor?  None while it has none of that name."""
 
     actor: str

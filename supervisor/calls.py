@@ -192,7 +192,8 @@ class Calls:
         """
         actor = _name_of(ref)
         request = FindRing(actor, name)
-        return reader_of(lambda: self._ask(request, ANSWER_SECONDS), actor, name)
+        desk = self._supervisor
+        return reader_of(lambda: desk.ask(request, timeout=ANSWER_SECONDS), actor, name)
 
     def publish(self, event: Message) -> None:
         """Send an event, an ordinary message, to everybody who has subscribed to its class.

@@ -45,6 +45,9 @@ E = TypeVar("E")
 Readers: TypeAlias = dict[asyncio.Queue[E], None]
 """A dictionary keeps its order, so two runs of the simulation tell them in the same one."""
 
+RingParts: TypeAlias = tuple[int, int, int, bytes]
+"""Of an `arrays.ring.RingAddress`; of no concern to the supervisor."""
+
 QUEUE: Final = 10_000
 """Notices kept for one reader of a stream that does not read."""
 
@@ -78,7 +81,7 @@ class Desk(Actor):
         self.letter_log = DeadLetterLog()
         self.dead_letters = 0
         self.topics = Topics()
-        self.rings: dict[str, dict[str, tuple[int, int, int]]] = {}
+        self.rings: dict[str, dict[str, RingParts]] = {}
         self.topics_changed = asyncio.Event()
         return self
 
@@ -204,7 +207,7 @@ class Desk(Actor):
         rings[msg.name] = msg.address
 
     @receive
-    def find_ring(self, msg: FindRing) -> tuple[int, int, int] | None:
+    def find_ring(self, msg: FindRing) -> RingParts | None:
         """Say where a ring is, if it is."""
         return self.rings.get(msg.actor, {}).get(msg.name)
 

@@ -66,6 +66,7 @@ class Ledger(Generic[P]):
         return free
 
     def clear(self) -> None:
-        """Forget every block."""
+        """Forget every block; what is dropped from now on is of no interest."""
         self._places.clear()
         self._claims.clear()
+        self._dropped = deque(maxlen=0)

@@ -14,7 +14,7 @@ import asyncio
 import math
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
-from typing import Any, Final, final
+from typing import Any, Final, Protocol, final
 
 import attrs
 import numpy as np
@@ -32,7 +32,7 @@ from actors.arrays.ring import (
     fence,
     slot_pages,
 )
-from actors.errors import MessageError
+from actors.errors import MessageError, NotDelivered, OutcomeUnknown
 
 LOOK_AGAIN: Final = 0.1
 """Seconds without a new frame after which it is looked whether the writer still lives."""
@@ -45,6 +45,22 @@ LONGEST: Final = 0.01
 
 TRIES: Final = 100
 """Copies of a frame that was overwritten meanwhile, before the reader gives up for now."""
+
+
+class Answer(Protocol):
+    """The answer to the question where a ring is, once it is there: a `Reply`."""
+
+    def done(self) -> bool:
+        """Whether it is there, or will never be."""
+        ...
+
+    def exception(self, timeout: float, /) -> BaseException | None:
+        """Return why it will never be."""
+        ...
+
+    def result(self, timeout: float, /) -> tuple[int, int, int, bytes] | None:
+        """Return the parts of a `RingAddress`, or None while there is no ring."""
+        ...
 
 
 @final
@@ -87,7 +103,6 @@ class RingReader:
         self._last = 0
         self._fresh_at = -math.inf
         self._every = LONGEST
-        self._sought_at = -math.inf
         self.seen = 0
         """Frames read."""
         self.skipped = 0
@@ -98,7 +113,7 @@ class RingReader:
     def newest(self, out: npt.NDArray[Any] | None = None) -> Frame | None:
         """Return the newest frame; None when there is none that was not read yet.
 
-        Never waits for the writer.  Copies into `out` when that has the frame's shape and dtype,
+        Never waits for anybody.  Copies into `out` when that has the frame's shape and dtype,
         which saves the system making fresh memory for each large frame; else into a new array.
         After None `out` may hold anything.
 
@@ -107,7 +122,7 @@ class RingReader:
         """
         now = time.monotonic()
         if self._slots is None or now - self._fresh_at > LOOK_AGAIN:
-            self._attend(now)
+            self._attend()
         self._follow_root()
         if self._slots is None:
             return None
@@ -160,16 +175,18 @@ class RingReader:
         still = time.monotonic() - self._fresh_at
         return min(LONGEST, max(SHORTEST, min(self._every, still) / 8))
 
-    def _attend(self, now: float) -> None:
-        """Find the ring, or the next one when its writer is gone."""
+    def _attend(self) -> None:
+        """Find the ring, or the next one when its writer has let go of it."""
         if self._root is not None and self._address is not None and _lives(self._address):
             return
-        if now - self._sought_at < LOOK_AGAIN:
-            return
-        self._sought_at = now
         address = self._find()
         if address is None or address == self._address:
             return
+        if address.host not in (b"", segment.host_key()):
+            raise MessageError(
+                f"{self._title} lies in the memory of another host, container or user, where this "
+                "process cannot look. Send its frames in messages, or as a stream."
+            )
         try:
             self._root = open_window(address.pid, address.where, address.cookie)
         except MessageError:
@@ -193,26 +210,44 @@ class RingReader:
             return  # it is being written; the next look finds it
         if mark != MARK:
             raise MessageError(f"{self._title}: what is there is no ring of frames")
-        self._version = before
-        self._slots = None
         if cookie:
             try:
                 window = open_window(self._address.pid, where, cookie)
             except MessageError:
-                if _lives(self._address):
-                    self._version = 0  # it has moved on meanwhile
-                return
+                if root.table[0] == before and _lives(self._address):
+                    raise
+                return  # it has moved on, or ended, meanwhile
             self._slots = _Slots(window, slots, capacity, self._title)
+        self._version = before
 
 
-def reader_of(find: Callable[[], tuple[int, int, int] | None], actor: str, name: str) -> RingReader:
-    """Return a reader of an actor's ring, which `find` finds as three numbers."""
+@final
+class _Search:
+    """Asks where a ring is, again and again, and never waits for the answer."""
 
-    def address() -> RingAddress | None:
-        found = find()
+    def __init__(self, ask: Callable[[], Answer]) -> None:
+        self._ask = ask
+        self._asked_at = -math.inf
+        self._answer: Answer | None = None
+
+    def __call__(self) -> RingAddress | None:
+        """Return where it is, if that is known by now."""
+        now = time.monotonic()
+        if self._answer is None and now - self._asked_at >= LOOK_AGAIN:
+            self._asked_at = now
+            self._answer = self._ask()
+        if self._answer is None or not self._answer.done():
+            return None
+        answer, self._answer = self._answer, None
+        if isinstance(answer.exception(0), NotDelivered | OutcomeUnknown):
+            return None  # whoever was to answer was too busy: it is asked again
+        found = answer.result(0)
         return None if found is None else RingAddress(*found)
 
-    return RingReader(address, f"{name} of {actor}")
+
+def reader_of(ask: Callable[[], Answer], actor: str, name: str) -> RingReader:
+    """Return a reader of an actor's ring; `ask` asks where it is."""
+    return RingReader(_Search(ask), f"{name} of {actor}")
 
 
 @final
@@ -259,12 +294,16 @@ class _Slots:
         dtype = checked_dtype(kind.rstrip(b"\0").decode("ascii", "replace"))
         shape = tuple(lengths[:rank])
         checked_shape(shape, dtype.itemsize, nbytes)
-        view = np.ndarray(shape, dtype, buffer=memory, offset=at + segment.PAGE)
-        if out is not None and out.shape == shape and out.dtype == dtype:
-            np.copyto(out, view)
-        else:
-            out = view.copy()
-            out.flags.writeable = False
+        try:
+            view = np.ndarray(shape, dtype, buffer=memory, offset=at + segment.PAGE)
+            if out is not None and out.shape == shape and out.dtype == dtype:
+                np.copyto(out, view)
+            else:
+                out = view.copy()
+                out.flags.writeable = False
+        except (ValueError, MemoryError) as error:
+            # numpy refuses some shapes that hold nothing, such as (0, 2**62).
+            raise MessageError(f"no array of shape {shape} can be made here: {error}.") from error
         begin = at + FRAME.size
         return out, bytes(memory[begin : begin + length]), written_at
 

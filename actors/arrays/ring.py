@@ -25,13 +25,15 @@ import threading
 import time
 from collections.abc import Generator
 from contextlib import contextmanager
+from math import prod
 from typing import Any, Final, final
+from weakref import finalize
 
 import attrs
 import numpy as np
 import numpy.typing as npt
 
-from actors.arrays.segment import PAGE, Segment, check_shareable
+from actors.arrays.segment import PAGE, Segment, check_shareable, host_key
 from actors.arrays.spec import MOST_DIMENSIONS
 from actors.errors import SharedMemoryFull
 
@@ -62,6 +64,8 @@ class RingAddress:
     pid: int
     where: int
     cookie: int
+    host: bytes = b""
+    """`segment.host_key` there: who has another one cannot attach."""
 
 
 def slot_pages(capacity: int) -> int:
@@ -69,16 +73,27 @@ def slot_pages(capacity: int) -> int:
     return 1 + -(-capacity // PAGE)
 
 
-_fence = threading.Lock()
+class _Fence:
+    """Order in what another processor sees: nothing after it is seen before what was before it.
 
-
-def fence() -> None:
-    """Let nothing that was written before this be seen after what is written later.
-
-    Processors but x86 reorder; taking a lock and giving it back is the one barrier Python has.
+    Processors but x86 reorder, and taking a lock and giving it back is the one barrier that Python
+    has.  Once lets the two sides meet inside; twice does not.
     """
-    _fence.acquire()
-    _fence.release()
+
+    def __init__(self) -> None:
+        self._renew()
+        os.register_at_fork(after_in_child=self._renew)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()  # another thread of the parent may have held it
+
+    def __call__(self) -> None:
+        for _ in range(2):
+            self._lock.acquire()
+            self._lock.release()
+
+
+fence = _Fence()
 
 
 @final
@@ -94,7 +109,8 @@ class SharedRing:
 
         Args:
             slots: Frames kept, 2 to 64.  More give slow readers more time to copy one.
-            limit: Bytes of memory it may take, all slots together.
+            limit: Bytes of memory it may take, all slots together.  When a frame is larger than
+                the slots, the former ones stay until it is written.
 
         Raises:
             ValueError: a number of slots that makes no sense.
@@ -108,17 +124,19 @@ class SharedRing:
         self._lock = threading.RLock()
         self._filling = False
         self._number = 0
-        self._capacity = 0
         self._version = 0
-        self._part: Segment | None = None
-        self._closed = False
+        self._present: _Slots | None = None
         self._root = _segment(PAGE)
+        self._open = [self._root]
+        # Whoever only lets go of a ring gives back its memory too.
+        self._finalizer = finalize(self, _let_go, self._pid, self._open)
+        self._finalizer.atexit = False
         self._publish_root()
 
     @property
     def address(self) -> RingAddress:
         """Where readers find it, as long as this process lives."""
-        return RingAddress(self._pid, self._root.where, self._root.cookie)
+        return RingAddress(self._pid, self._root.where, self._root.cookie, host_key())
 
     @property
     def written(self) -> int:
@@ -128,7 +146,7 @@ class SharedRing:
     @property
     def reserved(self) -> int:
         """Bytes of shared memory it holds."""
-        return PAGE + (0 if self._part is None else self._part.data)
+        return sum(part.data for part in self._open)
 
     def write(self, array: npt.ArrayLike, meta: bytes = b"") -> int:
         """Copy `array` into the ring as the newest frame; return its number, from 1.
@@ -163,77 +181,133 @@ class SharedRing:
         lengths = _checked_shape(shape)
         if len(meta) > MOST_META:
             raise ValueError(f"{len(meta)} bytes of meta go with a frame, {MOST_META} at most")
-        nbytes = kind.itemsize * int(np.prod(lengths, dtype=object))
+        nbytes = kind.itemsize * prod(lengths)
+        if os.getpid() != self._pid:
+            raise RuntimeError("this ring belongs to the process that forked this one")
         with self._lock:
-            part = self._ready(nbytes)
+            slots = self._ready(nbytes)
             number = self._number + 1
-            at = number % self.slots * slot_pages(self._capacity) * PAGE
-            part.mark(at, 0)
-            fence()
+            at = slots.begin(number)
             self._filling = True
             try:
-                yield np.ndarray(lengths, kind, buffer=part.memory, offset=at + PAGE)
+                yield np.ndarray(lengths, kind, buffer=slots.part.memory, offset=at + PAGE)
+            except BaseException:
+                if slots is not self._present:
+                    self._end(slots)
+                raise
             finally:
                 self._filling = False
             padded = (*lengths, *(0,) * (MOST_DIMENSIONS - len(lengths)))
             described = kind.str.encode("ascii"), len(lengths), *padded, len(meta)
-            FRAME.pack_into(part.memory, at, time.time(), nbytes, *described)
-            part.memory[at + FRAME.size : at + FRAME.size + len(meta)] = meta
-            fence()
-            part.mark(at, number)
+            slots.finish(number, FRAME.pack(time.time(), nbytes, *described) + meta)
             self._number = number
+            if slots is not self._present:
+                self._move_to(slots)
 
     def close(self) -> None:
         """Let go: readers may still copy the newest frame.  Twice is fine."""
-        with self._lock:
-            if self._closed:
-                return
-            self._closed = True
-            if os.getpid() != self._pid:
-                return  # a forked child must not end its parent's
-            self._root.close()
-            if self._part is not None:
-                self._part.close()
+        if os.getpid() == self._pid:  # a forked child must not end its parent's
+            with self._lock:
+                self._finalizer()
 
-    def _ready(self, nbytes: int) -> Segment:
-        """Return slots that hold a frame of `nbytes`."""
-        if self._closed:
+    def _ready(self, nbytes: int) -> _Slots:
+        """Return slots that hold a frame of `nbytes`: the present ones, or larger new ones."""
+        if not self._open:
             raise RuntimeError("this ring is closed: make a new one")
-        if os.getpid() != self._pid:
-            raise RuntimeError("this ring belongs to the process that forked this one")
         if self._filling:
             raise RuntimeError("finish the frame that is being filled before the next")
-        if self._part is not None and nbytes <= self._capacity:
-            return self._part
-        capacity = max(nbytes, PAGE)
-        size = self.slots * slot_pages(capacity) * PAGE
-        if size > self.limit:
+        present = self._present
+        if present is not None and nbytes <= present.capacity:
+            return present
+        least = max(nbytes, PAGE)
+        if self._size(least) > self.limit:
             raise SharedMemoryFull(
-                f"{self.slots} slots for frames of {nbytes:,} bytes take {size:,} bytes, and this "
-                f"ring may take {self.limit:,}: make the frames smaller or fewer, or raise limit="
+                f"{self.slots} slots for frames of {nbytes:,} bytes take {self._size(least):,} "
+                f"bytes, and this ring may take {self.limit:,}: make the frames smaller or fewer, "
+                "or raise limit="
             )
+        # Frames that grow a little each time would otherwise need new slots each time.
+        roomy = least if present is None else max(least, present.capacity * 5 // 4)
+        return self._new_slots(roomy if self._size(roomy) <= self.limit else least)
+
+    def _size(self, capacity: int) -> int:
+        return self.slots * slot_pages(capacity) * PAGE
+
+    def _new_slots(self, capacity: int) -> _Slots:
+        size = self._size(capacity)
         part = _segment(size)
+        self._open.append(part)
+        slots = _Slots(part, self.slots, capacity)
         try:
-            # Now, because later the lack of memory would be a SIGBUS.
-            part.reserve(0, part.data)
+            part.reserve(0, size)  # now, because later the lack of memory would be a SIGBUS
         except OSError as error:
-            part.close()
-            raise _full(part.data, error) from None
-        old, self._part, self._capacity = self._part, part, capacity
+            self._end(slots)
+            raise _full(size, error) from None
+        return slots
+
+    def _move_to(self, slots: _Slots) -> None:
+        """Let readers find the new slots, then give the old ones back."""
+        old, self._present = self._present, slots
         self._publish_root()
         if old is not None:
-            old.discard()  # whoever is copying from it finds that its number is gone
-            old.close()
-        return part
+            old.clear()  # whoever is copying from it finds that its number is gone
+            self._end(old)
+
+    def _end(self, slots: _Slots) -> None:
+        self._open.remove(slots.part)
+        slots.part.discard()
+        slots.part.close()
 
     def _publish_root(self) -> None:
         self._root.mark(0, 0)
         fence()
-        where, cookie = (0, 0) if self._part is None else (self._part.where, self._part.cookie)
-        ROOT.pack_into(self._root.memory, 0, MARK, where, cookie, self.slots, self._capacity)
+        slots = self._present
+        where, cookie, capacity = (0, 0, 0) if slots is None else slots.place
+        ROOT.pack_into(self._root.memory, 0, MARK, where, cookie, self.slots, capacity)
         fence()
         self._version += 1
         self._root.mark(0, self._version)
+
+
+@final
+class _Slots:
+    """Room for so many frames of at most `capacity` bytes."""
+
+    def __init__(self, part: Segment, count: int, capacity: int) -> None:
+        self.part = part
+        self.capacity = capacity
+        self._starts = [slot * slot_pages(capacity) * PAGE for slot in range(count)]
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """What the root says of it."""
+        return self.part.where, self.part.cookie, self.capacity
+
+    def begin(self, number: int) -> int:
+        """Take the oldest frame away; return where the page is that describes the next."""
+        at = self._starts[number % len(self._starts)]
+        self.part.mark(at, 0)
+        fence()
+        return at
+
+    def finish(self, number: int, description: bytes) -> None:
+        """The frame is whole."""
+        at = self._starts[number % len(self._starts)]
+        self.part.memory[at : at + len(description)] = description
+        fence()
+        self.part.mark(at, number)
+
+    def clear(self) -> None:
+        """Take all frames away."""
+        for at in self._starts:
+            self.part.mark(at, 0)
+        fence()
+
+
+def _let_go(pid: int, parts: list[Segment]) -> None:
+    if os.getpid() == pid:
+        while parts:
+            parts.pop().close()
 
 
 def _segment(data: int) -> Segment:

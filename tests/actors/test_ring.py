@@ -7,6 +7,7 @@ import resource
 import threading
 from pathlib import Path
 
+import attrs
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -309,6 +310,64 @@ def test_a_system_without_descriptors_is_an_error_and_the_last_one_stays(reader,
     assert reader.newest().array.tolist() == [7]
 
 
+def test_a_first_larger_frame_that_fails_leaves_the_older_ones(ring, reader):
+    ring.write([7])
+    held = ring.reserved
+    with pytest.raises(ZeroDivisionError), ring.frame((100_000,)):
+        raise ZeroDivisionError
+
+    assert RingReader(lambda: ring.address).newest().array.tolist() == [7]
+    assert ring.reserved == held
+
+
+def test_frames_that_grow_by_little_seldom_need_new_slots(ring, reader):
+    places = set()
+    for size in range(1000, 9000, 100):
+        ring.write(np.full(size, size))
+        places.add(ring.reserved)
+        assert reader.newest().array.min() == size
+
+    assert len(places) < 15
+
+
+def test_a_ring_that_nobody_holds_gives_its_descriptors_back():
+    before = descriptors()
+    for _ in range(20):
+        SharedRing().write(np.zeros(10_000))
+    assert descriptors() == before
+
+
+def test_the_ring_of_another_host_says_so(ring):
+    far = attrs.evolve(ring.address, host=b"elsewhere")
+
+    with pytest.raises(MessageError, match="memory of another host"):
+        RingReader(lambda: far).newest()
+
+
+def test_a_reader_without_descriptors_says_so(ring, reader):
+    ring.write([1])
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1, hard))
+    try:
+        with pytest.raises(MessageError, match="cannot be attached"):
+            reader.newest()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert reader.newest().array.tolist() == [1]
+
+
+def test_a_shape_that_numpy_refuses_is_an_error_of_the_frame(ring, reader):
+    """It holds no bytes, so it passes every check of sizes."""
+    ring.write(np.zeros((0, 3)))
+    memory = ring._present.part.memory
+    at = next(at for at in ring._present._starts if memory[at : at + FRAME.size].strip(b"\0"))
+    when, nbytes, kind, rank, _, _, *rest = FRAME.unpack_from(memory, at)
+    FRAME.pack_into(memory, at, when, nbytes, kind, rank, 0, 2**62, *rest)
+
+    with pytest.raises(MessageError, match="can be made here"):
+        reader.newest()
+
+
 def test_a_closed_ring_takes_nothing(ring):
     ring.close()
     with pytest.raises(RuntimeError, match="closed"):
@@ -347,7 +406,7 @@ def test_odd_memory_is_an_error_never_a_crash(data):
     ring.write(np.arange(100), b"abc")
     reader = RingReader(lambda: ring.address)
     memory, size = data.draw(
-        st.sampled_from([(ring._root.memory, ROOT.size), (ring._part.memory, FRAME.size)])
+        st.sampled_from([(ring._root.memory, ROOT.size), (ring._present.part.memory, FRAME.size)])
     )
     start = data.draw(st.integers(0, size - 1)) + (0 if memory is ring._root.memory else PAGE * 2)
     noise = data.draw(st.binary(min_size=1, max_size=16))

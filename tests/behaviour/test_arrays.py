@@ -136,6 +136,15 @@ def test_a_large_array_born_shared_is_frozen_when_it_is_sent(system, gallery):
     assert gallery.ask(Mirror(array)).result()[5] == 1.0
 
 
+@pytest.mark.parametrize("rows", [slice(5, 6), slice(100, 900)])
+def test_a_part_of_an_array_born_shared_is_copied_and_leaves_it_alone(system, gallery, rows):
+    array = system.empty((1000, 100))
+    array[:] = 1.0
+    assert gallery.ask(Mirror(array[rows])).result().mean() == 1.0
+    array[:] = 2.0
+    assert gallery.ask(Mirror(array[rows])).result().mean() == 2.0
+
+
 def test_many_arrays_born_shared_do_not_use_up_the_memory(system, gallery):
     for n in range(40):
         array = system.empty((1 << 17,), "float64")

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from programs import eventually
 
 import supervisor
 from actors import Actor, Request, message, receive
@@ -70,6 +71,15 @@ class Big(Actor):
         return ring.written, 0
 
 
+class Artist(Actor):
+    """A new ring for each picture."""
+
+    @receive
+    def show(self, msg: Show) -> tuple[int, int]:
+        ring = self.context.ring("picture")
+        return ring.write([msg.count]), 0
+
+
 class Odd(Actor):
     @receive
     def show(self, msg: Show) -> tuple[int, int]:
@@ -85,6 +95,10 @@ def whole(frame):
 def system():
     with supervisor.start() as system:
         yield system
+
+
+def now(system, name):
+    return next(actor.current for actor in system.status().actors if actor.name == name)
 
 
 def descriptors():
@@ -108,9 +122,12 @@ def test_a_killed_writer_shows_no_torn_frame_and_its_next_life_is_read_on(system
 def test_readers_that_die_hold_nobody_up_and_leave_nothing(system):
     camera = system.spawn(Camera, name="cam")
     viewers = [system.spawn(Viewer, name=f"viewer-{n}", camera="cam") for n in range(3)]
-    replies = [viewer.ask(Show(10**9)) for viewer in viewers[:2]]
     frames = system.frames("cam", "live")
     frames.wait(30.0)
+    for viewer in viewers:
+        assert viewer.ask(Show(2)).result(30.0) == (2, 0)
+    replies = [viewer.ask(Show(10**9)) for viewer in viewers[:2]]
+    eventually(lambda: [now(system, f"viewer-{n}") for n in range(2)] == ["Show", "Show"])
     before = descriptors()
     pids = {actor.name: actor.pid for actor in system.status().actors}
     os.kill(pids["viewer-0"], signal.SIGKILL)
@@ -129,13 +146,46 @@ def test_readers_that_die_hold_nobody_up_and_leave_nothing(system):
 
 def test_a_reader_may_come_before_its_actor_and_a_stopped_one_has_no_ring(system):
     frames = system.frames("later", "live")
-    assert frames.newest() is None
+    with pytest.raises(TimeoutError, match="live of later"):
+        frames.wait(0.3)
     system.spawn(Camera, name="later")
     assert whole(frames.wait(30.0))
     system.stop("later")
     system.spawn(Viewer, name="later", camera="nobody")
-    assert system.frames("later", "live").newest() is None
+    with pytest.raises(TimeoutError):
+        system.frames("later", "live").wait(0.3)
     system.stop("later")
+
+
+def test_a_ring_that_takes_the_name_of_another_is_read_on(system):
+    artist = system.spawn(Artist, name="artist")
+    assert artist.ask(Show(1)).result(30.0) == (1, 0)
+    frames = system.frames(artist, "picture")
+    assert frames.wait(30.0).array[0] == 1
+    assert artist.ask(Show(2)).result(30.0) == (1, 0)
+
+    assert frames.wait(30.0).array[0] == 2
+    system.stop("artist")
+
+
+def test_an_actor_in_a_thread_has_a_new_ring_in_each_life():
+    with supervisor.start(inproc=True) as system:
+        camera = system.spawn(Camera, name="camera")
+        frames = system.frames(camera, "live")
+        assert whole(frames.wait(30.0))
+        system.restart("camera")
+        while frames.lives < 2:
+            assert whole(frames.wait(30.0))
+
+
+def test_nobody_waits_for_a_supervisor_that_stands_still(system):
+    frames = system.frames("nobody", "live")
+    os.kill(system.pid, signal.SIGSTOP)
+    try:
+        for _ in range(1000):  # each could wait for ten seconds
+            assert frames.newest() is None
+    finally:
+        os.kill(system.pid, signal.SIGCONT)
 
 
 def test_frames_larger_than_memory_may_be_are_the_handlers_error(system):
