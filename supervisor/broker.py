@@ -91,7 +91,7 @@ class Broker:
         self._route = encode_route(Route(MAGIC, "", 0, BROKER, 0))
         # Threads of one process meet in one context.
         self._context: zmq.Context[zmq.Socket[bytes]] = (
-            zmq.Context.instance() if boot.endpoints[0].startswith("inproc:") else zmq.Context()
+            zmq.Context.instance() if _is_thread(boot) else zmq.Context()
         )
         self.router = router(self._context, boot.max_message)
         self._gate = Gate(Path(boot.keys), boot.max_message) if boot.keys else None
@@ -271,8 +271,7 @@ def serve(lifeline: Socket, make: Callable[[BrokerBoot], Broker], fds: dict[str,
     boot, ended = _await_boot(lifeline, deframer)
     if boot is None or ended:
         return 0
-    _take_at_most(boot.memory)
-    _take_descriptors()
+    _take_limits(boot)
     broker = make(boot)
     lifeline.sendall(frame(Started(broker.endpoints)))
     lifeline.setblocking(False)
@@ -298,6 +297,18 @@ def serve(lifeline: Socket, make: Callable[[BrokerBoot], Broker], fds: dict[str,
             tick_at = time.monotonic() + broker.tick_seconds
             broker.tick(time.monotonic())
         more = broker.drain()  # last, because a send may take a word of the descriptor away
+
+
+def _is_thread(boot: BrokerBoot) -> bool:
+    """Whether the broker is a thread of somebody's program, and no process of its own."""
+    return boot.endpoints[0].startswith("inproc:")
+
+
+def _take_limits(boot: BrokerBoot) -> None:
+    """Set the limits of a process of one's own; a thread's would be those of somebody's program."""
+    if not _is_thread(boot):
+        _take_at_most(boot.memory)
+        _take_descriptors()
 
 
 def _take_at_most(memory: int) -> None:

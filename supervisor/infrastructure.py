@@ -185,7 +185,10 @@ class Infrastructure:
 
 
 def _broker_memory(env: Mapping[bytes, bytes]) -> int:
-    given = parse_size(os.fsdecode(env.get(BROKER_MEMORY, b"")) or None)
+    try:
+        given = parse_size(os.fsdecode(env.get(BROKER_MEMORY, b"")) or None)
+    except ValueError as error:
+        raise ValueError(f"{BROKER_MEMORY.decode()}: {error}") from None
     return given or max(LEAST_BROKER, psutil.virtual_memory().total // BROKER_SHARE)
 
 

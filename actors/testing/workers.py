@@ -20,12 +20,12 @@ import struct
 import sys
 import warnings
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final, NoReturn, TypeAlias, final
 
 from actors.testing.schedule import Place
 from actors.testing.tally import Flaw, Tally
-from supervisor.launcher.kernel import die_with_parent, has_other_threads
+from supervisor.launcher.kernel import die_with_parent, has_other_threads, open_pidfd
 
 WORTH: Final = 4_000
 """Turns of worlds (some 0.2 s) for which it pays to fork one more worker."""
@@ -103,9 +103,29 @@ class _Worker:
     def __init__(self, pid: int, reports: int) -> None:
         self.pid = pid
         self.reports = reports
+        self._handle: int | None = None
+        """Means this process and no later one of its number; -1: none here, None: it is gone."""
+        with suppress(ProcessLookupError):
+            self._handle = open_pidfd(pid)
         self.heard = bytearray()
         self.at: int | None = None
         """The world that it is trying."""
+
+    def kill(self) -> None:
+        """End it, unless it has ended, even when somebody else has reaped it."""
+        with suppress(ProcessLookupError):
+            if self._handle == -1:
+                os.kill(self.pid, signal.SIGKILL)
+            elif self._handle is not None:
+                signal.pidfd_send_signal(self._handle, signal.SIGKILL)
+
+    def bury(self) -> str:
+        """Wait for its end; return how it has ended."""
+        os.close(self.reports)
+        if self._handle is not None and self._handle >= 0:
+            os.close(self._handle)
+        self._handle = None
+        return _reap(self.pid)
 
 
 @final
@@ -182,8 +202,7 @@ class _Crew:
 
     def _bury(self, worker: _Worker) -> None:
         """A worker is dead; it has left when there was nothing more to do, or has left a world."""
-        os.close(worker.reports)
-        how = _reap(worker.pid)
+        how = worker.bury()
         if worker.at is not None:
             self.tally.flawed(worker.at, how)
         elif not self._workers and not self.tally.decided:
@@ -195,10 +214,9 @@ class _Crew:
             if descriptor >= 0:
                 os.close(descriptor)
         for worker in self._workers.values():
-            os.kill(worker.pid, signal.SIGKILL)
+            worker.kill()
         for worker in self._workers.values():
-            os.close(worker.reports)
-            _reap(worker.pid)
+            worker.bury()
 
 
 def _reap(pid: int) -> str:

@@ -99,11 +99,18 @@ def has_other_threads() -> bool:
     Those of OpenBLAS do not count: it ends them before a fork, and starts new ones when it needs
     them. Those of an OpenMP library do: it waits for ever for what the fork has lost.
     """
+    if threading.active_count() > 1:
+        return True
     try:
-        threads = len(list(Path("/proc/self/task").iterdir()))
+        others = len(list(Path("/proc/self/task").iterdir())) - 1
     except OSError:
-        return threading.active_count() > 1
-    return threads > 1 + sum(current() - 1 for current, _ in loaded_blas())
+        return False
+    # A pool is there as a whole or, since the last fork, not at all: any other number of threads
+    # has somebody else's among them.
+    harmless = {0}
+    for current, _ in loaded_blas():
+        harmless |= {number + current() - 1 for number in harmless}
+    return others not in harmless
 
 
 def limit_pools(env: MutableMapping[str, str], threads: int) -> None:

@@ -66,6 +66,10 @@ class ThreadLauncher:
         try:
             thread.start()
         except RuntimeError as error:  # how Python says that there are too many
+            lifeline.close()
+            theirs.close()
+            for descriptor in fds.values():
+                os.close(descriptor)
             raise OSError(f"cannot start {order.name}: {error}") from error
         return self._launched(-(thread.native_id or 0), lifeline)
 

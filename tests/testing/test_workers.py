@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from actors import Actor, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
 from actors.testing import CounterExample, Crash, Delay, Drop, Hang, check
-from actors.testing.workers import WORTH, sensible
+from actors.testing.workers import WORTH, _Crew, sensible
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / "examples" / "protocols"
 GALLERY = sorted(path.stem for path in PROTOCOLS.glob("*.py"))
@@ -207,6 +207,20 @@ def test_an_interruption_ends_all_workers_even_one_in_an_endless_world():
     assert not psutil.Process().children()
 
 
+def test_a_worker_that_somebody_else_has_reaped_keeps_no_other_one_alive():
+    crew = _Crew(WORKERS, lambda _number: signal.pause() or [])
+    for _ in range(WORKERS):
+        crew.hire()
+    first, *_ = children = psutil.Process().children()
+    first.kill()
+    os.waitpid(first.pid, 0)
+
+    crew.dismiss()
+
+    assert len(children) == WORKERS
+    assert not psutil.Process().children()
+
+
 ORPHANS = """
 import os, pathlib, sys, time
 sys.path[:0] = [{tests!r}]
@@ -299,6 +313,55 @@ def test_a_program_of_its_own_uses_all_processors():
     used, there = map(int, done.stdout.split())
 
     assert (used > 1) == (there > 1)
+
+
+THREADS = """
+import ctypes, numpy, os, sys, threading
+from supervisor.launcher.kernel import has_other_threads
+libc = ctypes.CDLL(None)
+
+def fork():
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    os.waitpid(pid, 0)
+
+def work():
+    numpy.ones((500, 500)) @ numpy.ones((500, 500))
+
+found = []
+work()
+found.append(has_other_threads())
+fork()
+found.append(has_other_threads())
+work()
+found.append(has_other_threads())
+fork()
+over = threading.Event()
+thread = threading.Thread(target=over.wait)
+thread.start()
+found.append(has_other_threads())
+over.set()
+thread.join()
+number = ctypes.c_ulong()
+for _ in range(5):
+    start = ctypes.cast(libc.pause, ctypes.c_void_p)
+    libc.pthread_create(ctypes.byref(number), None, start, None)
+found.append(has_other_threads())
+print(*found)
+"""
+
+
+def test_threads_are_found_though_a_fork_has_ended_those_of_linear_algebra():
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", THREADS],
+        env=os.environ | {"OPENBLAS_NUM_THREADS": "4"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert done.stdout.split() == ["False", "False", "False", "True", "True"]
 
 
 def test_no_number_of_workers_but_a_positive_one():
