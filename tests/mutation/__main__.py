@@ -83,6 +83,13 @@ MEMORY = 4 << 30
 """Bytes a mutant may have; one that never stops to collect is noticed by its MemoryError."""
 
 
+SURVIVED, NOTICED = 0, 2
+"""How a mutant's process ends."""
+
+CLEAN, SURVIVORS, BROKEN = range(3)
+"""How a hunt ends: with none left, with some, or before it began, as the tests fail without it."""
+
+
 class Hunt:
     """Tries mutants of one decider, in place of pytest's run of the tests."""
 
@@ -90,6 +97,8 @@ class Hunt:
         self.path = path
         self.options = options
         self.failed = False
+        self.broken = True
+        """Whether the tests fail as they are, or cannot be run."""
         self.survivors: list[str] = []
         self.tried = 0
         self.functions: list[types.FunctionType] = []
@@ -106,6 +115,7 @@ class Hunt:
         if session.testsfailed or self._try(items, {}, 0) is not None:
             _say(f"{self.path}: its tests fail as they are")
             return True
+        self.broken = False
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
         limit = int(10 + 5 * (used.ru_utime + used.ru_stime))
         tree = ast.parse((ROOT / self.path).read_text(encoding="utf-8"))
@@ -137,23 +147,33 @@ class Hunt:
         reader, writer = os.pipe()
         child = os.fork()
         if not child:
-            _confine(limit)
-            for one in self.functions:
-                one.__code__ = new.get(_key(one.__code__), one.__code__)
-            for index, item in enumerate(items):
-                following = items[index + 1] if index + 1 < len(items) else None
-                item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-                if self.failed:
-                    os.write(writer, str(index).encode())
-                    os._exit(1)
-            os._exit(0)
+            code = NOTICED
+            try:
+                _confine(limit)
+                for one in self.functions:
+                    one.__code__ = new.get(_key(one.__code__), one.__code__)
+                failing = self._first_failure(items)
+                if failing is None:
+                    code = SURVIVED
+                else:
+                    os.write(writer, str(failing).encode())
+            finally:
+                os._exit(code)  # whatever came out of the tests, nothing goes on from here
         os.close(writer)
         with os.fdopen(reader) as words:
             word = words.read()
         _, status = os.waitpid(child, 0)
-        if status == 0:
+        if status == SURVIVED:
             return None
         return int(word) if word else -1
+
+    def _first_failure(self, items: list[pytest.Item]) -> int | None:
+        for index, item in enumerate(items):
+            following = items[index + 1] if index + 1 < len(items) else None
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            if self.failed:
+                return index
+        return None
 
 
 def _key(code: types.CodeType) -> tuple[str, int]:
@@ -182,7 +202,10 @@ def _say(text: str) -> None:
 
 
 def main() -> int:
-    """Hunt in the deciders that are named; return how many have survivors."""
+    """Hunt in the deciders that are named; return 1 when the tests of one fail as they are.
+
+    Survivors are no failure: some mean the same as the original.
+    """
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.split("\n", 1)[0])
     parser.add_argument("decider", nargs="*", help=", ".join(Path(one).stem for one in TESTS))
     parser.add_argument("--sample", type=int, help="try so many mutants of each, by chance")
@@ -192,23 +215,37 @@ def main() -> int:
     wanted = [p for p in TESTS if not options.decider or Path(p).stem in options.decider]
     os.environ["HYPOTHESIS_PROFILE"] = "mutants"
     os.chdir(ROOT)
-    hunts = [Hunt(path, options) for path in wanted]
-    for hunt in hunts:
-        # A process each: what one leaves behind must not help the next to notice.
-        child = os.fork()
-        if not child:
-            os._exit(_hunt(hunt))
-        os.waitpid(child, 0)
-    return 0
+    if not wanted:
+        parser.error(f"no such decider: {' '.join(options.decider)}")
+    ends = [_apart(Hunt(path, options)) for path in wanted]
+    if len(ends) > 1:
+        _say(f"{len(ends)} deciders, {ends.count(SURVIVORS)} with survivors")
+    return int(any(end not in (CLEAN, SURVIVORS) for end in ends))
+
+
+def _apart(hunt: Hunt) -> int:
+    """Hunt in a process of its own: what one leaves behind must not help the next to notice."""
+    child = os.fork()
+    if not child:
+        code = BROKEN
+        try:
+            code = _hunt(hunt)
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(child, 0)
+    return os.waitstatus_to_exitcode(status)
 
 
 def _hunt(hunt: Hunt) -> int:
+    """Hunt in one decider, and say how that ended."""
     plain = ["-q", "-s", "--no-header", "--no-summary", "--tb=no", "-p", "no:cacheprovider"]
     pytest.main([*plain, "-p", "no:understudy", *TESTS[hunt.path]], plugins=[hunt])
+    if hunt.broken:
+        return BROKEN
     killed = hunt.tried - len(hunt.survivors)
     rate = 100 * killed / max(1, hunt.tried)
     _say(f"{hunt.path}: {hunt.tried} mutants, {killed} noticed ({rate:.0f} %)")
-    return 0
+    return SURVIVORS if hunt.survivors else CLEAN
 
 
 if __name__ == "__main__":
