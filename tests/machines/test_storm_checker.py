@@ -203,7 +203,7 @@ def test_an_ask_that_never_ends_or_has_anothers_answer_is_seen(storm, outcome):
 
 @given(calm())
 def test_an_end_long_after_the_deadline_is_seen(storm):
-    late = Sent("a", 10_000, "clerk", "ask", OVERDUE, late=1.5)
+    late = Sent("a", 10_000, "clerk", "ask", OVERDUE, late=21.0)
 
     assert any("deadline" in c for c in complaints(attrs.evolve(storm, sent=[*storm.sent, late])))
 

@@ -17,6 +17,7 @@ from typing import Any
 
 SCENES = Path(__file__).resolve().with_name("scenes.py")
 SECONDS = 20.0
+PATIENCE = 50.0  # for what has no limit of its own, on a machine that fifty others want, too
 
 
 class Program:
@@ -117,7 +118,7 @@ def gone(pids, seconds=2.0) -> bool:
     return True
 
 
-def eventually(condition, seconds=SECONDS) -> Any:
+def eventually(condition, seconds=PATIENCE) -> Any:
     """Return what `condition` returns once it is true."""
     end = time.monotonic() + seconds
     while not (found := condition()):

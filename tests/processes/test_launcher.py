@@ -11,9 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+import types
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
+from itertools import count
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +37,11 @@ from supervisor.launcher import (
 )
 from supervisor.launcher.kernel import open_pidfd
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 ROOT = Path(__file__).parents[2]
 STAGE = Path(__file__).with_name("launcher_stage.py")
-SECONDS = 20.0
+SECONDS = 200.0  # six interpreters, one after the other, take long where fifty others want to run
 
 ProcessLauncher = ForkLauncher | SpawnLauncher
 KINDS: dict[str, Callable[[], ProcessLauncher]] = {
@@ -358,6 +361,53 @@ def test_a_cancelled_launch_leaves_nothing(kind):
 
         assert await hear(launched) == b"!"
         await end(launched)
+
+    run(test, KINDS[kind]())
+
+
+@types.coroutine
+def cancelled_at(number: int, launch: Coroutine[Any, Any, Launched], when: str):
+    """Carry out a launch, and cancel it at its await of this number, counted from 0.
+
+    `when` is "waiting": what it waits for has not come; or "coming": it comes at the same moment.
+    """
+    for turn in count():
+        try:
+            future = launch.send(None)
+        except StopIteration as end:
+            return end.value
+        if turn == number and when == "waiting":
+            asyncio.current_task().cancel()
+        try:
+            yield future
+        except asyncio.CancelledError as error:
+            launch.throw(error)
+            raise AssertionError("the launch went on though it was cancelled") from error
+        if turn == number and when == "coming":
+            launch.throw(asyncio.CancelledError())
+            raise AssertionError("the launch went on though it was cancelled")
+    raise AssertionError
+
+
+@every_kind
+@pytest.mark.parametrize("when", ["waiting", "coming"])
+def test_a_launch_leaves_nothing_at_whichever_await_it_is_cancelled(kind, when):
+    """What is left would be a descriptor or a process, which every test here looks for."""
+    # More than a socket takes at once, so that sending it has to wait.
+    env = dict(os.environ) | {f"BIG{number}": "x" * 100_000 for number in range(10)}
+
+    async def test(launcher):
+        for number in count():
+
+            async def launch(number=number):
+                return await cancelled_at(number, launcher.launch(order("wait", env=env)), when)
+
+            with suppress(asyncio.CancelledError):
+                launched = await asyncio.create_task(launch())
+                assert await hear(launched) == b"!"
+                assert await end(launched) == Exit(3)
+                break
+        assert number > 0, "it was not cancelled once"
 
     run(test, KINDS[kind]())
 

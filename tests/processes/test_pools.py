@@ -13,7 +13,7 @@ import supervisor
 from actors.errors import ActorStopped, OutcomeUnknown
 from supervisor import Pool, Tree
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 MEMBERS = [f"mover#{i}" for i in range(1, 5)]
 
@@ -27,6 +27,7 @@ def ledger(tmp_path):
 def system(ledger):
     tree = Tree(children=[Pool(Mover, name="mover", size=4, grace=0.2, ledger=str(ledger))])
     with supervisor.start(tree) as system:
+        system.wait_ready(100.0)
         yield system
 
 
@@ -38,7 +39,7 @@ def entries(ledger):
 
 def test_two_hundred_jobs_survive_the_death_of_two_of_four_workers(system, ledger):
     mover = system.ref("mover")
-    replies = [mover.ask(Carry(number, 0.01)) for number in range(200)]
+    replies = [mover.ask(Carry(number, 0.01), timeout=200.0) for number in range(200)]
     replies[20].result()
     for name in ("mover#2", "mover#3"):
         os.kill(system.status().actor(name).pid, signal.SIGKILL)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import os
 import resource
 import select
 import socket
 import struct
+import subprocess
+import sys
 import time
 
 import psutil
 import pytest
+from programs import eventually
 from scenes import Add, Player
 from strangers import GREETING, Stranger
 
@@ -21,12 +25,12 @@ from supervisor.access import new_key_pair
 from supervisor.keys import KeyRing
 from supervisor.roles import Role
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 SILENT = 2000
 SCANS = 1000
 VISITS = 300
-LATE = 3.0  # seconds a loaded machine may need besides
+PATIENCE = 60.0  # seconds; what would never come does not come in these either
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +63,7 @@ def broker(host):
 
     assert host.ref("player").ask(Add(1, 2)).result() == 3.0
     assert host.status().broker_pid == process.pid
-    deadline = time.monotonic() + HANDSHAKE_MS / 1000 + LATE
+    deadline = time.monotonic() + PATIENCE
     while process.num_fds() > before + 2:
         assert time.monotonic() < deadline, "descriptors are left"
         time.sleep(0.01)
@@ -73,37 +77,35 @@ def visit(host):
 
 def test_thousands_who_never_speak_are_cut_off_and_keep_nobody_out(host, port, broker):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, SILENT + 500), hard))
+    wanted = SILENT + 500
+    most = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
     try:
         with contextlib.ExitStack() as stack:
-            silent = [stack.enter_context(socket.create_connection(port)) for _ in range(SILENT)]
-            began = time.monotonic()
-            visit(host)
-            assert time.monotonic() - began < LATE
-            ended = wait_for_ends(silent)
+            silent = [
+                stack.enter_context(socket.create_connection(port)) for _ in range(most - 500)
+            ]
+            visit(host)  # comes in, though all of those came before
+            wait_for_ends(silent)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
-    assert ended < HANDSHAKE_MS / 1000 + LATE
-
 
 def wait_for_ends(sockets):
-    """Return the seconds until the other side has closed all of them."""
-    began = time.monotonic()
+    """Return once the other side has closed all of them."""
     poller = select.poll()
     waiting = {one.fileno(): one for one in sockets}
     for descriptor, one in waiting.items():
         one.setblocking(False)
         poller.register(descriptor, select.POLLIN)
     while waiting:
-        ready = poller.poll(20_000)
+        ready = poller.poll(PATIENCE * 1000)
         assert ready, f"{len(waiting)} connections are still open"
         for descriptor, _ in ready:
             with contextlib.suppress(BlockingIOError):
                 if not recv_all(waiting[descriptor]):
                     poller.unregister(descriptor)
                     del waiting[descriptor]
-    return time.monotonic() - began
 
 
 def recv_all(one):
@@ -115,12 +117,14 @@ def recv_all(one):
 
 def test_a_handshake_a_byte_at_a_time_is_cut_off(port, broker):
     greeting = GREETING.replace(b"NULL" + bytes(1), b"CURVE")
-    began = time.monotonic()
+    pause = 4 * HANDSHAKE_MS / 1000 / len(greeting)  # all of it would take four times what it may
+    sent = 0
     with socket.create_connection(port) as slow:
-        slow.settimeout(0.25)
+        slow.settimeout(pause)
         for byte in greeting:
             try:
                 slow.sendall(bytes([byte]))
+                sent += 1
                 while slow.recv(1000):
                     pass
             except TimeoutError:
@@ -129,17 +133,59 @@ def test_a_handshake_a_byte_at_a_time_is_cut_off(port, broker):
                 pass
             break  # closed
 
-    assert time.monotonic() - began < HANDSHAKE_MS / 1000 + LATE
+    assert sent < len(greeting), "it was not cut off"
 
 
-def test_a_scanner_leaves_no_line_and_no_descriptor(port, broker, capfd):
-    for _ in range(SCANS):
-        with socket.create_connection(port) as scan:
+def test_a_scanner_leaves_no_descriptor(port, broker):
+    scan(port, SCANS)
+
+
+def scan(port, times):
+    for _ in range(times):
+        with socket.create_connection(port) as door:
             # Close with a reset, as scanners do.
-            scan.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            door.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
 
-    lines = [line for line in capfd.readouterr().err.splitlines() if "@broker" in line]
-    assert len(lines) <= 1
+
+WATCHED = """
+import sys
+import supervisor
+
+with supervisor.start(listen="tcp://127.0.0.1:*") as system:
+    print(system.status().listening[0], flush=True)
+    print(system.status().endpoint, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_a_scanner_leaves_no_line(tmp_path):
+    """In a program of its own, whose processes have a file as their stderr from the first on."""
+    KeyRing(tmp_path / "keys")
+    said = tmp_path / "stderr"
+    with said.open("wb") as errors:
+        program = subprocess.Popen(
+            [sys.executable, "-c", WATCHED],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            env=os.environ | {"UNDERSTUDY_KEYS": str(tmp_path / "keys")},
+        )
+    with program:
+        address, _, number = (
+            program.stdout.readline().decode().strip().removeprefix("tcp://").rpartition(":")
+        )
+        local = program.stdout.readline().decode().strip()
+        scan((address, int(number)), SCANS)
+        scanned = said.read_text(encoding="utf-8")
+        with Stranger(local) as stranger:  # what does leave a line, so that one can be found
+            stranger.send(b"junk", b"junk")
+            eventually(lambda: "refused 1 messages" in said.read_text(encoding="utf-8"))
+        program.stdin.close()
+        assert program.wait(PATIENCE) == 0
+
+    assert scanned == ""
+    lines = said.read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if "refused 1 messages" not in line] == []
 
 
 def test_visitors_who_come_and_go_leave_nothing(host, broker):

@@ -15,7 +15,7 @@ import supervisor
 from actors.errors import ConnectionLost, NoSuchActor
 from supervisor import AutoShutdown, Backoff, Child, Intensity, Restart, Strategy, Tree
 
-pytestmark = pytest.mark.process
+pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
 
 
 @pytest.fixture
@@ -33,7 +33,7 @@ def start(book):
         def __call__(self, *children, **options):
             system = supervisor.start(Tree(children=children, **options))
             systems.append(system)
-            system.wait_ready(30)
+            system.wait_ready(100)
             book.write_text("")
             return system
 
@@ -159,7 +159,7 @@ def test_what_an_actor_spawns_belongs_to_its_tree(start):
         Child(Player, name="outside"),
     )
     assert system.ref("parent").ask(SpawnOne("kid")).result() == "kid"
-    system.ref("kid").wait_ready(30)
+    system.ref("kid").wait_ready(100)
 
     kill(system, "sibling")
     eventually(lambda: settled(system, [2, 2, 2, 1]))

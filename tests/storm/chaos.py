@@ -32,7 +32,7 @@ ANSWER_SECONDS = 60.0
 SHORT_STOP = (0.02, 1.0)
 """Seconds; the shortest limit is 2."""
 
-LONG_STOP = 20.0
+LONG_STOP = 60.0
 """Seconds after which whoever was stopped for good is set free, if nobody has replaced it."""
 
 ASKABLE = ("clerk.1", "clerk.2", "behind")

@@ -72,8 +72,8 @@ class Storm:
     """Who passes on what it is told, and to whom."""
     overlap: Mapping[str, int] = attrs.field(factory=dict)
     """How many handlers may be in progress at once, where it is not one."""
-    patience: float = 1.0
-    """Seconds that the end of an ask may lie behind its deadline."""
+    patience: float = 20.0
+    """Seconds that the end of an ask may lie behind its deadline; most are a busy machine's."""
 
 
 def complaints(storm: Storm) -> list[str]:
