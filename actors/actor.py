@@ -34,6 +34,7 @@ from actors.handler import (
     handlers_of,
     receive,
 )
+from actors.message import refuse_shared_defaults
 
 if TYPE_CHECKING:
     from actors.context import Context  # context stands beside this room and knows it
@@ -114,6 +115,7 @@ class Actor:
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
         # attrs calls this each time that it has made a class: by us, or by a decorator on top.
+        refuse_shared_defaults(cls)
         if attrs.inspect(cls).is_frozen:
             raise TypeError(
                 f"{cls.__qualname__} is frozen, but an actor's state changes while it lives, and "

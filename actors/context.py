@@ -198,13 +198,14 @@ class Context:
         self._portal.memory.keep(name, ring)
         return ring
 
-    def frames(self, ref: ActorRef, name: str) -> RingReader:
+    def frames(self, ref: ActorRef | str, name: str) -> RingReader:
         """Return a reader of a ring of another actor on this host, whether it is there yet or not.
 
         In an `async` handler iterate with `async for`; it never ends by itself.
         """
-        desk, request = self._portal.ref(SUPERVISOR), FindRing(ref.name, name)
-        return reader_of(lambda: desk.ask(request, timeout=DEMAND_SECONDS), ref.name, name)
+        actor = ref if isinstance(ref, str) else ref.name
+        desk, request = self._portal.ref(SUPERVISOR), FindRing(actor, name)
+        return reader_of(lambda: desk.ask(request, timeout=DEMAND_SECONDS), actor, name)
 
     # --- time
 

@@ -30,6 +30,7 @@ from typing import (
     Final,
     Generic,
     TypeVar,
+    cast,
     dataclass_transform,
     final,
     get_args,
@@ -262,6 +263,7 @@ def _define(
     kind, answer = _kind_and_answer(plain)
     by_attrs = "__attrs_attrs__" in vars(plain)
     cls = plain if by_attrs else attrs.frozen(plain, slots=True)
+    refuse_shared_defaults(cls)
     info = MessageInfo(
         cls,
         tag=_checked_tag(_default_tag(cls) if tag is None else tag),
@@ -284,6 +286,21 @@ def _define(
             _classes[info.tag] = previous
         raise
     return cls
+
+
+def refuse_shared_defaults(cls: type) -> None:
+    """Raise a `TypeError` for a default that all instances would have in common, and could change.
+
+    An actor's next life must not find what the one before has put there.
+    """
+    for field in attrs.fields(cls):
+        default: object = field.default
+        if isinstance(default, list | dict | set | bytearray):
+            kind = type(cast("object", default)).__name__
+            raise TypeError(
+                f"{cls.__qualname__}.{field.name}: all instances would share this {kind}. "
+                f"Write attrs.field(factory={kind}), or factory= and a function that makes it."
+            )
 
 
 def _kind_and_answer(cls: type) -> tuple[MessageKind, Any]:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, cast, final
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast, final
 
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, MessageError, OutcomeUnknown, unpack_error
@@ -126,6 +126,10 @@ class Reply(Generic[R_co]):
         self._wakers: list[Callable[[], None]] = []
 
     # --- what users hold
+
+    def __bool__(self) -> NoReturn:
+        """Refuse: whoever asks means the answer."""
+        raise TypeError("a reply is not its answer: write `await` before it, or `.result()` after")
 
     def done(self) -> bool:
         """Whether the ask is over."""

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from actors.testing.escapes import staged
 from actors.testing.missed import NothingHit, explain
 from actors.testing.schedule import KINDS, Deviation, checked_kinds, checked_schedule
-from actors.testing.search import Search, simplest
+from actors.testing.search import Search, name_of, simplest
 from actors.testing.simulation import NO_DATA, Scenario, Troupe, checked_scenario
 from actors.testing.verdict import CounterExample, Report
 
@@ -100,6 +100,11 @@ def _all(
     began: float,
 ) -> Report:
     search.no_fault()
+    if max_faults and not search.messages:
+        raise ValueError(
+            f"{name_of(search.scenario)} sends no message, so there is nothing for a fault to hit. "
+            "Is an `await` missing before an ask? For a scenario without messages say max_faults=0."
+        )
     singles = search.singles() if max_faults > 0 else 0
     pairs, exhaustive = 0, min(1, max_faults)
     if max_faults > 1 and search.count_pairs() <= examples:

@@ -50,7 +50,8 @@ class Report:
         )
         drawn = f", and {self.drawn} drawn worlds" if self.drawn else ""
         hit = f"; hit nothing: {list(self.missed)}" if self.missed else ""
-        return f"{self.worlds} worlds in {self.seconds:.2f} s: {tried}{drawn}; none fails{hit}"
+        worlds = "1 world" if self.worlds == 1 else f"{self.worlds} worlds"
+        return f"{worlds} in {self.seconds:.2f} s: {tried}{drawn}; none fails{hit}"
 
 
 @final

@@ -919,3 +919,10 @@ def test_no_type_differs_from_itself_or_from_a_union_with_it(one: Any, other: An
 )
 def test_the_item_of_a_generators_annotation(said: Any, asynchronous: bool, item: Any) -> None:  # noqa: FBT001
     assert item_of(said, asynchronous=asynchronous) == item
+
+
+def test_a_default_that_all_lives_would_share_is_refused():
+    with pytest.raises(TypeError, match=r"Bank\.applied: .*factory=dict"):
+
+        class Bank(Actor):
+            applied: dict[str, int] = {}  # noqa: RUF012 - that is the mistake

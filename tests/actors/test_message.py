@@ -318,3 +318,13 @@ def test_importing_actors_is_enough_for_classes_to_be_refused_at_definition(tmp_
     """
 
     assert run(tmp_path, "-c", textwrap.dedent(program)).startswith("Order.what: object cannot")
+
+
+@pytest.mark.parametrize("default", [[], {}, set(), bytearray()])
+def test_a_default_that_all_messages_would_share_is_refused(default):
+    name = type(default).__name__
+    with pytest.raises(TypeError, match=rf"Note\.things: .*share this {name}.*factory={name}"):
+
+        @message
+        class Note:
+            things: object = default

@@ -55,3 +55,8 @@ def test_whoever_waits_is_woken_by_the_end():
 
     assert reply.result(10.0) == "answer"
     thread.join()
+
+
+def test_a_reply_is_not_taken_for_its_answer():
+    with pytest.raises(TypeError, match=r"write `await` before it, or `.result"):
+        bool(Reply(None, None))

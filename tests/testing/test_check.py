@@ -365,3 +365,12 @@ def test_a_run_that_does_not_end_says_what_it_may_take():
 
     assert isinstance(run.error, NoProgress)
     assert "at most 86400 virtual s and 1000000 turns" in str(run.error)
+
+
+def test_a_scenario_that_sends_nothing_proves_nothing(bank):
+    async def forgets_to_await(sim):
+        sim.spawn(bank.Bank, name="bank").ask(bank.Balance())
+
+    with pytest.raises(ValueError, match=r"sends no message.*Is an `await` missing"):
+        check(forgets_to_await)
+    assert check(forgets_to_await, max_faults=0).worlds == 1
