@@ -94,8 +94,14 @@ def show_only_theirs(error: BaseException | None) -> None:
         return
     above: TracebackType | None = None
     here = error.__traceback__
+    theirs: set[object] = set()
     while here is not None and not here.tb_frame.f_code.co_filename.startswith(_OURS):
         above, here = here, here.tb_next
+        theirs.add(above.tb_frame)
+    context = error.__context__
+    if here is not None and context is not None and context.__traceback__ is not None:
+        # It may have stopped an `except` of some library below us, which is no concern of theirs.
+        error.__suppress_context__ |= context.__traceback__.tb_frame not in theirs
     if above is None:
         error.__traceback__ = None
     elif here is not None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import traceback
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.farewell import messages_to, patiently
+from supervisor.farewell import interruptible, messages_to, patiently
 
 
 class Clock:
@@ -57,3 +59,19 @@ def test_nobody_waits_longer_than_allowed(over_at, most):
 )
 def test_who_is_waited_for_is_named(counts, text):
     assert messages_to(counts) == text
+
+
+def test_what_a_ctrl_c_stopped_below_us_is_not_shown():
+    """It came while pathlib handled an AttributeError of its own, and showed both."""
+
+    @interruptible
+    def ours():
+        try:
+            object().of_a_library  # noqa: B018
+        except AttributeError:
+            raise KeyboardInterrupt  # noqa: B904 - as a signal does
+
+    with pytest.raises(KeyboardInterrupt) as hidden:
+        ours()
+    text = "".join(traceback.format_exception(hidden.value))
+    assert "of_a_library" not in text
