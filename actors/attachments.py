@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from math import prod
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
@@ -19,7 +18,6 @@ from actors.arrays.arena import Arena
 from actors.arrays.birth import Birth, freeze
 from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
-from actors.arrays.segment import check_shareable
 from actors.envelope import LARGEST_FRAME
 from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
@@ -56,13 +54,8 @@ class Memory:
     def empty(
         self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = "float64"
     ) -> npt.NDArray[Any]:
-        """Return an array that is shared without a copy, when it is large enough for sharing."""
-        kind = np.dtype(dtype)
-        lengths = (shape,) if isinstance(shape, int) else tuple(shape)
-        if kind.itemsize * prod(lengths) < SHARE_FROM:
-            check_shareable(kind)
-            return np.empty(lengths, kind)
-        return self.arena.empty(lengths, kind)
+        """Return an array that is born in shared memory, whatever its size."""
+        return self.arena.empty(shape, dtype)
 
     def keep(self, name: str, ring: SharedRing) -> None:
         """Close a ring when this process lends no more, or another one takes its name."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeVar, final
+from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 import attrs
 
@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from actors.message import Request
     from actors.portal import Portal
     from actors.ref import ActorRef, Message
-
-R = TypeVar("R")
 
 DEMAND_SECONDS: Final = 10.0
 """Seconds the supervisor has to answer."""
@@ -127,7 +125,7 @@ class Context:
         self._demand(order)
         return self._portal.ref(name)
 
-    def _demand(self, request: Request[R]) -> R:
+    def _demand(self, request: Request[Any]) -> None:
         """Have the supervisor do what takes it no time, also in an `async` handler."""
         reply = self._portal.ref(SUPERVISOR).ask(request, timeout=DEMAND_SECONDS)
         self._portal.driver.block_briefly(Until(self._portal, reply.done), DEMAND_SECONDS)
@@ -136,7 +134,6 @@ class Context:
         error = reply.exception()
         if error is not None:
             raise error
-        return reply.result(0)
 
     def watch(self, ref: ActorRef) -> None:
         """Receive one `Terminated` per ended incarnation of `ref`, in a @receive method.
@@ -177,8 +174,8 @@ class Context:
         """Return a new array that is sent to others on this host without being copied.
 
         What it holds at first is left over.  Sending makes it read-only, and a view that was made
-        before must not be written to any more: whoever reads may see it.  Arrays below 64 KiB are
-        ordinary ones.  Raises `SharedMemoryFull`.
+        before must not be written to any more: whoever reads may see it.
+        Raises `SharedMemoryFull`.
         """
         return self._portal.memory.empty(shape, dtype)
 

@@ -24,7 +24,14 @@ from actors.control import Failed
 from actors.cycles import Hold
 from actors.dispatch import Dispatch
 from actors.envelope import Envelope, Kind
-from actors.errors import AccessDenied, InvalidMessage, MailboxFull, MessageError, pack_error
+from actors.errors import (
+    AccessDenied,
+    ActorError,
+    InvalidMessage,
+    MailboxFull,
+    MessageError,
+    pack_error,
+)
 from actors.failure import from_theirs, trace_of
 from actors.handler import FailurePolicy, Handler, HandlerKind
 from actors.handling import HANDLING, Handling
@@ -289,10 +296,13 @@ class Runtime:
 
     def _open_stream(self, job: Job, handler: Handler) -> None:
         """A stream's request counts as handled when it has begun: it never holds its link back."""
-        if not self._may_stream(job, handler):
+        refusal = self._stream_refusal(job, handler)
+        if refusal is not None:
+            self._outcomes.refuse(job, refusal)
             return
         writer = Writer(self._portal, job, self._forget_writer, self._recorder.alive)
         self._writers[writer.key] = writer
+        self._reading[job.delivery.link.name] += 1
         self._recorder.engage(1)
         items = handler.function(self._actor, job.message)
         self._outcomes.finish(job)
@@ -302,19 +312,16 @@ class Runtime:
             writer.run_async(items)
         self._let_it_begin()
 
-    def _may_stream(self, job: Job, handler: Handler) -> bool:
-        """Refuse a stream that its reader has open, or that is one too many for him."""
-        name, cls = job.delivery.link.name, handler.message.__name__
+    def _stream_refusal(self, job: Job, handler: Handler) -> ActorError | None:
+        """Return what is wrong with a stream that its reader has open, or that is one too many."""
+        reader, mine = job.delivery.link.name, self._peer.name
+        cls = handler.message.__name__
         if job.key in self._writers:
-            reason = "a stream of this number is open already"
-            self._outcomes.refuse(job, InvalidMessage(message=cls, reason=reason))
-        elif self._reading[name] >= MOST_STREAMS:
-            text = f"{name} has {MOST_STREAMS:,} streams of {self._peer.name} open; close some"
-            self._outcomes.refuse(job, MailboxFull(text, target=self._peer.name, message=cls))
-        else:
-            self._reading[name] += 1
-            return True
-        return False
+            return InvalidMessage(message=cls, reason="a stream of this number is open already")
+        if self._reading[reader] >= MOST_STREAMS:
+            text = f"{reader} has {MOST_STREAMS:,} streams of {mine} open; close some"
+            return MailboxFull(text, target=mine, message=cls)
+        return None
 
     def _let_it_begin(self) -> None:
         """Handle the next message after the new task, or stream, has taken its first step."""

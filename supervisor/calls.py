@@ -179,8 +179,8 @@ class Calls:
         """Return a new array that is sent to others on this host without being copied.
 
         What it holds at first is left over.  Sending makes it read-only, and a view that was made
-        before must not be written to any more: whoever reads may see it.  Arrays below 64 KiB are
-        ordinary ones.  Raises `SharedMemoryFull`.
+        before must not be written to any more: whoever reads may see it.
+        Raises `SharedMemoryFull`.
         """
         return self._portal.memory.empty(shape, dtype)
 
@@ -189,6 +189,8 @@ class Calls:
 
         for frame in system.frames(compute, "density"):
             show(frame.array)
+
+        In asyncio code iterate with `async for`; it never ends by itself.
         """
         actor = _name_of(ref)
         request = FindRing(actor, name)

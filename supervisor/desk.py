@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Container
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from actors.actor import Actor, FailurePolicy
@@ -45,6 +44,9 @@ E = TypeVar("E")
 Readers: TypeAlias = dict[asyncio.Queue[E], None]
 """A dictionary keeps its order, so two runs of the simulation tell them in the same one."""
 
+Book: TypeAlias = dict[str, Readers[E]]
+"""What is read, and who reads it."""
+
 RingParts: TypeAlias = tuple[int, int, int, bytes]
 """Of an `arrays.ring.RingAddress`; of no concern to the supervisor."""
 
@@ -76,8 +78,9 @@ class Desk(Actor):
         self.watchers: dict[str, set[str]] = {}
         self.absent: dict[str, None] = {}
         """Watched names that nobody had when last heard of, the longest ago first."""
-        self.readers: dict[str, Readers[Terminated]] = {}
-        self.letter_readers: Readers[DeadLetter] = {}
+        self.readers: Book[Terminated] = {}
+        """Of the ends of a name; "" stands for every name."""
+        self.letter_readers: Book[DeadLetter] = {}
         self.letter_log = DeadLetterLog()
         self.dead_letters = 0
         self.topics = Topics()
@@ -161,28 +164,21 @@ class Desk(Actor):
         program = msg.name.startswith(CLIENT_PREFIX)
         if not (program or self.supervisor.means(msg.name)):
             yield _nobody(msg.name)
-        readers = self.readers.setdefault(msg.name, {})
         if program:
             self._follow_program(msg.name)
-        try:
-            with _reading(readers) as queue:
-                while _more(readers, queue):
-                    yield await queue.get()
-        finally:
-            if not readers and self.readers.get(msg.name) is readers:
-                del self.readers[msg.name]
-        raise MailboxFull(OVERRUN, target=SUPERVISOR)
+        async for notice in _follow(self.readers, msg.name):
+            yield notice
 
     @receive
     async def endings(self, _msg: Endings) -> AsyncIterator[Terminated]:
         """Send a program every end of every name."""
-        async for notice in _follow(self.readers.setdefault("", {})):
+        async for notice in _follow(self.readers, ""):
             yield notice
 
     @receive
     async def dead_letter_stream(self, _msg: DeadLetters) -> AsyncIterator[DeadLetter]:
         """Send a program every dead letter from now on."""
-        async for letter in _follow(self.letter_readers):
+        async for letter in _follow(self.letter_readers, ""):
             yield letter
 
     @receive
@@ -190,7 +186,7 @@ class Desk(Actor):
         """Note a message that nobody will handle."""
         self.dead_letters += 1
         self.letter_log.note(msg)
-        _spread(self.letter_readers, msg)
+        _spread(self.letter_readers.get("", {}), msg)
         self._tell_subscribers(msg)
 
     # --- live arrays
@@ -200,7 +196,7 @@ class Desk(Actor):
         """An actor has a ring that others may read."""
         sender = self.context.sender
         if sender is None or not self.supervisor.knows(sender.name):
-            return
+            raise PermissionError("only an actor has rings that others find")
         rings = self.rings.setdefault(sender.name, {})
         if msg.name not in rings and len(rings) >= MOST_RINGS:
             raise ValueError(f"{sender.name} has {MOST_RINGS} rings already; write to one of them")
@@ -340,27 +336,22 @@ class Desk(Actor):
                 del self.watchers[watched]
 
 
-async def _follow(readers: Readers[E]) -> AsyncIterator[E]:
-    with _reading(readers) as queue:
-        while _more(readers, queue):
-            yield await queue.get()
-    raise MailboxFull(OVERRUN, target=SUPERVISOR)
+async def _follow(book: Book[E], name: str) -> AsyncIterator[E]:
+    """Yield what is spread under a name; one that reads too slowly hears that it missed some.
 
-
-@contextmanager
-def _reading(readers: Readers[E]) -> Generator[asyncio.Queue[E]]:
-    """Be one of the readers.  Nothing is awaited at the end: a generator may be just dropped."""
+    Nothing is awaited at the end: a generator may be just dropped.
+    """
     queue: asyncio.Queue[E] = asyncio.Queue(QUEUE)
+    readers = book.setdefault(name, {})
     readers[queue] = None
     try:
-        yield queue
+        while queue in readers or not queue.empty():
+            yield await queue.get()
     finally:
         readers.pop(queue, None)
-
-
-def _more(readers: Readers[E], queue: asyncio.Queue[E]) -> bool:
-    """Whether a reader gets more, and not the news that it has missed something."""
-    return queue in readers or not queue.empty()
+        if not readers and book.get(name) is readers:
+            del book[name]
+    raise MailboxFull(OVERRUN, target=SUPERVISOR)
 
 
 def _spread(readers: Readers[E], notice: E) -> None:

@@ -133,7 +133,7 @@ class Infrastructure:
         faults = self._boot.faults
         keys = self._boot.keys
         # A flood may be quicker than whoever looks: twice the limit is the kernel's to refuse.
-        memory = 0 if self._boot.launcher == "thread" else 2 * self._broker_memory
+        memory = 2 * self._broker_memory
         first = BrokerBoot(
             self.endpoints, self._routing_id, LARGEST_FRAME, keys=keys, memory=memory, faults=faults
         )

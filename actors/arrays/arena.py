@@ -25,7 +25,7 @@ from itertools import count
 from math import prod
 from pathlib import Path
 from typing import Any, Final, final
-from weakref import WeakKeyDictionary, finalize
+from weakref import finalize
 
 import attrs
 import numpy as np
@@ -97,7 +97,6 @@ class Arena:
         self._shelves: list[_Shelf] = []  # oldest first
         self._free: dict[int, list[tuple[_Shelf, int]]] = {}  # block size -> places used before
         self._ledger: Ledger[tuple[_Shelf, int]] = Ledger()
-        self._births: WeakKeyDictionary[Birth, tuple[_Shelf, int]] = WeakKeyDictionary()
         self._beacon: Segment | None = None  # what `probe` shows: it stays as long as the arena
         self._serials = count(1)
         self._reserved = 0
@@ -162,8 +161,9 @@ class Arena:
                     "arrays, or send smaller ones."
                 )
             block = self._ledger.add(place)
-        birth = Birth(block, place[0].segment, place[1], lengths, kind)
-        self._births[birth] = place
+        shelf, offset = place
+        start = np.frombuffer(shelf.segment.memory, np.uint8, 1, offset)
+        birth = Birth(block, place, start, lengths, kind)
         # The ledger is put right later: a finalizer may run in the midst of anything.
         finalize(birth, self._ledger.drop, block).atexit = False
         return np.asarray(birth)
@@ -174,8 +174,8 @@ class Arena:
         if birth is None or not birth.holds(array):
             return None
         with self._lock:
-            place = self._births.get(birth)
-            if place is None or not self._ledger.claim(birth.block, place):
+            place = self._ledger.claim(birth.block, birth.place)
+            if place is None:  # born in another arena, or in this one before it was closed
                 return None
             self._shared += 1
         freeze(array)
@@ -193,8 +193,10 @@ class Arena:
 
         Returns False when there is no such block (freed before).
         """
+        if os.getpid() != self._pid:
+            return False
         with self._lock:
-            if self._closed or os.getpid() != self._pid:
+            if self._closed:
                 return False
             known, place = self._ledger.end(block)
             if place is not None:
@@ -209,8 +211,10 @@ class Arena:
 
     def probe(self) -> tuple[int, int, int] | None:
         """Return (pid, where, cookie) for a peer's `can_attach`; None when there is no memory."""
+        if os.getpid() != self._pid:
+            return None
         with self._lock:
-            if self._closed or os.getpid() != self._pid:
+            if self._closed:
                 return None
             if self._beacon is None:
                 try:
@@ -246,15 +250,17 @@ class Arena:
     def close(self) -> None:
         """Let go of everything; twice is fine.
 
-        Readers that have attached keep what they see; nobody can attach any more.
+        Readers that have attached keep what they see; nobody can attach any more.  In a forked
+        child it does nothing: memory and lock are the parent's.
         """
+        if os.getpid() != self._pid:
+            return
         with self._lock:
             self._closed = True
-            if os.getpid() == self._pid:  # a forked child must not remove its parent's files
-                for shelf in self._shelves:
-                    shelf.segment.close()
-                if self._beacon is not None:
-                    self._beacon.close()
+            for shelf in self._shelves:
+                shelf.segment.close()
+            if self._beacon is not None:
+                self._beacon.close()
             self._beacon = None  # a map holds a descriptor of its own, as long as it lives
             self._shelves.clear()
             self._free.clear()

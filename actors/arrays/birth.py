@@ -7,19 +7,23 @@ from typing import Any, cast, final
 import numpy as np
 import numpy.typing as npt
 
-from actors.arrays.segment import Segment
-
 
 @final
 class Birth:
     """Where an array was born.  Whatever views of it there are, they all hold this one."""
 
     def __init__(
-        self, block: int, part: Segment, offset: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+        self,
+        block: int,
+        place: object,
+        start: npt.NDArray[np.uint8],
+        shape: tuple[int, ...],
+        dtype: np.dtype[Any],
     ) -> None:
         self.block = block
-        self._memory = part.memory  # it outlives the segment, if the array does
-        self.address = np.frombuffer(self._memory, np.uint8, 1, offset).ctypes.data
+        self.place = place  # what the ledger knows it by: no other arena has the same
+        self._start = start  # it holds the memory, which outlives the segment if the array does
+        self.address = start.ctypes.data
         # numpy's way of taking memory as it is: the array's base is then this object.
         self.__array_interface__ = {
             "shape": shape,

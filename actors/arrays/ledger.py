@@ -36,12 +36,13 @@ class Ledger(Generic[P]):
         self._places[block] = place
         return block
 
-    def claim(self, block: int, place: P) -> bool:
-        """Add a claim; False when there is no such block at `place` (any more)."""
-        if self._places.get(block) is not place:
-            return False
+    def claim(self, block: int, place: object) -> P | None:
+        """Add a claim and return the place; None when that block is not (any more) at `place`."""
+        known = self._places.get(block)
+        if known is None or known is not place:
+            return None
         self._claims[block] = self._claims.get(block, 1) + 1
-        return True
+        return known
 
     def end(self, block: int) -> tuple[bool, P | None]:
         """End a claim; return whether there was one, and the place if it was the last."""

@@ -297,15 +297,17 @@ class _Slots:
         try:
             view = np.ndarray(shape, dtype, buffer=memory, offset=at + segment.PAGE)
             if out is not None and out.shape == shape and out.dtype == dtype:
-                np.copyto(out, view)
+                array = out
             else:
-                out = view.copy()
-                out.flags.writeable = False
+                array = np.empty(shape, dtype)
         except (ValueError, MemoryError) as error:
             # numpy refuses some shapes that hold nothing, such as (0, 2**62).
             raise MessageError(f"no array of shape {shape} can be made here: {error}.") from error
+        np.copyto(array, view)
+        if array is not out:
+            array.flags.writeable = False
         begin = at + FRAME.size
-        return out, bytes(memory[begin : begin + length]), written_at
+        return array, bytes(memory[begin : begin + length]), written_at
 
 
 def _pace(every: float, since: float) -> float:

@@ -171,7 +171,7 @@ class SharedRing:
         the block: readers see its memory.
 
         Raises:
-            TypeError: elements that have no meaning in another process.
+            TypeError: elements that have no meaning in another process, or `meta` that is no bytes.
             ValueError: more than 8 dimensions, or more than 3,840 bytes of meta.
             SharedMemoryFull: no room for it, in the ring or in the system; older frames stay.
             RuntimeError: the ring is closed, or another process's, or the block is inside another.
@@ -179,8 +179,7 @@ class SharedRing:
         kind = np.dtype(dtype)
         check_shareable(kind)
         lengths = _checked_shape(shape)
-        if len(meta) > MOST_META:
-            raise ValueError(f"{len(meta)} bytes of meta go with a frame, {MOST_META} at most")
+        _check_meta(meta)
         nbytes = kind.itemsize * prod(lengths)
         if os.getpid() != self._pid:
             raise RuntimeError("this ring belongs to the process that forked this one")
@@ -322,6 +321,13 @@ def _full(size: int, error: OSError) -> SharedMemoryFull:
         f"no room for {size} bytes of shared memory: {error.strerror or error}. Make the frames or "
         "the number of slots smaller, or end what uses the memory (`df -h /dev/shm`, `free`)."
     )
+
+
+def _check_meta(meta: object) -> None:
+    if not isinstance(meta, bytes):
+        raise TypeError(f"meta of a frame is bytes, not {meta!r:.80}: encode it, as JSON perhaps")
+    if len(meta) > MOST_META:
+        raise ValueError(f"{len(meta)} bytes of meta go with a frame, {MOST_META} at most")
 
 
 def _checked_shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:

@@ -282,8 +282,11 @@ def test_a_copy_that_fails_keeps_no_block(arena, monkeypatch):
 def test_a_forked_child_cannot_use_its_parents_arena(arena, mapper):
     array = bytes_of(5000)
     descriptor = arena.share(array)
+    arena._lock.acquire()  # as if another thread was at it: in the child it is never let go
     pid = os.fork()
-    if not pid:
+    if pid:
+        arena._lock.release()
+    else:
         code = 1
         try:
             with pytest.raises(RuntimeError, match="new Arena"):

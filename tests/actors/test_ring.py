@@ -276,6 +276,7 @@ def test_a_number_of_slots_must_make_sense(slots):
         (np.array(["a"]), b"", TypeError, "convert it"),
         (np.zeros((1,) * 9), b"", ValueError, "at most 8 dimensions"),
         (np.zeros(1), bytes(MOST_META + 1), ValueError, "3840 at most"),
+        (np.zeros(1), "words", TypeError, "meta of a frame is bytes, not 'words'"),
     ],
 )
 def test_what_cannot_be_shared_is_refused(ring, reader, array, meta, error, text):
@@ -284,6 +285,15 @@ def test_what_cannot_be_shared_is_refused(ring, reader, array, meta, error, text
         ring.write(array, meta)
 
     assert reader.newest().array.tolist() == [7]
+
+
+def test_an_array_that_cannot_be_filled_is_the_readers_own_mistake(ring, reader):
+    ring.write([7])
+    mine = np.zeros(1, np.int64)
+    mine.flags.writeable = False
+
+    with pytest.raises(ValueError, match="read-only"):
+        reader.newest(out=mine)
 
 
 def test_a_frame_beyond_the_limit_is_an_error_and_the_last_one_stays(reader, ring):

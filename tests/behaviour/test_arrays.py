@@ -126,8 +126,9 @@ def test_arrays_born_shared_go_both_ways_to_several_and_again(system, spawn, siz
         assert set(gallery.ask(Born(size, 7.0)).result()) == {7.0}
 
 
-def test_a_large_array_born_shared_is_frozen_when_it_is_sent(system, gallery):
-    array = system.empty((100_000,))
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_an_array_born_shared_is_frozen_when_it_is_sent(system, gallery, size):
+    array = system.empty((size,))
     array[:] = 1.0
     assert gallery.ask(Mirror(array)).result()[5] == 1.0
 

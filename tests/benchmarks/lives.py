@@ -138,16 +138,7 @@ def kill(_repeats: int) -> list[Figure]:
             now = player.ask(Pid(), timeout=10.0).result()
             times.append((time.perf_counter() - begun) * 1e3)
             assert now != pid
-    return [
-        Figure(
-            "kill -9 to next answer",
-            quantile(times, 0.5),
-            "ms",
-            low=quantile(times, 0.5),
-            high=quantile(times, 0.99),
-            note=f"p50 .. p99 of {KILLS} kills",
-        )
-    ]
+    return [_recovery("kill -9 to next answer", times)]
 
 
 def broker(repeats: int) -> list[Figure]:
@@ -157,23 +148,20 @@ def broker(repeats: int) -> list[Figure]:
         times = [_without_broker(relayed, relay) for _ in range(max(5, repeats))]
         apart = [_without_broker(system, known) for _ in range(max(5, repeats))]
     return [
-        Figure(
-            "broker kill to traffic restored",
-            quantile(times, 0.5),
-            "ms",
-            low=quantile(times, 0.5),
-            high=quantile(times, 0.99),
-            note=f"p50 .. p99 of {len(times)} kills, everything relayed",
-        ),
-        Figure(
-            "the same between parties that are acquainted",
-            quantile(apart, 0.5),
-            "ms",
-            low=quantile(apart, 0.5),
-            high=quantile(apart, 0.99),
-            note=f"p50 .. p99 of {len(apart)} kills",
-        ),
+        _recovery("broker kill to traffic restored", times, ", everything relayed"),
+        _recovery("the same between parties that are acquainted", apart),
     ]
+
+
+def _recovery(label: str, times: list[float], circumstances: str = "") -> Figure:
+    return Figure(
+        label,
+        quantile(times, 0.5),
+        "ms",
+        low=quantile(times, 0.5),
+        high=quantile(times, 0.99),
+        note=f"p50 .. p99 of {len(times)} kills{circumstances}",
+    )
 
 
 def _without_broker(system: System, player: ActorRef) -> float:

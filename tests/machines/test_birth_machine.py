@@ -161,12 +161,13 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @rule(block=blocks)
     def claim(self, block):
-        assert self.ledger.claim(block, self.places[block]) == (self.counts[block] > 0)
+        place = self.places[block]
+        assert self.ledger.claim(block, place) is (place if self.counts[block] else None)
         self.counts[block] += self.counts[block] > 0
 
     @rule(block=blocks)
     def claim_what_was_elsewhere(self, block):
-        assert not self.ledger.claim(block, object())
+        assert self.ledger.claim(block, object()) is None
 
     @rule(block=blocks)
     def end(self, block):

@@ -35,7 +35,7 @@ from supervisor import System
 from tests.storm import checker, records
 from tests.storm.cast import NAMES, OVERLAP, PASSES_ON, Last, Quiet, tree
 from tests.storm.chaos import Chaos
-from tests.storm.clients import AsyncClient, Client, PlainClient, Sender, settle
+from tests.storm.clients import AsyncClient, Correspondent, PlainClient, Sender, settle
 from tests.storm.cuts import Network
 from tests.storm.records import Ledger
 
@@ -95,7 +95,7 @@ def storm(seconds: float, seed: int, folder: str, pace: float) -> dict[str, obje
         network = Network(int(status.listening[0].rpartition(":")[2]))
         listening = Listening(system, folder)
         listening.start()
-        clients: list[Client] = [
+        clients: list[Correspondent] = [
             cls(system, Sender(name, folder, f"{seed} {name}"), stop, pace)
             for cls, name in ((PlainClient, "plain"), (PlainClient, "other"), (AsyncClient, "loop"))
         ]

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import attrs
 import numpy as np
@@ -156,20 +156,8 @@ def outcome_of(error: ActorError) -> str:
             return records.WRONG
 
 
-class Client(Protocol):
-    """Somebody who sends until told not to."""
-
-    def start(self) -> None:
-        """Begin."""
-        ...
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait for the end, at which every message has one."""
-        ...
-
-
-class PlainClient(threading.Thread):
-    """Plain code in a thread."""
+class Correspondent(threading.Thread):
+    """Sends letters from a thread of its own; how the answers are waited for is a subclass's."""
 
     def __init__(self, system: System, sender: Sender, stop: threading.Event, pace: float) -> None:
         super().__init__(name=sender.name, daemon=True)
@@ -177,27 +165,13 @@ class PlainClient(threading.Thread):
         self._sender = sender
         self._stop_it = stop
         self._pace = pace
-        self._open: deque[tuple[Letter, Any, float]] = deque()
 
-    def run(self) -> None:
-        """Send in bursts until told not to, then wait for what is open."""
-        dice = self._sender.dice
-        while not self._stop_it.wait(dice.uniform(0.0, self._pace)):
-            for _ in range(dice.randint(1, 12)):
-                self._send(self._sender.compose())
-            while len(self._open) > WINDOW:
-                self._harvest()
-        while self._open:
-            self._harvest()
-        self._sender.close()
-
-    def _send(self, letter: Letter) -> None:
+    def _send(self, letter: Letter) -> Any:
+        """Send a letter; return the reply to wait for, or None when it has been noted."""
         ref = self._system.ref(letter.way.target)
         try:
             if letter.asks:
-                reply = ref.ask(letter.msg, timeout=letter.timeout)
-                self._open.append((letter, reply, time.monotonic() + letter.timeout))
-                return
+                return ref.ask(letter.msg, timeout=letter.timeout)
             if letter.way.how == "event":
                 self._system.publish(letter.msg)
             else:
@@ -206,9 +180,29 @@ class PlainClient(threading.Thread):
             self._sender.note(letter, outcome_of(error))
         else:
             self._sender.note(letter, records.TOLD)
+        return None
 
-    def _harvest(self) -> None:
-        letter, reply, deadline = self._open.popleft()
+
+class PlainClient(Correspondent):
+    """Plain code."""
+
+    def run(self) -> None:
+        """Send in bursts until told not to, then wait for what is open."""
+        dice = self._sender.dice
+        waiting: deque[tuple[Letter, Any, float]] = deque()
+        while not self._stop_it.wait(dice.uniform(0.0, self._pace)):
+            for _ in range(dice.randint(1, 12)):
+                letter = self._sender.compose()
+                reply = self._send(letter)
+                if reply is not None:
+                    waiting.append((letter, reply, time.monotonic() + letter.timeout))
+            while len(waiting) > WINDOW:
+                self._harvest(*waiting.popleft())
+        while waiting:
+            self._harvest(*waiting.popleft())
+        self._sender.close()
+
+    def _harvest(self, letter: Letter, reply: Any, deadline: float) -> None:
         waited = not reply.done()
         most = max(0.0, deadline - time.monotonic()) + HUNG_AFTER
         try:
@@ -225,15 +219,8 @@ def _late(deadline: float, *, waited: bool) -> float:
     return max(0.0, time.monotonic() - deadline) if waited else 0.0
 
 
-class AsyncClient(threading.Thread):
+class AsyncClient(Correspondent):
     """Asyncio code, in a loop of its own."""
-
-    def __init__(self, system: System, sender: Sender, stop: threading.Event, pace: float) -> None:
-        super().__init__(name=sender.name, daemon=True)
-        self._system = system
-        self._sender = sender
-        self._stop_it = stop
-        self._pace = pace
 
     def run(self) -> None:
         """See `PlainClient.run`."""
@@ -248,25 +235,13 @@ class AsyncClient(threading.Thread):
                 await asyncio.sleep(dice.uniform(0.0, self._pace))
                 for _ in range(dice.randint(1, 12)):
                     await room.acquire()
-                    self._send(self._sender.compose(), group, room)
-
-    def _send(self, letter: Letter, group: asyncio.TaskGroup, room: asyncio.Semaphore) -> None:
-        ref = self._system.ref(letter.way.target)
-        try:
-            if letter.asks:
-                reply = ref.ask(letter.msg, timeout=letter.timeout)
-                deadline = time.monotonic() + letter.timeout
-                group.create_task(self._harvest(letter, reply, deadline, room))
-                return
-            if letter.way.how == "event":
-                self._system.publish(letter.msg)
-            else:
-                ref.tell(letter.msg)
-        except ActorError as error:
-            self._sender.note(letter, outcome_of(error))
-        else:
-            self._sender.note(letter, records.TOLD)
-        room.release()
+                    letter = self._sender.compose()
+                    reply = self._send(letter)
+                    if reply is None:
+                        room.release()
+                    else:
+                        deadline = time.monotonic() + letter.timeout
+                        group.create_task(self._harvest(letter, reply, deadline, room))
 
     async def _harvest(
         self, letter: Letter, reply: Any, deadline: float, room: asyncio.Semaphore
@@ -301,7 +276,7 @@ def main(far: str, near: str, folder: str, seed: str, pace: str) -> None:
     """Be the second program, until the standard input ends."""
     stop = threading.Event()
     with supervisor.connect(far) as network, supervisor.connect(near) as host:
-        clients: list[Client] = [
+        clients: list[Correspondent] = [
             cls(system, Sender(name, folder, f"{seed} {name}"), stop, float(pace))
             for cls, system, name in (
                 (PlainClient, network, "far"),
