@@ -24,7 +24,14 @@ from supervisor.cli.text import ExitCode
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+EXAMPLES = [
+    *sorted((ROOT / "examples").glob("*.py")),
+    *(  # those of a story's files that can be run
+        path
+        for path in sorted((ROOT / "examples" / "talk").rglob("*.py"))
+        if "__main__" in path.read_text(encoding="utf-8")
+    ),
+]
 TIME_LIMIT = 50  # seconds; below pytest's own limit, so that a hang names its block
 
 BLOCK = re.compile(
@@ -46,6 +53,10 @@ class Block:
     output: str | None
     typed: bool = False
     """It goes to the interpreter's standard input, as at a prompt; else it is a script."""
+
+
+def _within(example):
+    return example.relative_to(ROOT / "examples").as_posix()
 
 
 def _blocks(page):
@@ -104,7 +115,7 @@ def test_a_documented_block_does_what_the_page_says(block, tmp_path):
 
 
 @pytest.mark.process
-@pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.name)
+@pytest.mark.parametrize("example", EXAMPLES, ids=_within)
 def test_an_example_runs_and_prints_what_it_says(example, tmp_path):
     done = _run([sys.executable, "-u", str(example)], tmp_path)
 
