@@ -12,6 +12,7 @@ address of its own, because a program that runs a system in its threads may have
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -162,8 +163,13 @@ class Gate:
         self.socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS)
 
     def bind(self, endpoint: str) -> str:
-        """Listen; return the endpoint with its port."""
-        self.socket.bind(endpoint)
+        """Listen; return the endpoint with its port.  Raises `OSError` when that cannot be."""
+        try:
+            self.socket.bind(endpoint)
+        except zmq.ZMQError as error:
+            number = error.errno or 0
+            text = f"nobody can listen on {endpoint}: {os.strerror(number)}"
+            raise OSError(number, text) from error
         return self.socket.getsockopt_string(zmq.LAST_ENDPOINT)
 
     def visa(self, frame: zmq.Frame) -> Visa | None:

@@ -28,6 +28,7 @@ from actors.control import (
     BrokerBoot,
     Closing,
     Deframer,
+    Failed,
     Hello,
     Refused,
     Started,
@@ -272,9 +273,9 @@ def serve(lifeline: Socket, make: Callable[[BrokerBoot], Broker], fds: dict[str,
     if boot is None or ended:
         return 0
     _take_limits(boot)
-    broker = make(boot)
-    lifeline.sendall(frame(Started(broker.endpoints)))
-    lifeline.setblocking(False)
+    broker = _made(boot, make, lifeline)
+    if broker is None:
+        return 1
     # The descriptors themselves: `zmq.Poller` asks the socket before and after.  ZeroMQ's speaks
     # again once `drain` has found nothing more; until then `more` says so.
     poller = select.poll()
@@ -297,6 +298,20 @@ def serve(lifeline: Socket, make: Callable[[BrokerBoot], Broker], fds: dict[str,
             tick_at = time.monotonic() + broker.tick_seconds
             broker.tick(time.monotonic())
         more = broker.drain()  # last, because a send may take a word of the descriptor away
+
+
+def _made(
+    boot: BrokerBoot, make: Callable[[BrokerBoot], Broker], lifeline: Socket
+) -> Broker | None:
+    """Make a broker and say that it has started, or why not."""
+    try:
+        broker = make(boot)
+    except OSError as error:  # an address that is taken, or is not of this machine
+        lifeline.sendall(frame(Failed(error.strerror or str(error), "", starting=True)))
+        return None
+    lifeline.sendall(frame(Started(broker.endpoints)))
+    lifeline.setblocking(False)
+    return broker
 
 
 def _is_thread(boot: BrokerBoot) -> bool:

@@ -20,7 +20,6 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, final
 
-from actors.control import SUPERVISOR
 from actors.errors import ActorError, ConnectionLost, SpawnError
 from actors.log import levels
 from actors.process import script_guard
@@ -48,6 +47,9 @@ READY_SECONDS: Final = 30.0
 DEFAULT_LAUNCHER: Final = "fork" if sys.platform == "linux" else "spawn"
 
 CLOSE_SECONDS: Final = 3600.0
+
+THE_SYSTEM: Final = "the system"
+"""What did not start, in a `SpawnError`."""
 
 REAP_SECONDS: Final = 5.0
 """Seconds the supervisor process has to end once it was told."""
@@ -86,6 +88,8 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
+    if name is not None:
+        rundir.check_name(name)
     endpoints, keys = guarded(listen)
     boot = SupervisorBoot(
         name=name or f"s-{os.getpid()}-{os.urandom(4).hex()}",
@@ -198,7 +202,7 @@ class _Host:
         if isinstance(word, SupervisorFailed):
             raise _failure(word)
         reason = "the supervisor process ended before it was ready; see its standard error"
-        raise SpawnError(actor=SUPERVISOR, reason=reason)
+        raise SpawnError(actor=THE_SYSTEM, reason=reason)
 
     def serve(self, system: System) -> None:
         """Listen for the end of the system, and end it when this program is told to end."""
@@ -289,7 +293,7 @@ def _reap(pid: int) -> None:
 def _failure(word: SupervisorFailed) -> Exception:
     if word.kind == "AlreadyRunningError":
         return FileExistsError(word.text)
-    return SpawnError(actor=SUPERVISOR, reason=word.text, remote_traceback=word.traceback)
+    return SpawnError(actor=THE_SYSTEM, reason=word.text, remote_traceback=word.traceback)
 
 
 def _path() -> list[bytes]:

@@ -12,23 +12,30 @@ from supervisor.keys import KeyRing, key_text, parse_key
 
 LOOPBACK: Final = ("127.0.0.1", "[::1]")
 
+LAST_PORT: Final = 65535
+"""ZeroMQ would take a larger number for another one, and not say so."""
+
+EXAMPLE: Final = "tcp://127.0.0.1:7700"
+
 
 def guarded(listen: str | Sequence[str] | None) -> tuple[list[str], str]:
     """Return the endpoints to listen on and the directory of the keys that guard them.
 
     Raises:
-        ValueError: not a tcp endpoint.
+        TypeError, ValueError: not a tcp endpoint.
         AccessDenied: it would be open to the network, and nobody has made keys yet.
     """
-    given = [listen] if isinstance(listen, str) else list(listen or ())
+    given = [listen] if isinstance(listen, str) else listen or ()
+    if not isinstance(given, Sequence) or not all(isinstance(one, str) for one in given):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"listen={listen!r:.80}: give a text such as {EXAMPLE!r}, or a list of them"
+        )
     endpoints = [endpoint.replace("//localhost:", "//127.0.0.1:") for endpoint in given]
     if not endpoints:
         return [], ""
     ring = KeyRing()
     for endpoint in endpoints:
-        host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-        if not endpoint.startswith("tcp://") or not (port.isdigit() or port == "*") or not host:
-            raise ValueError(f"listen={endpoint!r}: write it as tcp://127.0.0.1:7700")
+        host = check_tcp("listen", endpoint, any_port=True)
         if host not in LOOPBACK and ring.identity() is None:
             raise AccessDenied(
                 reason=f"listen={endpoint!r} is open to the network, and there are no keys yet. "
@@ -37,6 +44,25 @@ def guarded(listen: str | Sequence[str] | None) -> tuple[list[str], str]:
             )
     identity_of(ring)
     return endpoints, str(ring.directory)
+
+
+def check_tcp(what: str, endpoint: str, *, any_port: bool = False) -> str:
+    """Return the host of a tcp endpoint.
+
+    Raises:
+        ValueError: it is none; the text calls it `what` and shows how one is written.
+    """
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    numbered = port.isascii() and port.isdigit() and int(port) <= LAST_PORT
+    if (
+        not endpoint.startswith("tcp://")
+        or not host
+        or not (numbered or (any_port and port == "*"))
+    ):
+        raise ValueError(
+            f"{what}={endpoint!r}: write it as {EXAMPLE}, with a port up to {LAST_PORT}"
+        )
+    return host
 
 
 def curve_for(endpoint: str, key: str | None) -> Curve:

@@ -25,7 +25,6 @@ from actors.control import (
     Word,
 )
 from actors.envelope import LARGEST_FRAME
-from actors.errors import SpawnError
 from actors.log import logger
 from supervisor.launcher import Order
 from supervisor.limits import Limits, parse_size
@@ -84,7 +83,7 @@ class Infrastructure:
         return [(life, limits) for life, limits in both if life is not None]
 
     async def start_broker(self, wanted: list[str]) -> None:
-        """Start the broker; returns when it is bound.  Raises `SpawnError` when it cannot bind."""
+        """Start the broker; returns when it is bound.  Raises `OSError` when it cannot bind."""
         self.endpoints = wanted
         bound: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._keep(lambda: self._live_broker(bound))
@@ -143,8 +142,7 @@ class Infrastructure:
         self._broker = None
         life.close()
         if not bound.done():
-            text = f"the broker could not bind {', '.join(self.endpoints)}: {how}"
-            bound.set_exception(SpawnError(actor="@broker", reason=text))
+            bound.set_exception(OSError(f"its broker ended: {_why(life, how)}"))
             self._closing = True
         elif not self._closing:
             self.broker_restarts += 1
@@ -193,4 +191,6 @@ def _broker_memory(env: Mapping[bytes, bytes]) -> int:
 
 
 def _why(life: ChildLife, how: Exit) -> str:
+    if life.failure is not None:
+        return life.failure.text
     return str(how) if life.verdict is None else life.verdict.text

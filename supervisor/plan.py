@@ -78,11 +78,11 @@ class Launch:
 def plan_child(child: Child, definitions: Path | None) -> ChildPlan:
     """Return a child as data; raises what `encode_fields` and `name_of` raise."""
     cls = cast("type[Actor]", child.cls)
-    where = name_of(cls, definitions)
+    fields = encode_fields(cls, child.fields)  # first, for it says what is no actor's class at all
     return ChildPlan(
         child.name,
-        where,
-        encode_fields(cls, child.fields),
+        name_of(cls, definitions),
+        fields,
         child.restart,
         child.grace,
         attrs.astuple(child.backoff),

@@ -123,6 +123,21 @@ class RunDir:
         self.close()
 
 
+def check_name(name: str) -> None:
+    """Refuse a name that no system can have.
+
+    Raises:
+        TypeError, ValueError: it is no text, or none that can be a directory's name.
+    """
+    if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"a system's name is a str, not {type(name).__name__}: {name!r:.80}")
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{name[:80]!r} cannot name a system: use 1 to 64 of A-Z a-z 0-9 _ . - "
+            "and begin with a letter, a digit or _."
+        )
+
+
 def create(name: str) -> RunDir:
     """Make the runtime directory of a system called `name`, clearing away a dead one's.
 
@@ -131,11 +146,7 @@ def create(name: str) -> RunDir:
         AccessDenied: the base directory is not safely ours (also a `PermissionError`).
         ValueError: no directory name, or too long for a socket's path.
     """
-    if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"{name!r} cannot name a system: use 1 to 64 of A-Z a-z 0-9 _ . - "
-            "and begin with a letter, a digit or _."
-        )
+    check_name(name)
     path = _base_for(name) / name
     until = time.monotonic() + _BUSY_SECONDS
     while True:

@@ -40,7 +40,8 @@ def run(command: Callable[[], object]) -> int:
     try:
         result = command()
     except cyclopts.CycloptsError as error:
-        return _complain(str(error), ExitCode.USAGE, "see `understudy --help`")
+        used = " ".join(["understudy", *(error.command_chain or ())])
+        return _complain(_mistake(error, used), ExitCode.USAGE, f"see `{used} --help`")
     except CommandError as error:
         return _complain(str(error), error.code, error.hint)
     except ConnectionLost as error:
@@ -55,6 +56,20 @@ def run(command: Callable[[], object]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     return result if isinstance(result, int) else ExitCode.OK
+
+
+def _mistake(error: cyclopts.CycloptsError, command: str) -> str:
+    """Return what is wrong with a command line, in words of ours where cyclopts' are too clever."""
+    match error:
+        case cyclopts.MissingArgumentError() if error.argument is not None:
+            what = error.keyword or error.argument.name
+            given = bool(error.keyword or error.argument.tokens)
+            return f"{what} needs a value" if given else f"`{command}` needs {what}"
+        case cyclopts.UnusedCliTokensError():
+            more = " ".join(error.unused_tokens or ())
+            return f"`{command}` takes nothing like {more!r} here"
+        case _:
+            return str(error)
 
 
 def _complain(text: str, code: ExitCode, hint: str) -> int:

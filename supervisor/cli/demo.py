@@ -27,8 +27,8 @@ from actors.attachments import SHARE_FROM
 from actors.compute.audience import Controller, PictureRequest, Seen, SeenRequest, Viewer
 from actors.compute.live import ClientHandler, ComputeServer, Health, HealthRequest
 from actors.errors import ActorError
-from supervisor.cli.picture import write_picture
-from supervisor.cli.text import ExitCode, safe
+from supervisor.cli.picture import refusal, write_picture
+from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.cli.text import size as bytes_text
 from supervisor.entrance import start
 from supervisor.status import SystemStatus
@@ -90,7 +90,7 @@ def demo(
 ) -> int:
     """Solve a stirred superfluid live, with viewers, and kill its server on the way.
 
-    Exit status: 0 when everything that was checked is as it must be, else 1.
+    Exit status: 0 when everything that was checked is as it must be, 1 when not, 2 usage.
     Example: `understudy demo --seconds 60 --size 256`
 
     Parameters
@@ -100,10 +100,12 @@ def demo(
     size:
         Points along each side of the grid.
     picture:
-        Where to write the last frame as a PNG (needs Pillow, the extra `demo`).
+        Where to write the last frame: .png, .jpg, .gif (needs Pillow, the extra `demo`).
     json:
         Print the summary as one JSON object, and nothing else.
     """
+    if wrong := refusal(picture):
+        raise CommandError(f"--picture {picture}: {wrong}", code=ExitCode.USAGE)
     console = Console(file=sys.stderr if json else sys.stdout)
     with start() as system:
         run = _perform(system, seconds, size, console)

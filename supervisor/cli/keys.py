@@ -9,6 +9,7 @@ from cyclopts import App, Parameter
 
 from supervisor.access import identity_of
 from supervisor.cli.text import CommandError, ExitCode
+from supervisor.gate import check_tcp
 from supervisor.keys import KeyRing, key_text, parse_key
 from supervisor.roles import Role
 
@@ -39,7 +40,7 @@ def show() -> int:
 
 @keys.command
 def allow(
-    key: str, *, name: Annotated[str, Parameter(name="--name")], role: Role = Role.OPERATOR
+    key: str, /, *, name: Annotated[str, Parameter(name="--name")], role: Role = Role.OPERATOR
 ) -> int:
     """Let a key join the systems of this user, at once; again with another role to change it.
 
@@ -62,7 +63,7 @@ def allow(
 
 
 @keys.command
-def revoke(which: str) -> int:
+def revoke(which: str, /) -> int:
     """Let a key in no more; its connections end within two seconds.
 
     Parameters
@@ -87,7 +88,7 @@ def list_() -> int:
 
 
 @keys.command
-def trust(endpoint: str, key: str) -> int:
+def trust(endpoint: str, key: str, /) -> int:
     """Remember the public key of the system at an endpoint, so that joining it needs no `key=`.
 
     Parameters
@@ -98,6 +99,7 @@ def trust(endpoint: str, key: str) -> int:
         Its public key, as `understudy keys show` prints it there.
     """
     try:
+        check_tcp("ENDPOINT", endpoint)
         KeyRing().trust(endpoint, parse_key(key))
     except ValueError as error:
         raise CommandError(str(error), code=ExitCode.USAGE) from None

@@ -31,6 +31,20 @@ def colours(density: npt.NDArray[np.float64]) -> npt.NDArray[np.uint8]:
     return np.stack(channels, axis=-1).astype(np.uint8)
 
 
+def refusal(path: Path) -> str:
+    """Return why no picture could be written there, as far as can be said beforehand; "" if so."""
+    if not path.parent.is_dir():
+        return f"there is no directory {path.parent}"
+    try:
+        from PIL import Image  # noqa: PLC0415 - an extra: nobody else needs it
+    except ImportError:
+        return ""  # that need not keep anybody from the rest
+    known = {end for end, kind in Image.registered_extensions().items() if kind in Image.SAVE}
+    if path.suffix.lower() in known:
+        return ""
+    return "the name of a picture ends in .png, .jpg, .gif, .webp or .tif"
+
+
 def write_picture(path: Path, density: npt.NDArray[Any]) -> None:
     """Write a density as a picture; the kind follows the name (.png, .gif, ...).
 

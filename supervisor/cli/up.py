@@ -8,6 +8,7 @@ import time
 import traceback
 from contextlib import suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -15,6 +16,7 @@ from cyclopts import Parameter
 from actors.errors import AccessDenied, ActorError
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.entrance import start
+from supervisor.plan import plan_tree
 from supervisor.rundir import AlreadyRunningError
 from supervisor.spec import Tree
 from supervisor.system import System
@@ -34,8 +36,8 @@ def up(
     """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
 
     Ctrl-C lets the actors finish what they have; a second one kills them.
-    Exit status: 0 it was shut down, 1 it could not start or has given up, 78 the tree cannot be
-    used, 130 Ctrl-C.  Example: `understudy up lab:tree --name lab`
+    Exit status: 0 it was shut down, 1 it could not start or has given up, 2 an option is wrong,
+    78 the tree cannot be used, 130 Ctrl-C.  Example: `understudy up lab:tree --name lab`
 
     Parameters
     ----------
@@ -62,7 +64,9 @@ def up(
         ) from None
     except AccessDenied as error:
         raise CommandError(error.reason, code=ExitCode.CONFIG) from None
-    except (ActorError, ValueError, OSError) as error:
+    except ValueError as error:  # the tree has been looked at: it is an option
+        raise CommandError(str(error), code=ExitCode.USAGE, hint="understudy up --help") from None
+    except (ActorError, OSError) as error:
         raise CommandError(str(error)) from error
     with system:
         try:
@@ -80,32 +84,51 @@ def up(
 def load_tree(text: str) -> Tree:
     """Return the tree that `package.module:name` means; the current directory is importable."""
     module, colon, attribute = text.partition(":")
-    if not colon or not module or not attribute:
-        raise CommandError(
-            f"{text!r} does not name a tree", code=ExitCode.USAGE, hint="write package.module:name"
-        )
+    if not colon or not module or not attribute or "/" in module:
+        hint = "write package.module:name, with dots and without .py"
+        raise CommandError(f"{text!r} does not name a tree", code=ExitCode.USAGE, hint=hint)
     here = str(Path.cwd())
     if here not in sys.path:
         sys.path.insert(0, here)
-    try:
-        found: object = importlib.import_module(module)
-    except ImportError as error:
-        hint = "run the command in the directory that holds it, or install its package"
-        if module.endswith(".py"):
-            hint = f"a module is named without .py: {module.removesuffix('.py')}:{attribute}"
-        text = f"{module} cannot be imported: {error}"
-        raise CommandError(text, code=ExitCode.CONFIG, hint=hint) from error
-    except Exception as error:  # it is a program of the user's, and may raise anything
-        text = f"{module} cannot be imported: {type(error).__name__}: {error}"
-        raise CommandError(text, code=ExitCode.CONFIG, hint=_place(error)) from error
+    found: object = _imported(module, attribute)
+    trees = [name for name, value in vars(found).items() if isinstance(value, Tree)]
     for part in attribute.split("."):
         found = getattr(found, part, None)
     if not isinstance(found, Tree):
         what = (
             "is not there" if found is None else f"is {type(found).__name__}, not a supervisor.Tree"
         )
-        raise CommandError(f"{attribute} of {module} {what}", code=ExitCode.CONFIG)
+        there = f"its trees are: {', '.join(trees)}" if trees else "it has no tree"
+        raise CommandError(f"{attribute} of {module} {what}", code=ExitCode.CONFIG, hint=there)
+    try:
+        plan_tree(found, None)
+    except (ActorError, TypeError, ValueError) as error:
+        raise CommandError(f"{text} cannot run: {error}", code=ExitCode.CONFIG) from error
     return found
+
+
+def _imported(module: str, attribute: str) -> ModuleType:
+    try:
+        return importlib.import_module(module)
+    except (
+        Exception,
+        SystemExit,
+    ) as error:  # it is a program of the user's, and may raise anything
+        kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
+        text = f"{module} cannot be imported: {kind}{error}"
+        if not _is_itself_missing(module, error):
+            hint = _place(error)
+        elif module.endswith(".py"):
+            hint = f"a module is named without .py: {module.removesuffix('.py')}:{attribute}"
+        else:
+            hint = "run the command in the directory that holds it, or install its package"
+        raise CommandError(text, code=ExitCode.CONFIG, hint=hint) from error
+
+
+def _is_itself_missing(module: str, error: BaseException) -> bool:
+    """Tell whether a module was not found, or a package around it, and not one that it imports."""
+    missing = error.name if isinstance(error, ModuleNotFoundError) else None
+    return missing is not None and f"{module}.".startswith(f"{missing}.")
 
 
 def _report(system: System, name: str, began: float, timeout: float) -> None:
@@ -129,7 +152,7 @@ def _report(system: System, name: str, began: float, timeout: float) -> None:
     _say(f"ready   status: understudy status{option}   stop: Ctrl-C or understudy down{option}")
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Return where the user's module failed."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     file, line = frame.filename, frame.lineno

@@ -50,15 +50,14 @@ PLAY = """
 
     tree = Tree(children=[Child(Calculator, name="first"), Child(Calculator, name="second")])
     broken = Tree(children=[Child(Broken, name="camera")])
-    number = 3
 """
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Path:
+@pytest.fixture(scope="module")
+def stage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A directory with a module of actors."""
+    tmp_path = tmp_path_factory.mktemp("stage")
     (tmp_path / "play.py").write_text(textwrap.dedent(PLAY))
-    (tmp_path / "wrong.py").write_text("undefined")
     return tmp_path
 
 
@@ -92,8 +91,9 @@ class Up:
         return self.process.returncode, "".join(self.lines) + rest
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def up(stage: Path) -> Iterator[Up]:
+    """The system that two tests find running, and the third one ends."""
     system = Up(stage, "play:tree")
     yield system
     if system.process.poll() is None:
@@ -101,7 +101,24 @@ def up(stage: Path) -> Iterator[Up]:
         system.finish()
 
 
-def test_up_status_connect_and_down_work_together(stage: Path, up: Up) -> None:
+def test_a_second_system_of_the_same_name_is_refused(stage: Path, up: Up) -> None:
+    second = run(stage, "up", "play:tree")
+
+    assert second.returncode == 1
+    assert "already running, pid" in second.stderr
+    assert "Traceback" not in second.stderr
+    assert run(stage, "status").returncode == 0
+
+
+def test_a_name_that_nothing_has_is_answered_with_those_there_are(stage: Path, up: Up) -> None:
+    status, down = run(stage, "status", "--name", "lab"), run(stage, "down", "--name", "lab")
+
+    assert (status.returncode, down.returncode) == (3, 3)
+    assert "no system called 'lab' runs; name one of these: default" in status.stderr
+    assert "with one of: default" in down.stderr
+
+
+def test_status_connect_and_down_work_together_with_up(stage: Path, up: Up) -> None:
     seen = run(stage, "status")
     data = json.loads(run(stage, "status", "--json").stdout)
     program = (
@@ -128,23 +145,6 @@ def test_up_status_connect_and_down_work_together(stage: Path, up: Up) -> None:
     assert (down.returncode, down.stdout) == (0, "default is down\n")
     assert code == 0
     assert "good bye: the system is shut down" in said
-
-
-def test_a_second_system_of_the_same_name_is_refused(stage: Path, up: Up) -> None:
-    second = run(stage, "up", "play:tree")
-
-    assert second.returncode == 1
-    assert "already running, pid" in second.stderr
-    assert "Traceback" not in second.stderr
-    assert run(stage, "status").returncode == 0
-
-
-def test_a_name_that_nothing_has_is_answered_with_those_there_are(stage: Path, up: Up) -> None:
-    status, down = run(stage, "status", "--name", "lab"), run(stage, "down", "--name", "lab")
-
-    assert (status.returncode, down.returncode) == (3, 3)
-    assert "no system called 'lab' runs; name one of these: default" in status.stderr
-    assert "with one of: default" in down.stderr
 
 
 def test_status_of_an_actor_tells_how_it_fell_and_a_system_has_its_states_on_disk(
@@ -177,7 +177,8 @@ def test_status_of_an_actor_tells_how_it_fell_and_a_system_has_its_states_on_dis
     assert (stage / "kept" / "states.sqlite3").exists()
 
 
-def test_ctrl_c_ends_the_system_in_good_order(stage: Path, up: Up) -> None:
+def test_ctrl_c_ends_the_system_in_good_order(stage: Path) -> None:
+    up = Up(stage, "play:tree")
     os.killpg(up.process.pid, signal.SIGINT)
     code, said = up.finish()
 
@@ -187,68 +188,11 @@ def test_ctrl_c_ends_the_system_in_good_order(stage: Path, up: Up) -> None:
     assert "Traceback" not in said
 
 
-def test_status_and_down_say_that_nothing_runs(stage: Path) -> None:
-    status, down = run(stage, "status"), run(stage, "down")
-
-    assert (status.returncode, down.returncode) == (3, 3)
-    assert status.stderr.startswith("error: ")
-    assert "no system called 'default' runs" in down.stderr
-
-
-@pytest.mark.parametrize(
-    ("tree", "code", "text"),
-    [
-        ("play", 2, "does not name a tree"),
-        ("nowhere:tree", 78, "nowhere cannot be imported"),
-        ("play:nothing", 78, "is not there"),
-        ("play:number", 78, "is int, not a supervisor.Tree"),
-        ("play.py:tree", 78, "a module is named without .py: play:tree"),
-        ("wrong:tree", 78, "wrong cannot be imported: NameError: name 'undefined' is not defined"),
-    ],
-)
-def test_a_tree_that_is_none_is_refused_with_the_reason(
-    stage: Path, tree: str, code: int, text: str
-) -> None:
-    refused = run(stage, "up", tree)
-
-    assert refused.returncode == code
-    assert text in refused.stderr
-    assert "Traceback" not in refused.stderr
-
-
-def test_an_open_address_without_keys_is_refused(
-    stage: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("UNDERSTUDY_KEYS", str(stage / "keys"))
-
-    refused = run(stage, "up", "play:tree", "--listen", "tcp://0.0.0.0:*")
-
-    assert refused.returncode == 78
-    assert "understudy keys init" in refused.stderr
-    assert "ready" not in refused.stdout
-
-
 def test_an_actor_that_never_starts_ends_the_command_with_the_reason(stage: Path) -> None:
-    ended = run(stage, "up", "play:broken", "--ready-timeout", "20")
+    ended = run(stage, "up", "play:broken", "--ready-timeout", "5")
 
     assert ended.returncode == 1
     assert "no such device" in ended.stdout + ended.stderr
-
-
-def test_an_unknown_command_is_a_usage_error(stage: Path) -> None:
-    wrong = run(stage, "staus")
-
-    assert wrong.returncode == 2
-    assert "status" in wrong.stderr
-
-
-def test_every_command_explains_itself(stage: Path) -> None:
-    for command in ("up", "down", "status", "demo"):
-        page = run(stage, command, "--help")
-
-        assert page.returncode == 0
-        assert "Usage:" in page.stdout
-        assert f"understudy {command}" in page.stdout
 
 
 @pytest.mark.timeout(100)

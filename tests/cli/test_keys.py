@@ -57,6 +57,7 @@ def test_two_users_come_together(command, monkeypatch):
         (["allow", "a" * 52, "--name", "../x"], "is no name for a key"),
         (["revoke", "carol"], "no key 'carol' is allowed; there are: none"),
         (["trust", "tcp://lab:1", "nonsense"], "is no key"),
+        (["trust", "lab:7700", "a" * 52], "ENDPOINT='lab:7700': write it as tcp://"),
         (["allow", "a" * 52, "--name", "x", "--role", "king"], "king"),
     ],
 )

@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
+from supervisor.cli.app import main
 from supervisor.cli.picture import colours, write_picture
 
 
@@ -34,3 +36,21 @@ def test_a_picture_is_written_at_a_size_one_can_see(tmp_path: Path) -> None:
 
     with Image.open(tmp_path / "fluid.png") as image:
         assert image.size == (512, 256)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("x.txt", "ends in .png, .jpg"),
+        ("x", "ends in .png, .jpg"),
+        ("nowhere/x.png", "there is no directory nowhere"),
+    ],
+)
+def test_a_picture_that_cannot_be_written_is_refused_before_the_demo_begins(
+    name: str, text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["demo", "--picture", name]) == 2
+    said = capsys.readouterr()
+
+    assert text in said.err
+    assert said.out == ""
