@@ -2,6 +2,7 @@
 #
 #   make test PYTHON=python3.12 VENV=.venv312      another interpreter, another environment
 #   make test ARGS="-k restart -x"                 arguments for pytest
+#   make test JOBS=0                               one test after the other, as a debugger needs it
 #   make demo ARGS="--seconds 10"                  arguments for the demo
 #   make bench ARGS="ask tell --json"              arguments for the benchmarks (--help)
 #   make mutants ARGS="routing --sample 50"        arguments for the mutants (--help)
@@ -10,6 +11,7 @@
 PYTHON ?= python3
 VENV ?= .venv
 ARGS ?=
+JOBS ?= 2
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
@@ -37,7 +39,7 @@ demo: $(RUN_READY)
 	$(BIN)/understudy demo $(ARGS)
 
 test: $(DEV_READY)
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest --numprocesses $(JOBS) --dist loadfile $(ARGS)
 
 bench: $(DEV_READY)
 	$(BIN)/python -m tests.benchmarks $(ARGS)

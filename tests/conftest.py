@@ -135,11 +135,24 @@ def leaves_nothing_behind(request):
         pytest.fail(left)
 
 
+_left_by_workers: list[str] = []
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node):
+    """Hear from a worker, when there are any, what outlived its tests."""
+    _left_by_workers.append(getattr(node, "workeroutput", {}).get("left", ""))
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_sessionfinish(session):
     """Fail the session when something outlived it, whichever test it was."""
     left = left_behind()
-    if left:
-        session.config.pluginmanager.get_plugin("terminalreporter").write_line(f"\n{left}")
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["left"] = left
+        return
+    for text in filter(None, [left, *_left_by_workers]):
+        session.config.pluginmanager.get_plugin("terminalreporter").write_line(f"\n{text}")
         session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
 
