@@ -56,7 +56,7 @@ class Arrivals:
         self._links = links
         self._mailbox = mailbox
         """Unfinished messages this party will hold, over all senders; 0: it handles none."""
-        self.credit = max(1, mailbox)
+        self.credit: int
         """Messages each sender may have unfinished here: equal shares for all who send."""
         self.deliveries: deque[Delivery] = deque()
         self.signals: deque[Signal] = deque()
@@ -67,11 +67,12 @@ class Arrivals:
         """Tags of what is told to a party without handlers, and taken."""
         self._gone: dict[str, int] = {}
         self._sharing = 0
-        self._most = 0
+        self._most: int
         """Unfinished messages of one sender that are kept, whatever it thinks its credit is."""
         self._weight = 0
         """Bytes of the largest message of late, fading."""
-        self._ack_every = 1
+        self._ack_every: int
+        """Finished messages of one sender after which it is told."""
         self._share(0)
 
     def from_known(self, frames: list[bytes], now: float) -> bool:
@@ -123,9 +124,14 @@ class Arrivals:
                 self._departures.owe(now)
 
     def _cut(self, inbound: Inbound, batch: Batch) -> None:
-        """Leave away what no honest sender would have sent; it can be sent again later."""
+        """Leave away what no honest sender would have sent; it can be sent again later.
+
+        None has more under way than its outbox takes, by number and, all but the last, by size.
+        """
         room, expected = self._most - inbound.unfinished, inbound.expected
-        if len(batch.envelopes) <= room:
+        if inbound.bytes >= OUTBOX_BYTES:
+            room = 0
+        elif len(batch.envelopes) <= room:
             return
         for place, envelope in enumerate(batch.envelopes):
             if envelope.seq == expected:
@@ -180,9 +186,11 @@ class Arrivals:
         # With little credit the sender waits for every one of our words; answers need none.
         self._ack_every = min(ACK_EVERY, max(1, self.credit // 2)) if self._mailbox else ACK_EVERY
 
-    def _weigh(self, envelope: Envelope, frames: list[bytes]) -> None:
+    def _weigh(self, inbound: Inbound, envelope: Envelope, frames: list[bytes]) -> None:
         """With large messages fewer fill the mailbox: so many less may each sender send."""
-        size = len(envelope.payload) + sum(map(len, frames))
+        size = len(envelope.payload) + sum(map(len, frames)) + sum(map(len, envelope.chain))
+        if size > LIGHT:
+            inbound.weigh(envelope.seq, size)
         self._weight = max(size, self._weight * 9 // 10)
         self._share(0)
 
@@ -194,6 +202,7 @@ class Arrivals:
         near = link.host != b"" and link.host == self._departures.host
         clocks = 0.0 if near else inbound.ahead
         position, here = 2, len(frames)
+        heavy = here > position or len(frames[1]) > LIGHT or self._weight > LIGHT
         for envelope in batch.envelopes:
             end = position + envelope.frames
             if end > here:
@@ -201,8 +210,13 @@ class Arrivals:
             if inbound.accept(envelope.seq):
                 own = frames[position:end] if envelope.frames else []
                 if envelope.kind <= LAST_MAILBOX_KIND:
-                    if own or len(envelope.payload) > LIGHT or self._weight > LIGHT:
-                        self._weigh(envelope, own)
+                    if heavy and (
+                        own
+                        or envelope.chain
+                        or len(envelope.payload) > LIGHT
+                        or self._weight > LIGHT
+                    ):
+                        self._weigh(inbound, envelope, own)
                     if not inbound.sends:
                         inbound.sends = True
                         self._share(1)

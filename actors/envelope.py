@@ -18,7 +18,8 @@ dictionary instead of decoding them.  A batch carries every envelope that waited
     last      the highest number sent so far, so that a lost tail is noticed
     received  reverse direction: every number up to this one has arrived
     handled   reverse direction: every number up to this one is finished
-    finished  reverse direction: numbers above `handled` that were finished since the last batch
+    finished  reverse direction: numbers above `handled` that were finished since the last batch:
+              the first and the last of each run of them, in their order
     credit    reverse direction: how many unfinished messages the sender of this batch will hold
     flags     1 = please acknowledge now, 2 = please send again from `received` + 1
 """
@@ -30,6 +31,7 @@ from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
+from actors.address import LONGEST_NAME
 from actors.errors import MessageError
 
 MAGIC: Final = "us1"
@@ -49,6 +51,14 @@ LARGEST_FRAME: Final = 256 << 20
 
 LONGEST_ROUTE: Final = 1024
 """Bytes of a route frame; two names and two numbers need less."""
+
+LONGEST_TAG: Final = 255
+"""Characters of a tag; `message.py` allows no longer one."""
+
+MOST_WAITING: Final = 128
+"""Names in a chain; `cycles.py` refuses far shorter ones."""
+
+Waiting: TypeAlias = Annotated[str, msgspec.Meta(max_length=2 * LONGEST_NAME)]
 
 
 class Kind(IntEnum):
@@ -101,14 +111,14 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     """Number in the lane, from 1 without gaps; 0 while it is not yet in one."""
     correlation: Counter
     """Which ask or stream this belongs to; 0 for a tell."""
-    tag: str
+    tag: Annotated[str, msgspec.Meta(max_length=LONGEST_TAG)]
     """Wire tag of the message class; empty for answers."""
     payload: bytes
     frames: Counter = 0
     """How many array frames of the wire message are this envelope's."""
     deadline: float = 0.0
     """Seconds on the sender's clock (see `Batch.now`); 0 for none."""
-    chain: tuple[str, ...] = ()
+    chain: Annotated[tuple[Waiting, ...], msgspec.Meta(max_length=MOST_WAITING)] = ()
     """Names of the actors that wait for this ask, outermost first."""
     attempt: Number = 1
     """1 for the first delivery; more for a redelivered message."""

@@ -18,6 +18,7 @@ from typing import Final, NamedTuple, final
 from actors.control import Standing
 from actors.envelope import Envelope
 from actors.outbox import Outbound
+from actors.runs import Runs
 
 _NEVER: Final = 1 << 63
 
@@ -27,8 +28,8 @@ class Inbound:
     """The receiver's half: one life of a sender."""
 
     __slots__ = (
-        "_asked", "_early", "_gap", "_news", "ahead", "expected", "handled", "incarnation", "owed",
-        "sends", "wanted",
+        "_asked", "_early", "_gap", "_heavy", "_news", "ahead", "bytes", "expected", "handled",
+        "incarnation", "owed", "sends", "wanted",
     )  # fmt: skip
 
     def __init__(self, base: int, incarnation: int = 0) -> None:
@@ -49,8 +50,13 @@ class Inbound:
         self._gap = False
         self._asked = 0
         """What was expected when the sender was last asked to send again; 0 for not yet."""
-        self._early: set[int] = set()
+        self._early = Runs()
+        """Finished, though one before them is not."""
         self._news: list[int] = []
+        self._heavy: dict[int, int] = {}
+        """Sizes of large messages that are not finished."""
+        self.bytes = 0
+        """Of those together."""
 
     def accept(self, seq: int) -> bool:
         """Whether this number is the next one; a repeated or an early one is refused."""
@@ -94,38 +100,46 @@ class Inbound:
     def finish(self, seq: int) -> int:
         """Mark a number as finished; return the cumulative mark."""
         self.owed += 1
+        if self._heavy:
+            self.bytes -= self._heavy.pop(seq, 0)
         if seq != self.handled + 1:
-            # An early one: a handler that overlaps others, or a stream, was faster.
+            # An early one: a handler that overlaps others, or an answer, which waits for nobody.
             self._early.add(seq)
             self._news.append(seq)
-            return self.handled
-        self.handled = seq
-        early = self._early
-        while early and self.handled + 1 in early:
-            self.handled += 1
-            early.discard(self.handled)
+        else:
+            self.handled = self._early.take(seq + 1) if self._early.count else seq
         return self.handled
+
+    def weigh(self, seq: int, size: int) -> None:
+        """A large message was accepted, and is held until it is finished."""
+        self._heavy[seq] = size
+        self.bytes += size
 
     def news(self, *, everything: bool = False) -> list[int]:
         """Return the numbers finished out of order since the last call; clear what is owed.
 
-        `everything` repeats those of earlier calls, for a sender that may not have heard.
+        They come as the ends of runs (see `Runs`); `everything` repeats those of earlier calls, for
+        a sender that may not have heard.
         """
         self.owed = 0
         if self.handled >= self.wanted:
             self.wanted = _NEVER
         if everything:
             self._news.clear()
-            return sorted(self._early)
+            return self._early.pairs()
         if not self._news:
             return self._news
-        news, self._news = [seq for seq in self._news if seq > self.handled], []
-        return news
+        news = Runs()
+        for seq in self._news:
+            if seq > self.handled:
+                news.add(seq)
+        self._news = []
+        return news.pairs()
 
     @property
     def unfinished(self) -> int:
         """Letters that arrived and are not finished."""
-        return self.expected - 1 - self.handled - len(self._early)
+        return self.expected - 1 - self.handled - self._early.count
 
 
 @final

@@ -256,7 +256,10 @@ class Outbound:
         return bool(self._again or self._answers or free)
 
     def acknowledge(self, handled: int, finished: list[int], credit: int) -> list[Letter]:
-        """Note what the receiver has finished; return the letters that are settled by it."""
+        """Note what the receiver has finished; return the letters that are settled by it.
+
+        `handled` is cumulative, `finished` are the ends of runs above it (see `runs.py`).
+        """
         if credit > 0:
             self.credit = min(credit, OUTBOX_MESSAGES)
             self._heard = True
@@ -270,10 +273,8 @@ class Outbound:
             base += 1
             if letter is not None:
                 settled.append(letter)
-        for seq in finished:
-            letter = flying.pop(seq, None)
-            if letter is not None:
-                settled.append(letter)
+        if finished:
+            self._settle_early(finished, base, settled)
         while base <= self.last and base not in flying:
             base += 1
         self.base = base
@@ -282,11 +283,24 @@ class Outbound:
             self._at_work -= letter.envelope.kind <= LAST_MAILBOX_KIND
         return settled
 
+    def _settle_early(self, finished: list[int], first: int, settled: list[Letter]) -> None:
+        """Settle what was finished though one before it was not.
+
+        Whatever the receiver says, this takes no longer than there are numbers from `first` on;
+        and for an honest one no longer than there are letters.
+        """
+        flying = self.flying
+        for said, until in zip(finished[::2], finished[1::2], strict=False):
+            begin, end = max(said, first), min(until, self.last)
+            few = end - begin < len(flying)
+            run = range(begin, end + 1) if few else [n for n in flying if begin <= n <= end]
+            settled += [flying.pop(seq) for seq in run if seq in flying]
+            first = max(first, end + 1)
+
     def rewind(self, received: int) -> None:
         """Send again everything after number `received`: the receiver has a gap."""
         flying = self.flying
-        first = max(received + 1, self.base)
-        self._again = deque(flying[seq] for seq in range(first, self.last + 1) if seq in flying)
+        self._again = deque(one for seq, one in flying.items() if seq > received)
 
     def bind(self, incarnation: int, credit: int) -> None:
         """A life takes messages: send to it from now on.  The former one is buried."""

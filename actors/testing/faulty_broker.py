@@ -27,6 +27,7 @@ from actors.address import CLIENT_PREFIX
 from actors.control import BrokerBoot
 from actors.envelope import Batch, Kind, Route, decode_batch, decode_route
 from actors.errors import MessageError
+from actors.runs import holds
 from actors.testing.director import Director
 from actors.testing.schedule import (
     BrokerRestart,
@@ -268,7 +269,7 @@ class FaultyBroker(Broker):
         return (
             packet.receiver == doom.source
             and doom.last > 0
-            and (batch.handled >= doom.last or doom.last in batch.finished)
+            and (batch.handled >= doom.last or holds(batch.finished, doom.last))
         )
 
     def _kill(self, name: str) -> None:

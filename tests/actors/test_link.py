@@ -83,12 +83,35 @@ def test_news_of_early_ones_is_told_once_unless_everything_is_wanted():
     inbound = received(1, 2, 3)
     inbound.finish(3)
 
-    assert inbound.news() == [3]
+    assert inbound.news() == [3, 3]
     assert inbound.news() == []
-    assert inbound.news(everything=True) == [3]
+    assert inbound.news(everything=True) == [3, 3]
     inbound.finish(2)
     assert inbound.news(everything=True) == [2, 3]
     assert inbound.news() == []
+
+
+def test_what_is_finished_behind_a_long_one_takes_no_memory_by_its_number():
+    inbound = received(*range(1, 3001))
+    for number in range(2, 3001):
+        inbound.finish(number)
+
+    assert inbound.unfinished == 1
+    assert len(inbound._early._lasts) == 1
+    assert inbound.news(everything=True) == [2, 3000]
+    assert inbound.finish(1) == 3000
+
+
+def test_large_messages_weigh_until_they_are_finished():
+    inbound = received(1, 2, 3)
+    inbound.weigh(1, 100)
+    inbound.weigh(3, 50)
+    weights = [inbound.bytes]
+    for number in (3, 2, 1):
+        inbound.finish(number)
+        weights.append(inbound.bytes)
+
+    assert weights == [150, 100, 100, 0]
 
 
 def test_news_clears_what_is_owed():

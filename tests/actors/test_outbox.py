@@ -123,7 +123,7 @@ def test_of_many_letters_only_the_withdrawn_ones_are_looked_for_seldom():
 def test_an_acknowledgement_settles_what_is_handled_and_what_was_finished_early():
     out, letters = flying(5)
 
-    settled = out.acknowledge(2, [4], 0)
+    settled = out.acknowledge(2, [4, 4], 0)
 
     assert settled == [letters[0], letters[1], letters[3]]
     assert out.base == 3
@@ -134,13 +134,13 @@ def test_an_acknowledgement_of_what_was_never_sent_settles_only_what_was():
     out, letters = flying(2)
 
     assert out.acknowledge(2**53, [7, 9], 0) == letters
-    assert out.acknowledge(2**53, [1], 0) == []
+    assert out.acknowledge(2**53, [1, 1], 0) == []
     assert out.base == 3
 
 
 def test_the_base_jumps_over_what_was_finished_early():
     out, _ = flying(3)
-    out.acknowledge(0, [2], 0)
+    out.acknowledge(0, [2, 2], 0)
 
     out.acknowledge(1, [], 0)
 
@@ -273,9 +273,36 @@ def test_only_what_the_receiver_has_not_got_is_sent_again_and_new_letters_leave_
 def test_the_base_passes_everything_when_all_was_finished_early():
     out, _ = flying(3)
 
-    out.acknowledge(0, [3, 2, 1], 0)
+    out.acknowledge(0, [1, 3], 0)
 
     assert out.base == 4
+
+
+NUMBERS = st.integers(-2, 12) | st.sampled_from([-(2**70), 2**53, 2**70])
+
+
+@given(st.integers(0, 9), st.sets(st.integers(1, 9)), st.lists(NUMBERS, max_size=8))
+def test_whatever_is_said_to_be_finished_settles_what_is_under_way_and_no_more(
+    count, gone, finished
+):
+    out, letters = flying(count)
+    for number in gone:
+        out.acknowledge(0, [number, number], 0)
+    left = [one for one in letters if one.envelope.seq not in gone]
+    said, reached = [], out.base
+    for first, last in zip(finished[::2], finished[1::2], strict=False):
+        said += [one for one in left if max(first, reached) <= one.envelope.seq <= last]
+        reached = max(reached, last + 1)
+
+    assert out.acknowledge(0, finished, 0) == said
+    assert list(out.flying.values()) == [one for one in left if one not in said]
+
+
+def test_a_long_run_is_settled_by_its_letters_and_not_by_its_numbers():
+    out, letters = flying(3)
+    out.last = 10**9  # as if so many had been sent, and all but three were settled
+
+    assert out.acknowledge(0, [2, 10**9 - 1, 10**9 + 1, 10**12], 0) == letters[1:]
 
 
 @pytest.mark.parametrize("kind", [Kind.TELL, Kind.ASK, Kind.STREAM])

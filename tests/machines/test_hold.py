@@ -5,12 +5,17 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.arrivals import LIGHT
 from actors.envelope import MAGIC, Batch, Envelope, Kind, Route, encode_batch, encode_route
-from actors.outbox import FIRST_WINDOW
+from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES, Letter
 from actors.peer import Peer
 
-SEND = st.tuples(st.just("send"), st.integers(1, 400), st.integers(0, 3))
-FINISH = st.tuples(st.just("finish"), st.integers(1, 400), st.integers(0, 10))
+HALF = bytes(OUTBOX_BYTES // 2)
+"""Two of these, and no message of any size is taken."""
+
+BODIES = st.sampled_from([(b"", ()), (b"", ()), (b"", (HALF,)), (bytes(LIGHT + 1), ())])
+SEND = st.tuples(st.just("send"), st.integers(1, 400), st.integers(0, 3), BODIES)
+FINISH = st.tuples(st.just("finish"), st.integers(1, 400), st.integers(0, 10), st.none())
 
 
 @settings(max_examples=50)
@@ -19,26 +24,63 @@ def test_of_one_sender_no_more_is_kept_than_an_honest_one_would_send(mailbox, st
     most = max(mailbox, FIRST_WINDOW)
     peer = Peer("actor", 1, mailbox=mailbox)
     route = encode_route(Route(MAGIC, "actor", 1, "sender", 1))
-    expected, held = 1, []
-    for step, count, shift in steps:
+    expected, held = 1, {}
+    for step, count, shift, body in steps:
         if step == "send":
             first = max(1, expected - shift)  # some of them again
-            numbers = range(first, first + count)
-            envelopes = [Envelope(Kind.TELL, number, 0, "t:T", b"") for number in numbers]
+            payload, frames = body
+            numbers = range(first, first + (min(count, 3) if frames else count))
+            envelopes = [Envelope(Kind.TELL, n, 0, "t:T", payload, len(frames)) for n in numbers]
             batch = Batch(0.0, 1, numbers[-1], 0, 0, [], 100, 0, envelopes)
-            peer.receive([route, encode_batch(batch)], 0.0)
+            full = sum(held.values()) >= OUTBOX_BYTES
+            peer.receive([route, encode_batch(batch), *frames * len(numbers)], 0.0)
             for number in numbers:
-                if len(held) >= most:
+                if len(held) >= most or full:
                     break
                 if number == expected:
-                    held.append(number)
+                    size = len(payload) + sum(map(len, frames))
+                    held[number] = size if size > LIGHT else 0
                     expected += 1
         else:
             for _ in range(min(count, len(held))):
                 delivery = peer.deliveries[shift % len(held)]
                 del peer.deliveries[shift % len(held)]
-                held.remove(delivery.envelope.seq)
+                del held[delivery.envelope.seq]
                 peer.finished(delivery.link, delivery.inbound, delivery.envelope.seq, 0.0)
 
-        assert [delivery.envelope.seq for delivery in peer.deliveries] == held
+        assert [delivery.envelope.seq for delivery in peer.deliveries] == list(held)
         assert len(held) <= most
+
+
+def test_an_honest_sender_with_a_full_outbox_is_never_cut_short():
+    sender, receiver = Peer("sender", 1), Peer("actor", 1)
+    route = encode_route(Route(MAGIC, "actor", 1, "sender", 1))
+    link = sender.link("actor")
+    link.out.bind(1, 10_000)
+    link.out.acknowledge(0, [], 10_000)
+    body = bytes(1 << 20)
+    offered = 0
+    while not link.out.full:
+        # The last one may be of any size.
+        frames = (body * 100,) if link.out._bytes + len(body) >= OUTBOX_BYTES else (body,)
+        link.out.offer(Letter(Envelope(Kind.TELL, 0, 0, "t:T", b"", 1), frames))
+        offered += 1
+
+    while letters := link.out.take():
+        envelopes = [one.envelope for one in letters]
+        batch = Batch(0.0, 1, link.out.last, 0, 0, [], 100, 0, envelopes)
+        receiver.receive([route, encode_batch(batch), *(one.frames[0] for one in letters)], 0.0)
+
+    assert len(receiver.deliveries) == offered
+    assert receiver.bad_frames == 0
+
+
+def test_whatever_has_no_bound_of_its_own_is_bounded_at_the_border():
+    peer = Peer("actor", 1)
+    route = encode_route(Route(MAGIC, "actor", 1, "sender", 1))
+    for tag, chain in (("t" * 256, ()), ("t:T", ("n",) * 129), ("t:T", ("n" * 257,))):
+        envelope = Envelope(Kind.ASK, 1, 1, tag, b"", chain=chain)
+        batch = Batch(0.0, 1, 1, 0, 0, [], 100, 0, [envelope])
+        peer.receive([route, encode_batch(batch)], 0.0)
+
+    assert (peer.bad_frames, len(peer.deliveries)) == (3, 0)

@@ -65,7 +65,16 @@ class Outbox(RuleBasedStateMachine):
     def acknowledge(self, which):
         one = self.flying.pop(which % len(self.flying))
 
-        assert self.out.acknowledge(0, [one.envelope.seq], 0) == [one]
+        assert self.out.acknowledge(0, [one.envelope.seq] * 2, 0) == [one]
+
+    @rule()
+    def the_name_is_gone_and_comes_again(self):
+        self.life += 1
+
+        assert self.out.close() == self.flying + self.waiting
+
+        self.out.bind(self.life, 0)
+        self.waiting, self.flying = [], []
 
     @rule()
     def the_life_ends_before_it_has_begun_anything(self):
