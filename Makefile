@@ -4,7 +4,8 @@
 #   make test ARGS="-k restart -x"                 arguments for pytest
 #   make test JOBS=0                               one test after the other, as a debugger needs it
 #   make demo ARGS="--seconds 10"                  arguments for the demo
-#   make bench ARGS="ask tell --json"              arguments for the benchmarks (--help)
+#   make bench ARGS="ask tell --repeats 5"         arguments for the benchmarks (--help)
+#   make bench-peers PEERS="ray distributed"       the same asks to further libraries
 #   make mutants ARGS="routing --sample 50"        arguments for the mutants (--help)
 #   make storm ARGS="--minutes 5 --seed 7"         arguments for the storm
 
@@ -21,13 +22,14 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format-check lint types imports house docs wheel bench soak storm mutants coverage format clean
+.PHONY: help demo test check format-check lint types imports house docs wheel bench bench-peers soak storm mutants coverage format clean
 
 help:
 	@echo "make demo      run the superfluid demo (about 20 s)"
 	@echo "make test      run the tests"
 	@echo "make check     format, lint, types, imports, house rules, documentation, wheel"
 	@echo "make bench     measure this machine"
+	@echo "make bench-peers  the same asks beside other libraries, in an environment of their own"
 	@echo "make soak      an hour beside 32 busy processes: nobody may be judged wrongly"
 	@echo "make mutants   change the deciders' code a little, again and again: do the tests notice?"
 	@echo "make storm     half an hour in which everything is killed, stopped and cut, under load"
@@ -43,6 +45,12 @@ test: $(DEV_READY)
 
 bench: $(DEV_READY)
 	$(BIN)/python -m tests.benchmarks $(ARGS)
+
+bench-peers: $(DEV_READY)
+	test -d .venv-peers || $(BIN)/python -m venv .venv-peers
+	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install \
+	  Pyro5 msgpack rpyc thespian xoscar $(PEERS)
+	UNDERSTUDY_PEERS=.venv-peers/bin/python $(BIN)/python -m tests.benchmarks peers $(ARGS)
 
 soak: $(DEV_READY)
 	$(BIN)/python -m tests.soak $(ARGS)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import cyclopts
 
 from actors.errors import AccessDenied, ActorError, ConnectionLost
+from supervisor.cli.bench import bench
 from supervisor.cli.demo import demo
 from supervisor.cli.down import down
 from supervisor.cli.keys import keys
@@ -25,7 +26,7 @@ app = cyclopts.App(
     result_action="return_value",
 )
 
-for _command in (up, status, down, demo):
+for _command in (up, status, down, demo, bench):
     app.command(_command)
 app.command(keys)
 

@@ -1,39 +1,58 @@
 """Measure this machine: `make bench`, or `python -m tests.benchmarks --help`.
 
-Figures, not verdicts: nothing here fails because something was slow.
+Prints a table and writes the figures (`figures.json`) and curves of what grows (`*.svg`) to the
+folder `--out`.  Figures, not verdicts: nothing here fails because something was slow.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import sys
-import time
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
 import attrs
 
-from tests.benchmarks import arrays, lives, steps, talk, worlds
-from tests.benchmarks.figures import Figure
+from supervisor.bench import arrays, births, crowd, lives, rings, talk
+from supervisor.bench.figures import Figure
+from supervisor.bench.program import Result, perform
+from supervisor.bench.table import HEADER, line, machine
+from tests.benchmarks import batches, load, peers, plot, steps, worlds
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "ask": talk.ask_plain,
     "asyncio": talk.ask_asyncio,
+    "clients": talk.clients,
     "tell": talk.tell,
+    "batches": batches.batches,
+    "crowd": crowd.crowd,
     "arrays": arrays.arrays,
-    "start": lives.start,
-    "spawn": lives.spawn,
+    "rings": rings.rings,
+    "start": births.start,
+    "spawn": births.spawn,
     "kill": lives.kill,
     "broker": lives.broker,
     "steps": steps.steps,
     "memory": lives.memory,
+    "idle": lives.idle,
     "flat": lives.flat,
+    "load-sizes": load.sizes,
+    "load-actors": load.actors,
+    "load-clients": load.clients,
+    "peers": peers.peers,
     "worlds": worlds.worlds,
     "gallery": worlds.gallery,
     "pairs": worlds.pairs,
 }
+
+CURVES = {
+    "load-sizes": ("An ask with more and more bytes", "bytes", "us"),
+    "load-actors": ("An ask to one of more and more actors", "actors", "us"),
+    "load-clients": ("Asks to one actor from more and more clients", "clients", "asks a second"),
+}
+"""Title, and what the axes are, of what becomes a picture."""
 
 
 def main() -> None:
@@ -42,7 +61,7 @@ def main() -> None:
         "names", nargs="*", metavar="benchmark", help=f"of {', '.join(BENCHMARKS)}; default: all"
     )
     parser.add_argument("--repeats", type=int, default=15, help="rounds of each comparison")
-    parser.add_argument("--json", action="store_true", help="machine-readable output")
+    parser.add_argument("--out", type=Path, default=Path(".benchmarks"), help="folder to write to")
     options = parser.parse_args()
     unknown = set(options.names) - set(BENCHMARKS)
     if unknown:
@@ -50,51 +69,31 @@ def main() -> None:
     if options.repeats < 1:
         parser.error("--repeats is from 1 up")
 
-    # What a wheel brings along: byte code.  Without it every start would measure the compiler.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    here = machine()
+    _say(f"{here}\n\n{HEADER}")
     results = []
-    if not options.json:
-        _say(f"{_machine()}\n\n{_HEADER}")
-    for name in options.names or BENCHMARKS:
-        load, begun = os.getloadavg()[0], time.perf_counter()
-        figures = BENCHMARKS[name](options.repeats)
-        took = time.perf_counter() - begun
-        results.append({"benchmark": name, "load": load, "seconds": took, "figures": figures})
-        if not options.json:
-            _say(*map(_line, figures), f"    ({name}: load {load:.1f}, {took:.0f} s)\n")
-    if options.json:
-        report = {"machine": _machine(), "results": results}
-        _say(json.dumps(report, indent=1, default=attrs.asdict))
+    names = options.names or BENCHMARKS
+    for result in perform({name: partial(BENCHMARKS[name], options.repeats) for name in names}):
+        results.append(result)
+        end = f"    ({result.benchmark}: load {result.load:.1f}, {result.seconds:.0f} s)\n"
+        _say(*map(line, result.figures), end)
+    _write(options.out, here, results)
+
+
+def _write(folder: Path, here: str, results: list[Result]) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    report = {"machine": here, "results": results}
+    (folder / "figures.json").write_text(json.dumps(report, indent=1, default=attrs.asdict))
+    for result in results:
+        if result.benchmark in CURVES:
+            picture = plot.svg(*CURVES[result.benchmark], plot.curves(result.figures))
+            (folder / f"{result.benchmark}.svg").write_text(picture)
+    _say(f"written to {folder}/")
 
 
 def _say(*lines: str) -> None:
     sys.stdout.write("\n".join([*lines, ""]))
     sys.stdout.flush()
-
-
-def _machine() -> str:
-    return (
-        f"Python {platform.python_version()}, {platform.system()} {platform.machine()}, "
-        f"{os.cpu_count()} cores"
-    )
-
-
-_HEADER = f"{'':50}{'median':>12} {'':9}{'quartiles':>21} {'beside':>12}  {'ratio':>6}"
-
-
-def _line(figure: Figure) -> str:
-    spread = other = ""
-    if figure.low is not None and figure.high is not None:
-        spread = f"{_number(figure.low)} .. {_number(figure.high)}"
-    if figure.other is not None and figure.ratio is not None:
-        other = f"{_number(figure.other):>12}  {figure.ratio:6.2f}  {figure.beside}"
-    line = f"{figure.name:50}{_number(figure.value):>12} {figure.unit:9}{spread:>21} {other}"
-    return f"{line} {figure.note}".rstrip()
-
-
-def _number(value: float) -> str:
-    size = abs(value)
-    return f"{value:,.0f}" if size >= 100 or value == int(value) else f"{value:.3g}"
 
 
 if __name__ == "__main__":

@@ -24,10 +24,10 @@ from actors.envelope import (
 from actors.outbox import BATCH_ENVELOPES, Letter
 from actors.peer import Peer
 from actors.recorder import Recorder, create_page
-from tests.benchmarks.figures import Figure, compared, rounds
+from supervisor.bench.figures import Figure, compared, rounds
 
 COUNT = 20_000
-TAG = "tests.benchmarks.cast:Note"
+TAG = "supervisor.bench.cast:Note"
 PAYLOAD = b"\x92\xcb?\xf8\x00\x00\x00\x00\x00\x00\xcb@\x04\x00\x00\x00\x00\x00\x00"
 NO_LINK = "the same batches without a link"
 NO_RECORDER = "reading the clock"

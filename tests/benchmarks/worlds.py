@@ -17,8 +17,8 @@ from actors import Actor, ActorRef, Request, message, receive
 from actors.errors import NotDelivered, OutcomeUnknown
 from actors.testing import check, simulate
 from actors.testing.escapes import staged
-from tests.benchmarks.cast import Add, Player
-from tests.benchmarks.figures import Figure, compared, rounds
+from supervisor.bench.cast import Add, Player
+from supervisor.bench.figures import Figure, compared, rounds
 
 BLOCK = 20  # worlds in one round
 PAIRED = ("bank", "commit", "dedupe", "replica")  # whose docstrings say that all pairs pass

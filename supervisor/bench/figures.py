@@ -29,6 +29,7 @@ class Figure:
     other: float | None = None
     ratio: float | None = None  # value / other, pair by pair
     note: str = ""
+    at: float | None = None  # how much there was of what grows, for a curve
 
 
 def rounds(count: int, variants: dict[str, Callable[[], float]]) -> dict[str, list[float]]:

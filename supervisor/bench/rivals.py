@@ -2,6 +2,7 @@
 
     client DEALER ──► ROUTER broker (Python, a dictionary of routes) ──► DEALER server    relayed
     client DEALER ─────────────────────────────────────────────────────► ROUTER server    direct
+                                                     the same, frames not copied         large
 
 Three processes (two for direct), the same number and size of frames as an ask of `cast.Add` and
 its answer.  The server drains its socket from an asyncio reader, as an actor does.
@@ -15,8 +16,9 @@ import subprocess
 import sys
 import tempfile
 from collections import deque
+from collections.abc import Callable
 from pathlib import Path
-from typing import Self
+from typing import Self, cast
 
 import zmq
 
@@ -25,6 +27,8 @@ TO_CLIENT = b"c" * 46
 ASK = b"a" * 83
 ANSWER = b"r" * 48
 TELL = b"t" * 63
+LARGE = b"l" * 83
+ECHO = b"e" * 83
 HELLO = b"hello"
 
 CAP = 100  # messages taken in one turn
@@ -33,22 +37,21 @@ CAP = 100  # messages taken in one turn
 class Stage:
     """The processes of one rival, and the client's socket."""
 
-    def __init__(self, *, relayed: bool) -> None:
+    def __init__(self, *, relayed: bool = False, large: bool = False) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="us-")
         endpoint = f"ipc://{Path(self._directory.name) / 'socket'}"
-        parts = [("broker",), ("server", "relayed")] if relayed else [("server", "direct")]
+        mode = "relayed" if relayed else "large" if large else "direct"
+        parts = [("broker",), ("server", mode)] if relayed else [("server", mode)]
         self._processes = [
             subprocess.Popen(
-                [sys.executable, "-m", "tests.benchmarks.rivals", part[0], endpoint, *part[1:]],
+                [sys.executable, "-m", "supervisor.bench.rivals", part[0], endpoint, *part[1:]],
                 stdin=subprocess.PIPE,
             )
             for part in parts
         ]
         self._context = zmq.Context()
-        self.socket = self._context.socket(zmq.DEALER)
-        _unlimited(self.socket)
-        self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
-        self.socket.connect(endpoint)
+        self.endpoint = endpoint
+        self.socket = _dealer(self._context, endpoint)
         if relayed:
             self.socket.send_multipart([HELLO, TO_CLIENT])
             self.socket.recv_multipart()  # the server has said hello as well
@@ -72,6 +75,16 @@ class Stage:
             self.socket.send_multipart([TO_SERVER, TELL])
         self.ask()
 
+    def send_large(self, data: memoryview) -> None:
+        """A large frame there, and a short answer."""
+        self.socket.send_multipart([TO_SERVER, LARGE, data], copy=False)
+        self.socket.recv_multipart()
+
+    def echo_large(self, data: memoryview) -> None:
+        """A large frame there and back."""
+        self.socket.send_multipart([TO_SERVER, ECHO, data], copy=False)
+        self.socket.recv_multipart(copy=False)
+
     def close(self) -> None:
         """End the processes."""
         self._context.destroy(0)
@@ -93,7 +106,7 @@ class LoopClient:
         self._socket = socket
         self._loop = loop
         self._waiting: deque[asyncio.Future[list[bytes]]] = deque()
-        self._descriptor = socket.get(zmq.FD)
+        self._descriptor = socket.fileno()
         loop.add_reader(self._descriptor, self._drain)
 
     def ask(self) -> asyncio.Future[list[bytes]]:
@@ -101,7 +114,7 @@ class LoopClient:
         future = self._loop.create_future()
         self._waiting.append(future)
         self._socket.send_multipart([TO_SERVER, ASK], zmq.NOBLOCK)
-        if self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+        if _holds(self._socket):
             self._loop.call_soon(self._drain)
         return future
 
@@ -112,12 +125,31 @@ class LoopClient:
             except zmq.Again:
                 break
             self._waiting.popleft().set_result(frames)
-        if self._socket.get(zmq.EVENTS) & zmq.POLLIN:
+        if _holds(self._socket):
             self._loop.call_soon(self._drain)
 
     def close(self) -> None:
         """Watch no longer."""
         self._loop.remove_reader(self._descriptor)
+
+
+def _dealer(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes]:
+    socket = context.socket(zmq.DEALER)
+    _unlimited(socket)
+    socket.setsockopt(zmq.RECONNECT_IVL, 20)
+    socket.connect(endpoint)
+    return socket
+
+
+def asker(endpoint: str) -> Callable[[], None]:
+    """Return what one more client of a direct server does for a round trip."""
+    socket = _dealer(zmq.Context(), endpoint)
+
+    def ask() -> None:
+        socket.send_multipart([TO_SERVER, ASK])
+        socket.recv_multipart()
+
+    return ask
 
 
 def _unlimited(socket: zmq.Socket[bytes]) -> None:
@@ -141,11 +173,27 @@ def broker(endpoint: str) -> None:
                 frames = router.recv_multipart(zmq.NOBLOCK)
                 if frames[1] == HELLO:
                     routes[frames[2]] = frames[0]
-                    if len(routes) == 2:
+                    if routes.keys() == {TO_CLIENT, TO_SERVER}:
                         router.send_multipart([routes[TO_CLIENT], HELLO])
                     continue
                 frames[0] = routes[frames[1]]
                 router.send_multipart(frames, zmq.NOBLOCK)
+
+
+def _holds(socket: zmq.Socket[bytes]) -> bool:
+    return bool(cast("int", socket.get(zmq.EVENTS)) & zmq.POLLIN)
+
+
+def _answer(socket: zmq.Socket[bytes], *, large: bool) -> None:
+    if not large:
+        frames = socket.recv_multipart(zmq.NOBLOCK)
+        if frames[-1] == ASK:
+            frames[-2:] = [TO_CLIENT, ANSWER]
+            socket.send_multipart(frames, zmq.NOBLOCK)
+        return
+    client, _, what, *data = socket.recv_multipart(zmq.NOBLOCK, copy=False)
+    back = data if what.bytes == ECHO else []
+    socket.send_multipart([client, TO_CLIENT, ANSWER, *back], zmq.NOBLOCK, copy=False)
 
 
 async def server(endpoint: str, mode: str) -> None:
@@ -158,14 +206,11 @@ async def server(endpoint: str, mode: str) -> None:
     def drain() -> None:
         for _ in range(CAP):
             try:
-                frames = socket.recv_multipart(zmq.NOBLOCK)
+                _answer(socket, large=mode == "large")
             except zmq.Again:
                 break
-            if frames[-1] == ASK:
-                frames[-2:] = [TO_CLIENT, ANSWER]
-                socket.send_multipart(frames, zmq.NOBLOCK)
         # The descriptor does not speak again of what it has announced once.
-        if socket.get(zmq.EVENTS) & zmq.POLLIN:
+        if _holds(socket):
             loop.call_soon(drain)
 
     if mode == "relayed":
@@ -174,7 +219,7 @@ async def server(endpoint: str, mode: str) -> None:
     else:
         socket.bind(endpoint)
     loop.add_reader(sys.stdin, over.set)
-    loop.add_reader(socket.get(zmq.FD), drain)
+    loop.add_reader(socket.fileno(), drain)
     drain()
     await over.wait()
 

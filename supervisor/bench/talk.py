@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 
 import supervisor
-from actors import ActorRef, outbox
-from actors.peer import Peer
-from tests.benchmarks.cast import Add, AsyncPlayer, Note, Noted, Player
-from tests.benchmarks.figures import Figure, compared, rounds
-from tests.benchmarks.rivals import LoopClient, Stage
+from actors import ActorRef
+from supervisor.bench.cast import Add, AsyncPlayer, Note, Noted, Player
+from supervisor.bench.figures import Figure, compared, rounds
+from supervisor.bench.rivals import LoopClient, Stage
 
 ROUND_TRIPS = 200
 MANY = 2000
@@ -23,7 +22,7 @@ DIRECT = "raw pyzmq, no broker"
 
 
 @contextlib.contextmanager
-def stages() -> Iterator[tuple[ActorRef, ActorRef, Stage, Stage]]:
+def stages() -> Generator[tuple[ActorRef, ActorRef, Stage, Stage]]:
     """Open our system with its two actors, and both rivals."""
     with (
         supervisor.start() as system,
@@ -59,12 +58,14 @@ def rate(count: int, act: Callable[[int], object]) -> Callable[[], float]:
 
 
 def ask_many(ref: ActorRef, count: int) -> None:
+    """Ask so many times before any answer is looked at."""
     replies = [ref.ask(Add(1.5, 2.5)) for _ in range(count)]
     for reply in replies:
         reply.result()
 
 
 def tell_many(ref: ActorRef, count: int) -> None:
+    """Tell so many times; return when all are handled."""
     for _ in range(count):
         ref.tell(Note(1.5, 2.5))
     handled = ref.ask(Noted()).result()
@@ -123,27 +124,37 @@ def ask_asyncio(repeats: int) -> list[Figure]:
     ]
 
 
+def clients(repeats: int) -> list[Figure]:
+    """The same round trip from plain code and from asyncio, beside each other."""
+    loop = asyncio.new_event_loop()
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        trip = _trip(lambda: player.ask(Add(1.5, 2.5)))
+        trips = rounds(
+            repeats,
+            {
+                "plain": timed(ROUND_TRIPS, lambda: player.ask(Add(1.5, 2.5)).result()),
+                "asyncio": lambda: loop.run_until_complete(trip()),
+            },
+        )
+    loop.close()
+    micro = {key: [value * 1e6 for value in values] for key, values in trips.items()}
+    name = "ask round trip from asyncio"
+    return [compared(name, "us", micro["asyncio"], micro["plain"], beside="from plain code")]
+
+
 def tell(repeats: int) -> list[Figure]:
-    """One-way messages, in batches and one by one, and what they cost in acknowledgements."""
+    """One-way messages."""
     with stages() as (ours, _, relayed, direct):
         rates = rounds(
             repeats,
             {
                 "ours": rate(TELLS, lambda count: tell_many(ours, count)),
-                "single": rate(TELLS, _without_batches(lambda count: tell_many(ours, count))),
                 RELAYED: rate(TELLS, relayed.tell_many),
                 DIRECT: rate(TELLS, direct.tell_many),
             },
         )
-        flood, trickle = _acknowledgements(ours, pause=0.0), _acknowledgements(ours, pause=0.001)
-    return [
-        *_rates("tells one way, batches", rates),
-        compared(
-            "tells one way, no batches", "/s", rates["single"], rates[RELAYED], beside=RELAYED
-        ),
-        Figure("acknowledgements per 1,000 tells, flood", flood, "messages"),
-        Figure("acknowledgements per 1,000 tells, 1 ms apart", trickle, "messages"),
-    ]
+    return _rates("tells one way", rates)
 
 
 def _trips(name: str, trips: dict[str, list[float]]) -> list[Figure]:
@@ -181,42 +192,3 @@ def _flood(ask: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float
         return MANY / (time.perf_counter() - begun)
 
     return run
-
-
-def _without_batches(act: Callable[[int], None]) -> Callable[[int], None]:
-    """The same with one envelope in a wire message, as if nothing ever waited for a peer."""
-
-    def run(count: int) -> None:
-        usual = outbox.BATCH_ENVELOPES
-        outbox.BATCH_ENVELOPES = 1
-        try:
-            act(count)
-        finally:
-            outbox.BATCH_ENVELOPES = usual
-
-    return run
-
-
-def _acknowledgements(ref: ActorRef, *, pause: float) -> float:
-    """Wire messages that come back for 1,000 tells; the answer to the last ask is not counted."""
-    count = 1000
-    arrived = 0
-    receive = Peer.receive
-
-    def counting(*args: object) -> None:
-        nonlocal arrived
-        arrived += 1
-        receive(*args)
-
-    ref.ask(Noted()).result()
-    time.sleep(0.2)  # what is owed for former messages arrives
-    Peer.receive = counting
-    try:
-        for _ in range(count):
-            ref.tell(Note(1.5, 2.5))
-            if pause:
-                time.sleep(pause)
-        ref.ask(Noted()).result()
-    finally:
-        Peer.receive = receive
-    return float(arrived - 1)

@@ -6,13 +6,15 @@ import os
 import sys
 import time
 from collections.abc import Iterator
+from typing import Annotated, TypeAlias
 
 import numpy as np
+import numpy.typing as npt
 
 import supervisor
-from actors import Actor, Array, Request, StreamRequest, message, receive
+from actors import Actor, Request, Shape, StreamRequest, message, receive
 
-Numbers = Array["float64", (None,)]
+Numbers: TypeAlias = Annotated[npt.NDArray[np.float64], Shape(None)]
 
 
 @message
@@ -45,6 +47,20 @@ class First(Request[float]):
 
 
 @message
+class Echo(Request[Numbers]):
+    """The same array back."""
+
+    array: Numbers
+
+
+@message
+class Blob(Request[int]):
+    """Bytes; their number comes back."""
+
+    data: bytes
+
+
+@message
 class Arrays(StreamRequest[Numbers]):
     count: int
     size: int
@@ -58,21 +74,29 @@ class Player(Actor):
         return msg.x + msg.y
 
     @receive
-    def note(self, msg: Note) -> None:
+    def note(self, _msg: Note) -> None:
         self.notes += 1
 
     @receive
-    def noted(self, msg: Noted) -> int:
+    def noted(self, _msg: Noted) -> int:
         notes, self.notes = self.notes, 0
         return notes
 
     @receive
-    def pid(self, msg: Pid) -> int:
+    def pid(self, _msg: Pid) -> int:
         return os.getpid()
 
     @receive
     def first(self, msg: First) -> float:
         return float(msg.array[0])
+
+    @receive
+    def echo(self, msg: Echo) -> Numbers:
+        return msg.array
+
+    @receive
+    def blob(self, msg: Blob) -> int:
+        return len(msg.data)
 
     @receive
     def arrays(self, msg: Arrays) -> Iterator[Numbers]:

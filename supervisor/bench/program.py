@@ -1,0 +1,55 @@
+"""Which measurements are played, one after the other; nobody hears the actors that fall in them."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Final
+
+import attrs
+
+from supervisor.bench import arrays, births, crowd, lives, rings, talk
+from supervisor.bench.figures import Figure
+
+
+@attrs.frozen
+class Result:
+    """What one measurement has found."""
+
+    benchmark: str
+    load: float
+    """Of the machine, when it began."""
+    seconds: float
+    figures: list[Figure]
+
+
+QUICK: Final[Mapping[str, Callable[[], list[Figure]]]] = {
+    "ask": lambda: talk.ask_plain(5),
+    "asyncio": lambda: talk.clients(5),
+    "tell": lambda: talk.tell(5),
+    "crowd": lambda: crowd.crowd(3),
+    "arrays": lambda: arrays.arrays(3, sizes=(8,)),
+    "rings": lambda: rings.rings(2),
+    "spawn": lambda: births.spawn(3),
+    "kill": lambda: lives.kill(1, kills=10),
+    "memory": lambda: lives.memory(1),
+}
+"""A minute of them all together, for users."""
+
+
+def perform(programme: Mapping[str, Callable[[], list[Figure]]]) -> Iterator[Result]:
+    """Play one after the other."""
+    logger = logging.getLogger("understudy")
+    usual = logger.level
+    logger.setLevel(logging.CRITICAL)  # what is killed here is killed on purpose
+    # What a wheel brings along: byte code.  Without it every start would measure the compiler.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    try:
+        for name, benchmark in programme.items():
+            load, begun = os.getloadavg()[0], time.perf_counter()
+            figures = benchmark()
+            yield Result(name, load, time.perf_counter() - begun, figures)
+    finally:
+        logger.setLevel(usual)

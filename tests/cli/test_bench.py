@@ -1,0 +1,87 @@
+"""`understudy bench`, and the arithmetic under its figures."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import get_args
+
+import pytest
+
+from supervisor.bench.figures import Figure, compared, rounds
+from supervisor.bench.program import QUICK
+from supervisor.bench.table import line
+from supervisor.cli.bench import Benchmark
+from tests.benchmarks.plot import curves, svg
+
+COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; sys.exit(main())"]
+
+
+@pytest.mark.process
+def test_a_benchmark_stands_beside_its_rival_as_json():
+    result = subprocess.run(
+        [*COMMAND, "bench", "asyncio", "--json"],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+
+    assert result.returncode == 0, result.stderr
+    (found,) = json.loads(result.stdout)["results"]
+    (figure,) = found["figures"]
+    assert found["benchmark"] == "asyncio"
+    assert figure["beside"] == "from plain code"
+    assert figure["value"] > 0
+    assert figure["ratio"] > 0
+
+
+@pytest.mark.process
+def test_an_unknown_benchmark_is_refused_with_those_there_are():
+    result = subprocess.run(
+        [*COMMAND, "bench", "nothing"], check=False, capture_output=True, text=True
+    )
+
+    assert result.returncode == 2
+    assert "arrays" in result.stderr
+
+
+def test_the_command_offers_every_quick_benchmark():
+    assert set(get_args(Benchmark)) == set(QUICK)
+
+
+def test_variants_take_turns_and_the_first_round_is_dropped():
+    order: list[str] = []
+
+    def variant(name: str) -> float:
+        order.append(name)
+        return float(len(order))
+
+    found = rounds(2, {"a": lambda: variant("a"), "b": lambda: variant("b")})
+
+    assert order == ["a", "b", "b", "a", "a", "b"]
+    assert found == {"a": [4.0, 5.0], "b": [3.0, 6.0]}
+
+
+def test_a_ratio_is_the_median_of_ratios_and_not_of_times():
+    figure = compared("ask", "us", [1.0, 10.0, 3.0], [1.0, 5.0, 1.0], beside="raw")
+
+    assert figure.value == 3.0
+    assert figure.ratio == 2.0
+    assert line(figure).split() == ["ask", "3", "us", "1", "..", "10", "1", "2.00", "raw"]
+
+
+def test_what_grows_becomes_a_picture_with_both_curves():
+    figures = [
+        Figure("ask", 100.0, "us", beside="raw", other=50.0, ratio=2.0, at=64.0),
+        Figure("ask", 2000.0, "us", beside="raw", other=900.0, ratio=2.2, at=1048576.0),
+        Figure("spawn", 7.0, "ms"),
+    ]
+
+    picture = svg("An ask & its size", "bytes", "us", curves(figures))
+
+    assert [curve.name for curve in curves(figures)] == ["understudy", "raw"]
+    assert picture.count("<circle") == 4
+    assert "An ask &amp; its size" in picture
+    assert ">1Mi<" in picture
