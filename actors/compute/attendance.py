@@ -1,0 +1,50 @@
+"""Who uses a computation, and when nobody has for so long that it should end.  A decider.
+
+A client is whoever holds a stream open (`Attend`): the stream ends when its process does, so a dead
+client is gone without a word.  Whoever only sends commands is heard, which puts the end off.
+"""
+
+from __future__ import annotations
+
+from typing import final
+
+
+@final
+class Attendance:
+    """Those who are there.  `now` is in seconds of any clock that only goes on."""
+
+    def __init__(self, now: float, *, limit: float) -> None:
+        self.limit = limit
+        """Seconds without anybody after which it is over; inf: never."""
+        self._present: set[int] = set()
+        self._serial = 0
+        self._last = now
+
+    @property
+    def clients(self) -> int:
+        """How many are there."""
+        return len(self._present)
+
+    def enter(self) -> int:
+        """Somebody has come; return the number to leave with."""
+        self._serial += 1
+        self._present.add(self._serial)
+        return self._serial
+
+    def leave(self, number: int, now: float) -> None:
+        """Somebody has gone.  Twice is fine."""
+        if number in self._present:
+            self._present.remove(number)
+            self._last = max(self._last, now)
+
+    def heard(self, now: float) -> None:
+        """Somebody who need not be there has sent a command."""
+        self._last = max(self._last, now)
+
+    def left(self, now: float) -> float:
+        """Return the seconds until it is over if nobody comes, and those who are there go now."""
+        return self.limit if self._present else max(0.0, self._last + self.limit - now)
+
+    def over(self, now: float) -> bool:
+        """Tell whether nobody has been there for so long that it is over."""
+        return not self._present and now - self._last >= self.limit

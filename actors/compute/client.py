@@ -1,0 +1,251 @@
+"""How a program uses a computation: the same calls whether it runs here or elsewhere.
+
+with supervisor.connect() as system:
+    wave = Computation(system, "wave")
+    wave.set(speed=2.0)
+    with wave.view("height") as view:
+        for frame in view:
+            show(frame.array, frame.moment.steps)
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Any, Final, Protocol, Self, final
+
+from numpy.typing import NDArray
+
+from actors.arrays.reader import RingReader
+from actors.compute.interface import plain
+from actors.compute.stage import moment_of
+from actors.compute.words import (
+    Attend,
+    Description,
+    DescriptionRequest,
+    Do,
+    Frame,
+    Get,
+    GetArray,
+    HandlerRequest,
+    Heartbeat,
+    HeartbeatRequest,
+    Look,
+    Pause,
+    Quit,
+    Reset,
+    Set,
+    Start,
+    Step,
+    Value,
+)
+from actors.errors import ActorError, MessageError, NotDelivered, OutcomeUnknown
+from actors.ref import ActorRef
+from actors.stream import Stream
+
+LOOK_SECONDS: Final = 5.0
+"""Seconds a question for the next frame may wait at the other end."""
+
+
+class Programs(Protocol):
+    """What is needed of a system."""
+
+    def ref(self, name: str, /) -> ActorRef:
+        """Return a handle to an actor."""
+        ...
+
+    def frames(self, ref: ActorRef | str, name: str, /) -> RingReader:
+        """Return a reader of an actor's ring."""
+        ...
+
+
+@final
+class Computation:
+    """A computation, as a program sees it.  Safe from any thread; raises what asks raise."""
+
+    def __init__(self, system: Programs, server: ActorRef | str) -> None:
+        self._system = system
+        self.ref = system.ref(server if isinstance(server, str) else server.name)
+        """Its actor, for asks of one's own."""
+
+    # --- what it shall do
+
+    def start(self) -> None:
+        """Step from now on."""
+        self.ref.ask(Start()).result()
+
+    def pause(self) -> None:
+        """Make no further step."""
+        self.ref.ask(Pause()).result()
+
+    def reset(self) -> None:
+        """Begin anew with the parameters of this moment."""
+        self.ref.ask(Reset()).result()
+
+    def step(self, count: int = 1) -> None:
+        """Make so many steps while paused; returns before they are made.
+
+        Raises `ValueError` while it is running, or for fewer than one.
+        """
+        self.ref.ask(Step(count)).result()
+
+    def do(self, name: str) -> None:
+        """Carry out a command by its name; `LookupError` names those there are."""
+        self.ref.ask(Do(name)).result()
+
+    def quit(self, *, force: bool = False) -> None:
+        """End it for good; `PermissionError` while others attend, unless forced."""
+        self.ref.ask(Quit(force)).result()
+
+    # --- its parameters and outputs
+
+    def get(self, *names: str) -> dict[str, Value]:
+        """Return parameters and scalar outputs of this moment; no names: all parameters.
+
+        `LookupError` names those there are.
+        """
+        return self.ref.ask(Get(list(names))).result()
+
+    def get_array(self, name: str) -> NDArray[Any]:
+        """Return an array output of this moment; for more than one, `view` it."""
+        return self.ref.ask(GetArray(name)).result()
+
+    def set(self, **values: Any) -> None:
+        """Change parameters: all of them or, when one is refused, none.
+
+        Raises `LookupError` for a name that is none, `ValueError` for a value that is refused.
+        """
+        self.ref.ask(Set({name: plain(value) for name, value in values.items()})).result()
+
+    def describe(self) -> Description:
+        """Return its parameters, outputs and commands, with their documentation."""
+        return self.ref.ask(DescriptionRequest()).result()
+
+    def heartbeat(self) -> Heartbeat:
+        """Return how it fares."""
+        return self.ref.ask(HeartbeatRequest()).result()
+
+    def view(self, output: str, *, by_message: bool = False) -> View:
+        """Return a view of an array output; this program counts as a client while it is open.
+
+        On the computation's host frames are read from shared memory, elsewhere they come as
+        messages; `by_message` has them come so in any case.  `LookupError` for an output that is
+        no array.
+        """
+        arrays = [one.name for one in self.describe().outputs if one.array]
+        if output not in arrays:
+            have = ", ".join(arrays) or "none"
+            raise LookupError(f"{self.ref.name} has no array {output!r:.80}; it has: {have}")
+        return View(self._system, self.ref, output, by_message=by_message)
+
+
+@final
+class View:
+    """The newest frames of one output, across restarts.  For one thread at a time.
+
+    A slow reader misses frames; it holds up neither the computation nor other readers.
+    """
+
+    def __init__(
+        self, system: Programs, server: ActorRef, output: str, *, by_message: bool = False
+    ) -> None:
+        self._server = server
+        self._output = output
+        self._reader = None if by_message else system.frames(server, output)
+        self._handler: ActorRef | None = None
+        self._last = (0, 0)
+        self._attending: Stream[Heartbeat] | None = server.stream(Attend())
+
+    @property
+    def by_message(self) -> bool:
+        """Whether frames come as messages, because the computation's memory is out of reach."""
+        return self._reader is None
+
+    def newest(self) -> Frame | None:
+        """Return the newest frame; None when there is none that was not read yet."""
+        return self._look(0.0)
+
+    def wait(self, timeout: float | None = None) -> Frame:
+        """Return the newest frame as soon as there is one that was not read yet.
+
+        Raises a built-in TimeoutError after `timeout` seconds.
+        """
+        end = math.inf if timeout is None else time.monotonic() + timeout
+        while True:
+            left = max(0.0, end - time.monotonic())
+            frame = self._look(min(left, LOOK_SECONDS))
+            if frame is not None:
+                return frame
+            if time.monotonic() >= end:
+                where = f"{self._output} of {self._server.name}"
+                raise TimeoutError(f"no new frame of {where} within {timeout:g} s")
+
+    def __iter__(self) -> Iterator[Frame]:
+        """Return frames as they come, each new when the one before was dealt with."""
+        while True:
+            yield self.wait()
+
+    def close(self) -> None:
+        """Look no more, and be no client any more.  Twice is fine."""
+        if self._reader is not None:
+            self._reader.close()
+        attending, self._attending = self._attending, None
+        if attending is not None:
+            attending.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def _look(self, seconds: float) -> Frame | None:
+        if self._attending is None:
+            raise RuntimeError("this view is closed: make a new one")
+        frame = self._look_here(seconds) if self._reader is not None else self._ask(seconds)
+        if frame is None:
+            return None
+        at = frame.moment.incarnation, frame.moment.frame
+        if at[0] != self._last[0] and self._last[0]:
+            self._attending.close()  # the life it was for is over
+            self._attending = self._server.stream(Attend())
+        self._last = at
+        return frame
+
+    def _look_here(self, seconds: float) -> Frame | None:
+        reader = self._reader
+        assert reader is not None
+        try:
+            found = reader.wait(seconds) if seconds else reader.newest()
+        except TimeoutError:
+            return None
+        except MessageError:  # it lies on another host, or is another user's
+            self._reader = None
+            reader.close()
+            return self._ask(seconds)
+        return None if found is None else Frame(moment_of(found.meta), found.array)
+
+    def _ask(self, seconds: float) -> Frame | None:
+        try:
+            if self._handler is None:
+                self._handler = self._server.ask(HandlerRequest()).result()
+            question = Look(self._output, self._last, seconds)
+            return self._handler.ask(question, timeout=seconds + LOOK_SECONDS).result()
+        except (NotDelivered, OutcomeUnknown) as error:
+            self._check(error)
+            return None
+
+    def _check(self, error: ActorError) -> None:
+        """Raise when the computation has ended for good; else its next life is waited for."""
+        self._handler = None
+        heartbeat = self._server.ask(HeartbeatRequest())
+        failure = heartbeat.exception()
+        if isinstance(failure, NotDelivered):
+            raise failure from error

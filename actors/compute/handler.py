@@ -1,0 +1,74 @@
+"""Serves one client that cannot look into the memory of the computation's host.
+
+    ComputeServer ── shared memory ──► ClientHandler ◄── Look ── a viewer elsewhere
+                                                     ── Frame ──►
+
+One frame is under way at a time, and it is the newest of the moment it leaves: a slow client gets
+fewer frames, not older ones, and the computation does not notice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Final
+
+from actors.actor import Actor
+from actors.arrays.reader import RingReader
+from actors.compute.stage import moment_of
+from actors.compute.words import Frame, Look
+from actors.control import SUPERVISOR
+from actors.handler import receive
+from actors.notices import Terminated
+from actors.ref import ActorRef
+from actors.requests import StopActor
+
+LONGEST_LOOK: Final = 10.0
+GLANCE_SECONDS: Final = 0.004
+"""Seconds between two looks at the ring while a client waits."""
+
+
+class ClientHandler(Actor):
+    """Reads the rings of a computation for one client, and ends with it."""
+
+    server: ActorRef
+    client: ActorRef
+
+    def on_start(self) -> None:
+        """Notice when the client goes, or the computation ends for good."""
+        self.readers: dict[str, RingReader] = {}
+        self.frames: dict[str, Frame] = {}
+        self.context.watch(self.client)
+        self.context.watch(self.server)
+
+    @receive(concurrent=True)
+    async def look(self, msg: Look) -> Frame | None:
+        """Return the newest frame when it is later than what the client has."""
+        end = time.monotonic() + min(msg.seconds, LONGEST_LOOK)
+        while True:
+            frame = self.newest(msg.output)
+            if frame is not None and _order(frame) > msg.after:
+                return frame
+            if time.monotonic() >= end:
+                return None
+            await asyncio.sleep(GLANCE_SECONDS)
+
+    def newest(self, output: str) -> Frame | None:
+        """Return the newest frame of an output."""
+        reader = self.readers.get(output)
+        if reader is None:
+            reader = self.readers[output] = self.context.frames(self.server, output)
+        seen = reader.newest()
+        if seen is not None:
+            self.frames[output] = Frame(moment_of(seen.meta), seen.array)
+        return self.frames.get(output)
+
+    @receive
+    def gone(self, msg: Terminated) -> None:
+        """End with the client; the computation's own end is none while it comes back."""
+        if msg.name == self.client.name or not msg.restarting:
+            self.context.actor(SUPERVISOR).tell(StopActor(self.context.name))
+
+
+def _order(frame: Frame) -> tuple[int, int]:
+    return frame.moment.incarnation, frame.moment.frame

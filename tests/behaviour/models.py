@@ -1,0 +1,77 @@
+"""Computations for the tests: each does little, and shows what it did."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated, Any, Literal
+
+import attrs
+import numpy as np
+from numpy.typing import NDArray
+
+from actors import message
+from actors.compute.interface import command, output
+from actors.compute.server import ComputeServer
+
+
+@message
+class Counted:
+    value: int
+
+
+class Count(ComputeServer):
+    """Counts its steps, up or down."""
+
+    by: Annotated[int, "what a step adds"] = attrs.field(
+        default=1, validator=attrs.validators.in_(range(-5, 6))
+    )
+    pull: Annotated[tuple[float, float], "where to"] = (0.0, 0.0)
+    mood: Literal["calm", "wild"] = "calm"
+    size: Annotated[int, "elements of the array"] = attrs.field(
+        default=4, on_setattr=attrs.setters.frozen
+    )
+    slow: Annotated[float, "seconds that a step takes"] = 0.0
+    break_at: int = 0
+
+    snapshot_seconds = 0.05
+
+    def begin(self) -> None:
+        self.count = 0
+        self.seen: list[list[str]] = []
+
+    def step(self) -> None:
+        self.count += self.by
+        if self.slow:
+            time.sleep(self.slow)
+        if self.break_at and self.count >= self.break_at:
+            raise ZeroDivisionError("it broke")
+
+    def changed(self, names: frozenset[str]) -> None:
+        if self.mood == "wild" and self.by == 5:
+            raise ValueError("too wild")
+
+    def state(self) -> Counted:
+        return Counted(self.count)
+
+    def resume(self, state: Counted) -> None:
+        self.count = state.value
+
+    @output
+    def total(self) -> int:
+        """The count of this moment."""
+        return self.count
+
+    @output
+    def field(self) -> NDArray[np.float64]:
+        """The count, everywhere."""
+        return np.full(self.size, float(self.count))
+
+    @output
+    def flags(self) -> Any:
+        """Whether the count is odd."""
+        return np.array([self.count % 2 == 1])
+
+    @command
+    def jump(self) -> None:
+        """Add a thousand at once."""
+        self.count += 1000

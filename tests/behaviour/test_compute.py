@@ -1,0 +1,214 @@
+"""One suite for computations over every transport (acceptance 0.28): steering, seeing, ending."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from models import Count
+
+from actors.compute.client import Computation
+from actors.errors import ActorError, NotDelivered
+
+ATTEMPTS = 200
+
+
+@pytest.fixture
+def count(system, spawn):
+    def start(**fields):
+        return Computation(system, spawn(Count, **{"frames_per_second": 200.0, **fields}))
+
+    return start
+
+
+def frame_where(view, true):
+    """Return the first frame of which something is true, and how many came until then."""
+    for number in range(1, ATTEMPTS):
+        frame = view.wait(10.0)
+        if true(frame):
+            return frame, number
+    raise AssertionError("no such frame")
+
+
+def showing(name, value):
+    return lambda frame: frame.moment.parameters[name] == value
+
+
+def again_and_again(act):
+    for _ in range(ATTEMPTS):
+        act()
+
+
+def paused(count, **fields):
+    return count(start_paused=True, **fields)
+
+
+def test_0_05_a_paused_computation_makes_no_step_and_a_started_one_does(count):
+    made = count(steps_per_frame=1)
+    with made.view("field") as view:
+        frame_where(view, lambda frame: frame.moment.steps > 3)
+        made.pause()
+        stood, _ = frame_where(view, lambda frame: not frame.moment.running)
+        assert made.get("total") == {"total": stood.moment.steps}
+        made.start()
+        frame_where(view, lambda frame: frame.moment.steps > stood.moment.steps)
+
+
+def test_single_steps_are_made_while_it_is_paused_and_only_then(count):
+    made = paused(count, steps_per_frame=2)
+    with made.view("field") as view:
+        made.step(5)
+        frame, _ = frame_where(view, lambda frame: frame.moment.steps == 5)
+        assert frame.array.tolist() == [5.0] * 4
+        assert frame.moment.scalars == {"total": 5}
+    made.start()
+    with pytest.raises(ValueError, match="pause it"):
+        made.step()
+
+
+@pytest.mark.parametrize("by_message", [False, True], ids=["shared", "messages"])
+def test_0_01_a_viewer_sees_a_new_parameter_within_two_frames(count, by_message):
+    made = count(steps_per_frame=1, frames_per_second=20.0)
+    with made.view("field", by_message=by_message) as view:
+        for by in (2, 3, 4):
+            before = view.wait(10.0)
+            made.set(by=by)
+            frame, _ = frame_where(view, showing("by", by))
+            assert frame.moment.frame - before.moment.frame <= 2 + frame.moment.running
+
+
+def test_a_parameter_is_seen_while_paused_too(count):
+    made = paused(count)
+    with made.view("field") as view:
+        made.set(pull=(1.0, -2.5))
+        frame, _ = frame_where(view, lambda frame: frame.moment.parameters["pull"] == [1.0, -2.5])
+    assert not frame.moment.running
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "says"),
+    [
+        ({"by": 9}, ValueError, "by"),
+        ({"by": 1.5}, ValueError, "by is 1.5"),
+        ({"mood": "odd"}, ValueError, "mood"),
+        ({"size": 3}, ValueError, "fixed"),
+        ({"bye": 3}, LookupError, "there are: .*by"),
+        ({"mood": "wild", "by": 5}, ValueError, "too wild"),
+        ({"mood": "wild", "by": 6}, ValueError, "by"),
+    ],
+)
+def test_a_refused_value_changes_nothing(count, values, error, says):
+    made = paused(count, by=2)
+    before = made.get()
+    with pytest.raises(error, match=says):
+        made.set(**values)
+    assert made.get() == before
+
+
+def test_0_24_reset_begins_anew_with_the_parameters_of_now(count):
+    made = paused(count)
+    made.set(by=3)
+    made.step(4)
+    with made.view("field") as view:
+        frame_where(view, lambda frame: frame.array[0] == 12.0)
+        made.reset()
+        frame, _ = frame_where(view, lambda frame: frame.moment.steps == 0)
+        assert frame.array[0] == 0.0
+        assert frame.moment.parameters["by"] == 3
+        made.do("jump")
+        frame_where(view, lambda frame: frame.array[0] == 1000.0)
+
+
+def test_0_23_every_command_output_and_parameter_is_described_and_works(count):
+    made = paused(count)
+    described = made.describe()
+    assert {one.name: one.doc for one in described.parameters}["by"] == "what a step adds"
+    assert {one.name for one in described.parameters if not one.live} == {"size", "start_paused"}
+    for one in described.commands:
+        assert one.doc
+        made.do(one.name)
+    for one in described.outputs:
+        assert one.doc
+        if one.array:
+            made.get_array(one.name)
+        else:
+            made.get(one.name)
+    assert set(made.get()) == {one.name for one in described.parameters}
+
+
+def test_0_30_an_unknown_name_is_a_typed_error_that_names_the_known_ones(count):
+    made = paused(count)
+    for act in (
+        lambda: made.do("explode"),
+        lambda: made.get("tot"),
+        lambda: made.get_array("total"),
+        lambda: made.view("total"),
+    ):
+        with pytest.raises(LookupError, match=r"there (is|are)|has no array"):
+            act()
+    assert made.get("total") == {"total": 0}
+
+
+def test_0_25_heartbeats_say_how_it_fares(count):
+    made = count(slow=0.001, steps_per_frame=5)
+    with made.view("field") as view:
+        frame_where(view, lambda frame: frame.moment.steps >= 10)
+        made.get("by")
+        made.get("by")
+        beat = made.heartbeat()
+    assert beat.counts["get"] == 2
+    assert beat.ms_per_step >= 1.0
+    assert 0 < beat.attainable_fps <= 200.0
+    assert beat.clients == 1
+    assert beat.ends_in == math.inf
+
+
+def test_a_step_that_raises_pauses_and_says_why(count):
+    made = count(break_at=7, steps_per_frame=1)
+    with made.view("field") as view:
+        frame_where(view, lambda frame: not frame.moment.running)
+        assert "ZeroDivisionError: it broke" in made.heartbeat().error
+        made.set(break_at=0)
+        made.start()
+        frame_where(view, lambda frame: frame.moment.steps > 10)
+    assert made.heartbeat().error == ""
+
+
+def test_0_32_nobody_ends_it_for_the_others_unless_forced(count):
+    made = paused(count)
+    with made.view("field") as first, made.view("field"):
+        first.wait(10.0)
+        with pytest.raises(PermissionError, match="2 clients"):
+            made.quit()
+        made.quit(force=True)
+        with pytest.raises(ActorError):
+            again_and_again(made.heartbeat)
+
+
+def test_a_view_that_is_closed_says_so_and_is_no_client(count):
+    made = paused(count)
+    view = made.view("field")
+    view.wait(10.0)
+    view.close()
+    view.close()
+    with pytest.raises(RuntimeError, match="closed"):
+        view.newest()
+    assert any(made.heartbeat().clients == 0 for _ in range(ATTEMPTS))
+
+
+def test_the_view_of_an_ended_computation_by_message_raises(count):
+    made = paused(count)
+    with made.view("field", by_message=True) as view:
+        view.wait(10.0)
+        made.quit(force=True)
+        with pytest.raises(NotDelivered):
+            again_and_again(view.newest)
+
+
+def test_0_27_there_are_no_more_frames_a_second_than_asked_for(count):
+    made = count(frames_per_second=50.0, steps_per_frame=1)
+    with made.view("field") as view:
+        first = view.wait(10.0).moment
+        last, _ = frame_where(view, lambda frame: frame.moment.frame >= first.frame + 25)
+    rate = (last.moment.frame - first.frame) / (last.moment.taken - first.taken)
+    assert rate <= 50.0 * 1.05

@@ -1,0 +1,101 @@
+"""Computations whose process, or whose viewers, are killed, stopped and left alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from programs import eventually
+
+import supervisor
+from actors.compute.client import Computation
+from actors.compute.words import Heartbeat
+
+sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
+
+from models import Count
+
+RATE = 100.0
+VIEWING = Path(__file__).with_name("viewing.py")
+
+
+@pytest.fixture(scope="module")
+def system():
+    with supervisor.start() as system:
+        yield system
+
+
+@pytest.fixture
+def count(system, request):
+    name = f"c{abs(hash(request.node.name))}"
+    made = system.spawn(Count, name=name, steps_per_frame=1, frames_per_second=RATE)
+
+    yield Computation(system, made)
+
+    if name in [actor.name for actor in system.status().actors]:
+        system.stop(name)
+
+
+def handlers(system):
+    return [actor.name for actor in system.status().actors if "clienthandler" in actor.name]
+
+
+@pytest.mark.parametrize("by_message", [False, True], ids=["shared", "messages"])
+def test_a_killed_computation_goes_on_and_its_view_does_too(system, count, by_message):
+    with count.view("field", by_message=by_message) as view:
+        count.set(by=2)
+        eventually(lambda: view.wait(10.0).moment.steps > 20)
+        assert system.kill(count.ref) == 1
+        frame = eventually(lambda: next(f for f in view if f.moment.incarnation == 2))
+        # Steps and state are those of one snapshot, and the settings were never lost.
+        assert frame.moment.steps > 0
+        assert frame.moment.parameters["by"] == 2
+        count.pause()
+        assert count.get("total")["total"] <= 2 * count.heartbeat().steps
+        eventually(lambda: count.heartbeat().clients == 1)
+
+
+def test_stopped_viewers_slow_neither_the_computation_nor_others_and_dead_ones_go(
+    system, count, run
+):
+    endpoint, name = system._connection.endpoint, count.ref.name
+    frozen = [run(VIEWING, endpoint, name, road) for road in ("shared", "message")]
+    for viewer in frozen:
+        viewer.fact("frame")
+    assert handlers(system)
+    with count.view("field") as view:
+        eventually(lambda: count.heartbeat().clients == 3)
+        for viewer in frozen:
+            os.kill(viewer.pid, signal.SIGSTOP)
+        begun = view.wait(10.0).moment
+        moments = [frame.moment for frame, _ in zip(view, range(100), strict=False)]
+        took = moments[-1].taken - begun.taken
+        assert moments[-1].frame - begun.frame >= 0.5 * RATE * took
+        assert count.heartbeat().clients == 3
+        for viewer in frozen:
+            os.kill(viewer.pid, signal.SIGKILL)
+        eventually(lambda: count.heartbeat().clients == 1)
+        eventually(lambda: not handlers(system))
+
+
+def test_0_26_it_ends_by_itself_when_nobody_has_come_for_so_many_minutes(system):
+    made = Computation(system, system.spawn(Count, name="lonely"))
+    ends = system.watch("lonely")
+    with made.view("field") as view:
+        view.wait(10.0)
+        made.set(shutdown=0.0)
+        eventually(lambda: view.wait(10.0).moment.steps > 100)
+        assert made.heartbeat().clients == 1
+    ended = ends.next(timeout=10.0)
+    assert (ended.incarnation, ended.restarting) == (1, False)
+    assert "lonely" not in [actor.name for actor in system.status().actors]
+
+
+def test_0_25_a_heartbeat_a_second_is_published(system, count):
+    beats = system.subscribe(Heartbeat)
+    seen = [beats.next(timeout=10.0) for _ in range(2)]
+    assert {beat.name for beat in seen} == {count.ref.name}
+    assert seen[1].steps > seen[0].steps
