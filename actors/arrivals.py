@@ -104,7 +104,6 @@ class Arrivals:
         if link.out.incarnation == inbound.incarnation:
             if batch.flags & _RESEND:
                 link.out.rewind(batch.received)
-                self._departures.mark(link)
             settled = link.out.acknowledge(batch.handled, batch.finished, batch.credit)
             self._fates.settled += settled
             link.way.arrived = batch.received

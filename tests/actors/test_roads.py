@@ -30,7 +30,7 @@ from actors.envelope import (
 )
 from actors.outbox import Letter
 from actors.peer import Peer
-from actors.roads import MOST_ROADS, PATIENCE, RETIRED
+from actors.roads import FEW, MOST_DIALS, MOST_ROADS, PATIENCE, RETIRED, SMALL
 
 FROM_BROKER = encode_route(Route(MAGIC, "", 0, BROKER, 0))
 NEAR = "ipc://dir/"
@@ -392,3 +392,121 @@ def test_what_waits_leaves_before_the_party_does():
     one.leaving()
 
     assert [numbers(frames) for frames in one.outgoing(0.0)] == [[51]]
+
+
+@pytest.mark.parametrize(
+    ("count", "size", "at_once"),
+    [(FEW, 1, True), (FEW + 1, 1, False), (1, SMALL - 64, True), (1, SMALL - 63, False)],
+)
+def test_few_and_small_letters_are_sent_twice_and_others_are_waited_for(count, size, at_once):
+    one, link = resolved()
+    other = party("b")
+    for _ in range(count):
+        tell(one, link, bytes(size))
+    one.outgoing(0.0)
+    number, _ = meet(one, other)
+    answer(one, other, number)
+
+    one.outgoing(0.0)
+
+    assert [numbers(frames) for _, frames in parcels(one)] == [[*range(1, count + 1)]] * at_once
+    assert (link.way.road is not None) == at_once
+
+
+def test_what_has_arrived_already_is_not_under_way():
+    one, link = resolved()
+    other = party("b")
+    for _ in range(2 * FEW):
+        tell(one, link)
+    one.outgoing(0.0)
+    number, road = meet(one, other)
+    answer(one, other, number)
+    link.way.arrived = FEW
+
+    one.outgoing(0.0)
+
+    assert link.way.road is road
+    assert [numbers(frames) for _, frames in parcels(one)] == [[*range(FEW + 1, 2 * FEW + 1)]]
+
+
+def test_one_that_uses_a_direct_connection_does_not_change_to_a_second():
+    one, link, other, road = established()
+    second = encode_route(Route(MAGIC, "a", 1, "b", 1))
+
+    one.receive_direct([b"line two", second, encode_word(Meet())], 0.0, dialled=False)
+
+    assert link.way.better is None
+    one.broken(road)
+    assert link.way.better is one.roads.met[b"line two"]
+    assert (road.open, other.bad_frames) == (False, 0)
+
+
+def test_a_connection_to_a_former_life_is_not_changed_to():
+    peer, link = resolved("b")
+    stand(peer, "b", incarnation=1)
+    former = encode_route(Route(MAGIC, "a", 1, "b", 7))
+
+    peer.receive_direct([LINE, former, encode_word(Meet())], 0.0, dialled=False)
+
+    assert link.way.better is None
+
+
+def test_the_end_of_a_life_ends_its_connections_and_no_others():
+    peer = party("b")
+    for name, line in (("a", b"line a"), ("c", b"line c")):
+        stand(peer, name, endpoint="")
+        link = peer.link(name)
+        stand(peer, name, endpoint="")
+        route = encode_route(Route(MAGIC, "b", 1, name, 1))
+        peer.receive_direct([line, route, encode_word(Meet())], 0.0, dialled=False)
+        assert link.way.better is not None
+
+    peer.receive([FROM_BROKER, encode_word(Obituary("a", 1, "killed", None))], 0.0)
+
+    assert peer.links["a"].way.better is None
+    assert peer.links["c"].way.better is not None
+    assert [road.name for road in peer.roads._retired] == ["a"]
+    assert list(peer.roads._lives) == [("c", 1)]
+
+
+def test_the_next_life_is_tried_at_once_however_often_the_last_one_was():
+    one, link = resolved()
+    for second in range(70):
+        tell(one, link)
+        one.outgoing(float(second))
+    assert link.way.dials == MOST_DIALS
+    one.roads.dials.clear()
+
+    one.receive([FROM_BROKER, encode_word(Obituary("b", 1, "killed", None))], 70.0)
+    stand(one, "b", incarnation=2)
+    tell(one, link)
+    one.outgoing(70.0)
+
+    assert [road.incarnation for road in one.roads.dials] == [2]
+    assert link.way.dials == 1
+
+
+def test_so_many_connections_are_made_and_no_more():
+    peer = party("a")
+    for number in range(MOST_ROADS + 5):
+        name = f"b{number}"
+        link = peer.link(name)
+        stand(peer, name)
+        tell(peer, link)
+        peer.outgoing(0.0)
+
+    assert len(peer.roads.dialled) == len(peer.roads.dials) == MOST_ROADS
+
+
+def test_the_other_connection_to_a_life_is_used_when_one_breaks():
+    peer, _ = resolved("b")
+    route = encode_route(Route(MAGIC, "a", 1, "b", 1))
+    for line in (b"line 1", b"line 2"):
+        peer.receive_direct([line, route, encode_word(Meet())], 0.0, dialled=False)
+    first, second = peer.roads.met.values()
+    assert peer.roads._lives == {("b", 1): first}
+
+    peer.broken(first)
+
+    assert peer.roads._lives == {("b", 1): second}
+    assert not peer.roads.hangups  # the one who dialled hangs up
