@@ -9,7 +9,7 @@ import time
 import zmq
 from programs import SECONDS
 
-from actors.control import BROKER, Hello, Welcome, decode_word, encode_word
+from actors.control import BROKER, Hello, Refused, Welcome, decode_word, encode_word
 from actors.envelope import MAGIC, Batch, Route, encode_batch, encode_route
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16 + 32)
@@ -55,6 +55,15 @@ class Stranger:
         while not isinstance(word := decode_word(self.receive()), kind):
             pass
         return word
+
+    def words_until_welcome(self):
+        """Say hello again; return the codes of all that was refused before it was heard."""
+        self.say(Hello(self.name, 1))
+        codes = []
+        while not isinstance(word := decode_word(self.receive()), Welcome):
+            if isinstance(word, Refused):
+                codes.append(word.code)
+        return codes
 
     def write(self, target, *envelopes, incarnation=1):
         route = Route(MAGIC, target, incarnation, self.name, 1)

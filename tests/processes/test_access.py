@@ -210,6 +210,21 @@ def test_a_key_that_lost_its_rights_is_shown_out(host, stranger, join, change):
         use(player, GONE_WITHIN)
 
 
+def test_whoever_lost_its_rights_is_shown_out_in_his_sleep_and_does_not_come_back(
+    host, endpoint, stranger, join
+):
+    system = join(Role.OPERATOR)
+
+    host.keys.revoke("guest")
+
+    deadline = time.monotonic() + GONE_WITHIN
+    while not system._peer.ended:  # it says nothing meanwhile
+        assert time.monotonic() < deadline, "it is still in"
+        time.sleep(0.01)
+    with pytest.raises(AccessDenied):
+        supervisor.connect(endpoint, key=key_text(host.keys.identity().public))
+
+
 def use(player, seconds):
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
