@@ -1,0 +1,124 @@
+"""Packets on disk: NUMBER.data and NUMBER.json for each, whole or not there.
+
+    1. write .data under another name, rename     2. the same with .json
+
+So a packet is there when its .json is, and what has an ending is complete, whatever was killed.
+A full disk is an error of that `write`; nothing of the packet stays.  After a restart numbers go
+on above the highest that is there.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import threading
+from contextlib import suppress
+from pathlib import Path
+from typing import Final, final
+
+from actors.streams.carrier import Packed, Statistics
+from actors.streams.configuration import Configuration
+
+_NUMBER: Final = re.compile(r"%(0?\d*)d")
+
+
+@final
+class FileWriter:
+    """Writes every packet into two files.
+
+    It waits for the system to take the bytes, not for the disk to have them: those that a power
+    cut takes away are lost.
+    """
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._pattern = configuration.pattern
+        self._title = configuration.title
+        self._lock = threading.Lock()
+        self._next = 0
+        self._sent = self._failed = 0
+        self._open = False
+
+    def open(self) -> None:
+        """Make the folder and find the next number.
+
+        Raises:
+            OSError: the folder cannot be made or read.
+        """
+        folder = Path(self._pattern % 0).parent
+        folder.mkdir(parents=True, exist_ok=True)
+        name = Path(self._pattern).name
+        before, after = (part.replace("%%", "%") for part in _NUMBER.split(name)[::2])
+        found = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}\.(?:json|data)")
+        numbers = [
+            int(match[1]) for path in folder.iterdir() if (match := found.fullmatch(path.name))
+        ]
+        self._next = max(numbers, default=-1) + 1
+        self._open = True
+
+    def send(self, packed: Packed) -> None:
+        """Write the two files.
+
+        Raises:
+            OSError: there is no room, or no right; no part of this packet is left.
+        """
+        with self._lock:
+            if not self._open:
+                raise RuntimeError(f"{self._title} is closed")
+            stem = self._pattern % self._next
+            made: list[Path] = []
+            try:
+                made.append(_write(Path(f"{stem}.data"), packed.data))
+                text = json.dumps(json.loads(packed.meta), indent=4)
+                made.append(_write(Path(f"{stem}.json"), text.encode()))
+            except OSError as error:
+                self._failed += 1
+                for path in made:
+                    path.unlink(missing_ok=True)
+                raise _explained(error, stem) from None
+            self._next += 1
+            self._sent += 1
+
+    def peers(self) -> int:
+        """Return 1: the disk is there."""
+        return 1
+
+    def waiting(self) -> bool:
+        """Return False: what was written is in the system's hands."""
+        return False
+
+    def statistics(self) -> Statistics:
+        """Return the counts; `dropped` are those that raised."""
+        with self._lock:
+            written = self._sent + self._failed
+            return Statistics(written=written, sent=self._sent, dropped=self._failed)
+
+    def close(self) -> None:
+        """Write no more."""
+        with self._lock:
+            self._open = False
+
+
+def _write(path: Path, data: bytes) -> Path:
+    """Write a file that is whole from the moment it is there."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+        temporary.replace(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        raise
+    return path
+
+
+def _explained(error: OSError, stem: str) -> OSError:
+    remedy = {
+        errno.ENOSPC: "Make room, or write elsewhere",
+        errno.EDQUOT: "Make room, or write elsewhere",
+        errno.EFBIG: "Send smaller packets, or raise the limit of a file's size (ulimit -f)",
+    }.get(error.errno or 0, "Look at the folder and its rights")
+    text = f"packet {stem} was not written: {error.strerror or error}. {remedy}; then write again"
+    return OSError(error.errno, text)

@@ -1,0 +1,173 @@
+"""Packets through shared memory, for the readers of one user on one host: the newest wins.
+
+    slot of the ring    data │ meta          data first, so that arrays in it are aligned
+    meta of the slot    bytes of meta
+
+The writer copies once and waits for nobody, each reader copies once.  There is no queue to grow
+old: what a reader finds is the newest packet, or nothing new.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import threading
+import time
+from typing import Any, Final, final
+
+import numpy as np
+
+from actors.arrays.reader import Frame, RingReader
+from actors.arrays.ring import SLOTS, SharedRing
+from actors.errors import InvalidMessage
+from actors.streams.carrier import Packed, Statistics, Unpack
+from actors.streams.configuration import Configuration
+from actors.streams.meeting import Meeting
+from actors.streams.packet import MOST_META, Packet
+
+LENGTH: Final = struct.Struct("<Q")
+
+SLICE: Final = 0.1
+"""Seconds after which a waiting `receive` looks whether it was closed."""
+
+
+@final
+class RingWriter:
+    """Writes packets into a ring that its readers find by name."""
+
+    def __init__(self, configuration: Configuration) -> None:
+        self._configuration = configuration
+        self._lock = threading.Lock()
+        self._meeting: Meeting | None = None
+        self._ring: SharedRing | None = None
+        self._written = self._dropped = 0
+
+    def open(self) -> None:
+        """Make the ring and say where it is."""
+        limit = SLOTS * (self._configuration.max_bytes + MOST_META + (1 << 16))
+        meeting = Meeting(self._configuration.ring, writes=True)
+        try:
+            ring = SharedRing(limit=limit)
+            meeting.publish(ring.address)
+        except BaseException:
+            meeting.close()
+            raise
+        self._meeting, self._ring = meeting, ring
+
+    def send(self, packed: Packed) -> None:
+        """Copy the packet into the ring, unless nobody reads it."""
+        with self._lock:
+            if self._meeting is None or self._ring is None:
+                raise RuntimeError(f"{self._configuration.title} is closed")
+            self._written += 1
+            if not self._meeting.read():
+                self._dropped += 1
+                return
+            size = len(packed.data)
+            try:
+                with self._ring.frame(
+                    size + len(packed.meta), np.uint8, LENGTH.pack(len(packed.meta))
+                ) as memory:
+                    memory[:size] = np.frombuffer(packed.data, np.uint8)
+                    memory[size:] = np.frombuffer(packed.meta, np.uint8)
+            except BaseException:
+                self._dropped += 1
+                raise
+
+    def peers(self) -> int:
+        """Return 1 when somebody reads."""
+        with self._lock:
+            return int(self._meeting is not None and self._meeting.read())
+
+    def waiting(self) -> bool:
+        """Return False: in the ring it is there for whoever comes."""
+        return False
+
+    def statistics(self) -> Statistics:
+        """Return the counts; what a reader skips only the reader knows."""
+        with self._lock:
+            sent = self._written - self._dropped
+            return Statistics(written=self._written, sent=sent, dropped=self._dropped)
+
+    def close(self) -> None:
+        """Let go of the ring."""
+        with self._lock:
+            meeting, self._meeting = self._meeting, None
+            if self._ring is not None:
+                self._ring.close()
+            if meeting is not None:
+                meeting.close()
+
+
+@final
+class RingPacketReader:
+    """Reads the newest packet of a ring."""
+
+    def __init__(self, configuration: Configuration, unpack: Unpack) -> None:
+        self._configuration = configuration
+        self._unpack = unpack
+        self._lock = threading.Lock()
+        self._meeting: Meeting | None = None
+        self._frames: RingReader | None = None
+        self._since = math.inf
+        self._received = self._invalid = 0
+
+    def open(self) -> None:
+        """Come to the meeting, whether the writer is there or not."""
+        self._meeting = Meeting(self._configuration.ring, writes=False)
+        self._frames = RingReader(self._meeting.find, self._configuration.title)
+        self._since = time.time()
+
+    def receive(self, seconds: float) -> Packet | None:
+        """Return the newest packet that was not read yet."""
+        end = time.monotonic() + seconds
+        while True:
+            left = max(0.0, end - time.monotonic())
+            with self._lock:  # so that `close` in another thread waits for this slice
+                if self._frames is None:
+                    return None
+                try:
+                    packet = self._take(self._frames.wait(min(left, SLICE)))
+                except TimeoutError:
+                    packet = None
+            if packet is not None or left <= 0:
+                return packet
+
+    def peers(self) -> int:
+        """Return 1 when a writer is there."""
+        with self._lock:
+            return int(self._meeting is not None and self._meeting.written())
+
+    def statistics(self) -> Statistics:
+        """Return what was read, and what was replaced before it could be."""
+        with self._lock:
+            skipped = 0 if self._frames is None else self._frames.skipped
+            received = self._received + skipped
+            return Statistics(received=received, dropped=skipped, invalid=self._invalid)
+
+    def close(self) -> None:
+        """Leave."""
+        with self._lock:
+            meeting, self._meeting, self._frames = self._meeting, None, None
+        if meeting is not None:
+            meeting.close()
+
+    def _take(self, frame: Frame) -> Packet | None:
+        if frame.written_at < self._since:
+            return None  # what was there before this reader was missed
+        try:
+            packet = self._unpack(_parts(frame))
+        except InvalidMessage:
+            self._invalid += 1
+            raise
+        self._received += packet is not None
+        return packet
+
+
+def _parts(frame: Frame) -> tuple[memoryview, memoryview]:
+    array: np.ndarray[Any, Any] = frame.array
+    length = LENGTH.unpack(frame.meta)[0] if len(frame.meta) == LENGTH.size else -1
+    if array.dtype != np.uint8 or array.ndim != 1 or not 0 <= length <= array.size:
+        raise InvalidMessage(message="packet", reason="what is in this ring is no packet")
+    memory = array.data
+    return memory[array.size - length :], memory[: array.size - length]

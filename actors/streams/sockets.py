@@ -1,0 +1,218 @@
+"""ZeroMQ as every carrier here uses it: its sockets, who is connected, and parts that are whole.
+
+The sockets are plain PUB/SUB and PUSH/PULL, so any other program may be the other end.  They know
+neither encryption nor passwords; `Configuration.place` therefore binds to this host.
+"""
+
+from __future__ import annotations
+
+import errno
+import math
+import socket as socketlib
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Final, final
+
+import zmq
+from zmq.utils.monitor import recv_monitor_message
+
+from actors.errors import InvalidMessage
+from actors.streams.configuration import Configuration, Role
+from actors.streams.packet import MOST_META, PARTS
+
+LINGER: Final = 1000
+"""Milliseconds that a closed socket may take to send what it has taken."""
+
+RECONNECT: Final = 50, 1000
+"""Milliseconds until the first try to reconnect, and at most."""
+
+GIVEN_UP: Final = 0.3
+"""Seconds without a word of another try, after which there is none."""
+
+_FAILED: Final = (
+    zmq.Event.HANDSHAKE_FAILED_AUTH
+    | zmq.Event.HANDSHAKE_FAILED_NO_DETAIL
+    | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
+)
+_TRIES: Final = zmq.Event.CONNECT_DELAYED | zmq.Event.CONNECT_RETRIED
+_WATCHED: Final = _FAILED | _TRIES | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
+
+
+@final
+class Endpoint:
+    """One socket with a context of its own, so that closing it waits until its packets left."""
+
+    def __init__(self, configuration: Configuration, kind: int, *, binds: bool) -> None:
+        """Make the socket; a reader's has nothing to send that its end must wait for."""
+        self._binds = binds
+        self._configuration = configuration
+        self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
+        self.socket: zmq.Socket[bytes] = self._context.socket(kind)
+        self.peer_counter = PeerCounter(self.socket)
+        self._lost_at = math.inf
+        for option, value in (
+            (zmq.LINGER, LINGER if configuration.role is Role.WRITER else 0),
+            (zmq.SNDHWM, configuration.high_water_mark),
+            (zmq.RCVHWM, configuration.high_water_mark),
+            (zmq.RECONNECT_IVL, RECONNECT[0]),
+            (zmq.RECONNECT_IVL_MAX, RECONNECT[1]),
+            (zmq.MAXMSGSIZE, max(configuration.max_bytes, MOST_META)),
+        ):
+            self.socket.setsockopt(option, value)
+
+    def open(self) -> None:
+        """Bind or connect.
+
+        Raises:
+            OSError: the place is taken, or no such place can be.
+        """
+        title = self._configuration.title
+        place = self._configuration.place if self._binds else self._configuration.endpoint
+        if self._binds and _listens(place):
+            raise OSError(errno.EADDRINUSE, _advice(errno.EADDRINUSE, "", title, place))
+        try:
+            if not self._binds:
+                self.socket.connect(place)
+            else:
+                self.socket.bind(place)
+        except zmq.ZMQError as error:
+            number = error.errno or errno.EINVAL
+            raise OSError(number, _advice(number, error.strerror, title, place)) from None
+
+    def peers(self) -> int:
+        """Return how many other ends are connected."""
+        return self.peer_counter.count()
+
+    def mend(self, now: float) -> None:
+        """Connect anew when ZeroMQ has given up, as it does on who sent too large a packet."""
+        counter = self.peer_counter
+        counter.count()
+        if self._binds or not counter.given_up:
+            self._lost_at = math.inf
+        elif self._lost_at == math.inf:
+            self._lost_at = now
+        elif now - self._lost_at > GIVEN_UP:
+            counter.given_up = False
+            with suppress(zmq.ZMQError):  # or it would be the same connection, which is no more
+                self.socket.disconnect(self._configuration.endpoint)
+            self.socket.connect(self._configuration.endpoint)
+
+    @property
+    def descriptor(self) -> int:
+        """What becomes readable when something may have changed."""
+        return int(self.socket.get(zmq.FD))
+
+    def readable(self) -> bool:
+        """Return whether a message has come."""
+        return bool(events(self.socket) & zmq.POLLIN)
+
+    def writable(self) -> bool:
+        """Return whether somebody has room for a message."""
+        return bool(events(self.socket) & zmq.POLLOUT)
+
+    def close(self) -> None:
+        """Close; returns when what was taken has left, or after a second."""
+        self.peer_counter.close()
+        self.socket.close()
+        self._context.term()
+
+
+@final
+class PeerCounter:
+    """Counts those who are connected, from what the socket says of its connections.
+
+    A connection that never finished its handshake ends with the same words as one that did, but is
+    first said to have failed.
+    """
+
+    def __init__(self, socket: zmq.Socket[bytes]) -> None:
+        """Watch a socket, before it is bound or connected."""
+        self.monitor: zmq.Socket[bytes] = socket.get_monitor_socket(_WATCHED)
+        self.known = 0
+        """As counted last."""
+        self.given_up = False
+        """The last one has gone, and nothing was said of another try."""
+        self._socket = socket
+        self._failed = 0
+
+    def count(self) -> int:
+        """Return how many there are now."""
+        while events(self.monitor) & zmq.POLLIN:
+            event = recv_monitor_message(self.monitor, zmq.NOBLOCK)["event"]
+            if event & _TRIES:
+                self.given_up = False
+            elif event & _FAILED:
+                self._failed += 1
+            elif event & zmq.Event.HANDSHAKE_SUCCEEDED:
+                self.known += 1
+            elif self._failed:
+                self._failed -= 1
+            else:
+                self.known = max(0, self.known - 1)
+                self.given_up = not self.known
+        return self.known
+
+    def close(self) -> None:
+        """Watch no longer."""
+        self._socket.disable_monitor()
+        self.monitor.close()
+
+
+def events(socket: zmq.Socket[bytes]) -> int:
+    """Return what is possible now; asking also makes ZeroMQ look at who has come and gone."""
+    return int(socket.get(zmq.EVENTS))
+
+
+def take_parts(socket: zmq.Socket[bytes]) -> list[memoryview] | None:
+    """Return the parts of the packet that has arrived, without copying; None when none has.
+
+    Raises:
+        InvalidMessage: it had more parts; those are let go one by one, however many.
+    """
+    parts: list[memoryview] = []
+    count = 0
+    while True:
+        try:
+            frame = socket.recv(zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return None
+        count += 1
+        if count <= PARTS:
+            parts.append(frame.buffer)
+        if not frame.more:
+            break
+    if count > PARTS:
+        reason = f"expected two parts, meta and data, got {count}"
+        raise InvalidMessage(message="packet", reason=reason)
+    return parts
+
+
+def attempt(send: Callable[[], object]) -> bool:
+    """Make one attempt to send; False when there is no room."""
+    try:
+        send()
+    except zmq.Again:
+        return False
+    return True
+
+
+def _listens(place: str) -> bool:
+    """Return whether somebody listens at a path: ZeroMQ would take it away from them."""
+    path = place.removeprefix("ipc://")
+    if path == place or path.startswith("@"):
+        return False
+    with socketlib.socket(socketlib.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except OSError:
+            return False
+    return True
+
+
+def _advice(number: int, reason: str, title: str, place: str) -> str:
+    if number == errno.EADDRINUSE:
+        return f"{title}: {place} is in use. End who holds it, or choose another place."
+    return (
+        f"{title}: cannot use {place}: {reason}. An endpoint is tcp://HOST:PORT or ipc://PATH, and "
+        "who binds names an address of this host."
+    )

@@ -1,0 +1,59 @@
+"""The carriers under test: one pair of configurations each."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import socket
+from contextlib import contextmanager
+
+import attrs
+
+from actors.streams import Reader, Writer
+
+_serial = itertools.count()
+
+
+@attrs.frozen
+class Line:
+    """A writer's and a reader's configuration that belong together."""
+
+    carrier: str
+    transport: str
+    writer: dict
+    reader: dict
+
+    @property
+    def every_packet(self):
+        """Whether a packet has one reader; else all have it, or a newer one."""
+        return self.carrier in ("zmq_pushpull", "zmq_pullpush")
+
+    @contextmanager
+    def ends(self, **reading):
+        """An active writer and reader that see each other."""
+        with Reader(self.reader | reading) as reader, Writer(self.writer) as writer:
+            writer.wait_for_peer(timeout=10)
+            yield writer, reader
+
+
+def free_port():
+    """A port nobody listens at now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def line(carrier, transport, folder):
+    """Fresh configurations over tcp, ipc, inproc or shm."""
+    name = f"s{os.getpid()}-{next(_serial)}"
+    place = {
+        "tcp": lambda: f"tcp://127.0.0.1:{free_port()}",
+        "ipc": lambda: f"ipc://{folder}/{name}",
+        "shm": lambda: f"shm://{name}",
+    }[transport]()
+    both = {"class_name": carrier, "endpoint": place}
+    return Line(carrier, transport, both, both)
+
+
+SOCKETS = ("zmq_pubsub", "zmq_pushpull", "zmq_pullpush")
+LINES = [(c, t) for c in SOCKETS for t in ("tcp", "ipc")] + [("shm", "shm")]

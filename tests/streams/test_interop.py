@@ -1,0 +1,146 @@
+"""Programs that have only pyzmq and JSON at the other end, in both roles of every carrier."""
+
+from __future__ import annotations
+
+import json
+import socket as sockets
+import time
+
+import numpy as np
+import psutil
+import pytest
+import zmq
+
+from actors.errors import InvalidMessage
+from actors.streams import Reader, Writer
+from tests.streams import stage
+
+READS = {"zmq_pubsub": zmq.SUB, "zmq_pushpull": zmq.PULL, "zmq_pullpush": zmq.PULL}
+WRITES = {"zmq_pubsub": zmq.PUB, "zmq_pushpull": zmq.PUSH, "zmq_pullpush": zmq.PUSH}
+
+
+@pytest.fixture
+def plain_socket():
+    """Make sockets as any other program would; they are closed with the test."""
+    context, made = zmq.Context(), []
+
+    def make(kind, endpoint, *, binds=False, topic=b""):
+        plain = context.socket(kind)
+        made.append(plain)
+        plain.rcvtimeo = plain.sndtimeo = 10_000
+        if kind == zmq.SUB:
+            plain.subscribe(topic)
+        (plain.bind if binds else plain.connect)(endpoint)
+        return plain
+
+    yield make
+    context.destroy(linger=0)
+
+
+def _meet(plain, reader):
+    """Return when packets arrive: a PUB socket says nothing of who has subscribed."""
+    reader.wait_for_peer(timeout=10)
+    seen = 0
+    while plain.type == zmq.PUB and not seen:
+        plain.send_multipart([b"{}", b""])
+        time.sleep(0.01)
+        seen = reader.stats().received
+    plain.send_multipart([b'{"ready": 1}', b""])
+    while reader.next(timeout=10).meta != {"ready": 1}:
+        pass
+
+
+def test_1_27_a_plain_reader_reads_what_we_write(socket_line, plain_socket):
+    place = socket_line.writer["endpoint"]
+    carrier = socket_line.carrier
+    plain = plain_socket(READS[carrier], place, binds=carrier == "zmq_pullpush")
+    image = np.arange(6, dtype="uint32")
+    with Writer(socket_line.writer) as writer:
+        writer.wait_for_peer(timeout=10)
+        writer.write({"some": "thing", "topic": "t"}, image)
+        writer.write({"n": 2})
+
+        assert plain.recv_multipart() == [b'{"topic": "t", "some": "thing"}', image.tobytes()]
+        assert plain.recv_multipart() == [b'{"n": 2}', b""]
+
+
+def test_1_16_a_plain_writer_may_send_empty_parts_and_mistakes_are_counted(
+    socket_line, plain_socket
+):
+    carrier = socket_line.carrier
+    plain = plain_socket(
+        WRITES[carrier], socket_line.reader["endpoint"], binds=carrier != "zmq_pullpush"
+    )
+    with Reader(socket_line.reader) as reader:
+        _meet(plain, reader)
+        for meta, data in [(b"", b"abc"), (b"{}", b""), (b"", b""), (b'{"a": 1}', b"x")]:
+            plain.send_multipart([meta, data])
+            packet = reader.next(timeout=10)
+            assert (packet.meta, bytes(packet.data)) == (json.loads(meta or b"{}"), data)
+        for wrong in ([b"{}"], [b"{}", b"", b""], [b"{}"] * 5_000, [b"\xff", b""], [b"[]", b""]):
+            plain.send_multipart(wrong)
+            with pytest.raises(InvalidMessage):
+                reader.next(timeout=10)
+        plain.send_multipart([b'{"fine": 1}', b""])
+
+        assert reader.next(timeout=10).meta == {"fine": 1}
+        assert reader.stats().invalid == 5
+
+
+def test_1_24_a_plain_subscriber_may_choose_by_the_first_bytes(folder, plain_socket):
+    line = stage.line("zmq_pubsub", "ipc", folder)
+    plain = plain_socket(zmq.SUB, line.writer["endpoint"], topic=b'{"topic": "b"')
+    with Writer(line.writer) as writer:
+        writer.wait_for_peer(timeout=10)
+        writer.write({"n": 1, "topic": "a"})
+        writer.write({"n": 2, "topic": "b"})
+
+        assert json.loads(plain.recv_multipart()[0]) == {"topic": "b", "n": 2}
+
+
+def test_a_packet_larger_than_allowed_never_gets_in(socket_line, plain_socket):
+    carrier = socket_line.carrier
+    plain = plain_socket(
+        WRITES[carrier], socket_line.reader["endpoint"], binds=carrier != "zmq_pullpush"
+    )
+    with Reader(socket_line.reader | {"max_bytes": 2_000_000}) as reader:
+        reader.wait_for_peer(timeout=10)
+        plain.send_multipart([b"{}", bytes(2_000_001)])
+        while reader.peers():  # it is cut off, and comes back
+            time.sleep(0.01)
+        _meet(plain, reader)
+        plain.send_multipart([b"{}", bytes(2_000_000)])
+
+        assert reader.next(timeout=10).data.nbytes == 2_000_000
+
+
+def test_whoever_speaks_no_zeromq_is_not_counted_as_a_reader(folder):
+    line = stage.line("zmq_pushpull", "tcp", folder)
+    port = int(line.writer["endpoint"].rpartition(":")[2])
+    with Writer(line.writer) as writer:
+        for words in (b"GET / HTTP/1.0\r\n\r\n" * 9, b"\xff" + bytes(200), b""):
+            with sockets.create_connection(("127.0.0.1", port)) as stranger:
+                stranger.sendall(words)
+        with Reader(line.reader) as reader:
+            writer.wait_for_peer(timeout=10)
+            writer.write({"n": 1})
+            assert reader.next(timeout=10).meta == {"n": 1}
+            assert writer.peers() == 1
+            for n in range(1000):
+                writer.write({"n": n})
+            last = -1
+            while last != 999:
+                last = reader.next(timeout=10).meta["n"]
+
+
+def test_a_star_is_bound_to_this_host_only(folder):
+    line = stage.line("zmq_pubsub", "tcp", folder)
+    port = int(line.writer["endpoint"].rpartition(":")[2])
+    with Writer(line.writer | {"endpoint": f"tcp://*:{port}"}):
+        bound = {
+            found.laddr.ip
+            for found in psutil.Process().net_connections("tcp")
+            if found.status == psutil.CONN_LISTEN and found.laddr.port == port
+        }
+
+    assert bound == {"127.0.0.1"}
