@@ -1,0 +1,227 @@
+"""Plain clients of a computation, and the classes `Client` and `Server`, over real sockets."""
+
+from __future__ import annotations
+
+import json
+import socket
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import zmq
+from programs import eventually
+
+import supervisor
+from actors.compute.client import Computation
+from actors.compute.legacy import Answers, Client, Server
+from actors.compute.reception import Reception
+from actors.compute.wire import Verb, WireError
+
+sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
+
+from models import Count
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+@pytest.fixture(scope="module")
+def stage():
+    """A paused computation, and the port where plain clients reach it."""
+    with supervisor.start() as system:
+        count = system.spawn(Count, name="count", start_paused=True, frames_per_second=200.0)
+        port = free_port()
+        system.spawn(Reception, name="reception", server=count, port=port)
+        yield system, Computation(system, count), port
+
+
+@pytest.fixture
+def stock(stage):
+    """A stock REQ socket, as the seed's clients use it; nothing of ours."""
+    with zmq.Context() as context, context.socket(zmq.REQ) as plain:
+        plain.linger, plain.rcvtimeo = 0, 10_000
+        plain.connect(f"tcp://127.0.0.1:{stage[2]}")
+        yield plain
+
+
+def test_0_02_a_stock_client_gets_requests_sends_and_fetches_an_array(stage, stock):
+    _, count, _ = stage
+    stock.send(b"size")
+    assert json.loads(stock.recv()) == 4
+    stock.send(b"by")
+    assert stock.recv() in (b"", b"ok")
+    stock.send(json.dumps(3).encode())
+    assert stock.recv() == b"ok"
+    assert count.get("by") == {"by": 3}
+    stock.send(b"start")
+    assert stock.recv() == b"ok"
+    stock.send(b"pause")
+    assert stock.recv() == b"ok"
+    stock.send(b"field")
+    described, raw = stock.recv_multipart()
+    described = json.loads(described)
+    array = np.frombuffer(raw, described["dtype"]).reshape(described["shape"])
+    assert array.tolist() == count.get_array("field").tolist()
+
+
+def test_0_02_the_later_verbs_are_understood_too(stage, stock):
+    for first, second, expected in (
+        (b"get", ["by", "mood"], {"by": 2, "mood": "calm"}),
+        (b"set", {"by": 4, "mood": "wild"}, None),
+        (b"get", ["by", "mood"], {"by": 4, "mood": "wild"}),
+        (b"do", "reset", None),
+        (b"set", {"mood": "calm", "by": 2}, None),
+    ):
+        if first == b"get" and expected["by"] == 2:
+            stage[1].set(by=2)
+        stock.send(first)
+        assert stock.recv() == b"ok"
+        stock.send(json.dumps(second).encode())
+        said = stock.recv()
+        assert said == b"ok" if expected is None else json.loads(said) == expected
+
+
+def test_0_23_a_plain_client_learns_what_there_is_and_all_of_it_is_callable(stage):
+    with Client(port=stage[2]) as client:
+        known = client.get(b"commands")
+        assert known["set"]["by"] == "what a step adds"
+        for name in known["do"]:
+            assert client.request(name.encode()) == b"ok"
+        for name in known["get"].keys() - {"shutdown"}:
+            client.get(b"get:" + name.encode())
+        with pytest.raises(WireError, match="JSON"):
+            client.get(b"get:shutdown")  # never is no number of JSON
+        for name in known["get_array"]:
+            client.get_array(name.encode())
+        assert client.get(b"heartbeat")["name"] == "count"
+        client.request(b"pause")
+
+
+@pytest.mark.parametrize("name", [b"nonsense", b"do:nonsense", b"get:nonsense", b"set:", b"\xff"])
+def test_0_30_an_unknown_command_is_an_error_and_hurts_nobody(stage, name):
+    with Client(port=stage[2]) as client:
+        with pytest.raises(WireError, match=r"Unknown Message|there is no"):
+            client.get(name)
+        assert client.get(b"size") == 4
+
+
+def test_a_refused_value_is_an_error_that_says_why(stage):
+    with Client(port=stage[2]) as client:
+        for value in (9, "nine", {"a": 1}):
+            with pytest.raises(WireError, match=r"by|Expected"):
+                client.send(b"by", value)
+        assert client.send(b"by", 2) == b"ok"
+
+
+def test_getting_what_is_to_be_sent_names_the_remedy(stage):
+    with Client(port=stage[2]) as client:
+        with pytest.raises(WireError, match="get:by"):
+            client.get(b"by")
+        assert client.get(b"get:by") == 2
+
+
+def test_0_07_text_is_refused_before_anything_is_sent(stage):
+    with Client(port=stage[2]) as client:
+        for act, how in (
+            (lambda: client.get("Window.size"), r"get\(b'Window.size'\)"),
+            (lambda: client.request("pause"), r"request\(b'pause'\)"),
+            (lambda: client.send("by", 1), r"send\(b'by', ...\)"),
+            (lambda: client.get_array("field"), r"get_array\(b'field'\)"),
+            (lambda: client.send_array("field", np.ones(2)), r"send_array\(b'field'"),
+        ):
+            with pytest.raises(TypeError, match=how):
+                act()
+        with pytest.raises(TypeError, match="JSON"):
+            client.send(b"by", object())
+        assert client.get(b"size") == 4
+
+
+def test_the_port_comes_back_with_its_actor(stage):
+    system, _, port = stage
+    with Client(port=port, timeout=0.5) as client:
+        assert client.get(b"size") == 4
+        system.kill("reception")
+
+        def answered():
+            try:
+                return client.get(b"size") == 4
+            except TimeoutError:
+                return False
+
+        eventually(answered)
+
+
+def echo():
+    answers = Answers()
+    kept = {}
+    answers.on(Verb.GET, b"Nx")(lambda: 64)
+    answers.on(Verb.SEND, b"obj")(lambda value: kept.update(obj=value))
+    answers.on(Verb.GET, b"obj")(lambda: kept["obj"])
+    answers.on(Verb.SEND_ARRAY, b"array")(lambda value: kept.update(array=value))
+    answers.on(Verb.GET_ARRAY, b"array")(lambda: kept["array"])
+    answers.on(Verb.REQUEST, b"do")(lambda: b"done")
+    answers.on(Verb.GET, b"nan")(lambda: float("nan"))
+    return answers
+
+
+def test_0_03_client_and_server_are_context_managers_and_close_twice():
+    with Server(echo(), port=0) as server:
+        with Client(port=server.port) as client:
+            assert client.get(b"Nx") == 64
+            assert client.request(b"do:do") == b"done"
+            assert client.send(b"obj", {"a": [1, None]}) == b"ok"
+            assert client.get(b"get:obj") == {"a": [1, None]}
+            made = np.asfortranarray(np.arange(6.0).reshape(2, 3) + 1j)
+            client.send_array(b"array", made)
+            assert np.array_equal(client.get_array(b"get_array:array"), made)
+            with pytest.raises(WireError, match=r"JSON compliant|Out of range"):
+                client.get(b"nan")
+        client.close()
+        with pytest.raises(RuntimeError, match="closed"):
+            client.get(b"Nx")
+    server.close()
+
+
+def test_0_09_a_client_uses_several_servers_and_a_server_several_clients():
+    with (
+        Server(echo(), port=0) as one,
+        Server(echo(), port=0) as two,
+        Client(port=one.port) as a,
+        Client(port=two.port) as b,
+        Client(port=one.port) as c,
+    ):
+        a.send(b"obj", "one")
+        b.send(b"obj", "two")
+        assert [client.get(b"get:obj") for client in (a, b, c)] == ["one", "two", "one"]
+
+
+def test_0_32_after_a_time_out_the_same_client_works_once_there_is_a_server():
+    port = free_port()
+    with Client(port=port, timeout=1.0) as client:
+        begun = time.monotonic()
+        with pytest.raises(TimeoutError, match="within 1 s"):
+            client.get(b"Nx")
+        assert 0.8 <= time.monotonic() - begun < 5.0
+        with Server(echo(), port=port):
+            assert client.get(b"Nx") == 64
+
+
+def test_a_port_that_is_taken_is_named():
+    with Server(echo(), port=0) as server, pytest.raises(OSError, match=f":{server.port} cannot"):
+        Server(echo(), port=server.port)
+
+
+def test_a_message_that_is_too_large_ends_its_sender_and_no_other(monkeypatch):
+    monkeypatch.setattr("actors.compute.legacy.LARGEST", 1 << 16)
+    with Server(echo(), port=0) as server:
+        monkeypatch.undo()
+        with Client(port=server.port, timeout=0.5) as large, Client(port=server.port) as other:
+            with pytest.raises(TimeoutError):
+                large.send_array(b"array", np.zeros(1 << 16))
+            assert other.get(b"Nx") == 64
+            assert large.get(b"Nx") == 64
