@@ -139,7 +139,7 @@ class Reader(End):
         if carrier is not None:
             self._last = carrier.statistics()
             carrier.close()
-            self._log.info("%s: closed, %s", self.title, self._last)
+            self._log.debug("%s: closed, %s", self.title, self._last)
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
@@ -150,7 +150,7 @@ class Reader(End):
             carrier = reader_carrier(self._configuration, self._unpack)
             carrier.open()
             self._carrier = carrier
-            self._log.info("%s: active", self.title)
+            self._log.debug("%s: active", self.title)
         return self._carrier
 
     def _receive(self, timeout: float | None) -> Packet | None:

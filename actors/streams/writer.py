@@ -86,7 +86,7 @@ class Writer(End):
         if carrier is not None:
             carrier.close()
             self._last = carrier.statistics()
-            self._log.info("%s: closed, %s", self.title, self._last)
+            self._log.debug("%s: closed, %s", self.title, self._last)
 
     def _opened(self) -> WriterCarrier:
         if self._carrier is None:
@@ -95,7 +95,7 @@ class Writer(End):
             carrier = writer_carrier(self._configuration)
             carrier.open()
             self._carrier = carrier
-            self._log.info("%s: active", self.title)
+            self._log.debug("%s: active", self.title)
         return self._carrier
 
 
