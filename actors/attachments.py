@@ -1,21 +1,23 @@
 """The out-of-band side of a message: its arrays and refs, on the way out and on the way in.
 
 out   an array of 64 KiB and more, to a party on this host   copied into the arena, unless it was
-                                                             born there
+                                                             born there, or came from elsewhere
       any other array                                        copied into a frame
-in    shared memory is copied out, a frame is viewed; both are read-only
+in    shared memory is read where it lies, a frame is viewed; both are read-only
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from itertools import count
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
 from actors.arrays.arena import Arena
 from actors.arrays.birth import Birth, freeze
+from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
 from actors.envelope import LARGEST_FRAME
@@ -40,6 +42,9 @@ class Memory:
         self._arena: Arena | None = None
         self._lock = threading.Lock()
         self._rings: dict[str, SharedRing] = {}
+        self._forwarded: dict[int, Lease] = {}
+        """What others are to find through this process, by a number below 0."""
+        self._numbers = count(1)
         self.mapper = Mapper()
 
     @property
@@ -63,15 +68,39 @@ class Memory:
         if former is not None:
             former.close()
 
+    def lend(self, array: npt.NDArray[Any]) -> tuple[tuple[int, ...], int] | None:
+        """Return where others find an array, and the number to `free`; None when there is no room.
+
+        What was received is passed on as it lies there, under its first owner's eyes.
+        """
+        lease = Lease.of(array)
+        found = None if lease is None else lease.forward(array)
+        if lease is None or found is None:
+            shared = self.arena.share(array)
+            return None if shared is None else (shared, shared[-1])
+        number = -next(self._numbers)
+        self._forwarded[number] = lease
+        return found, number
+
     def free(self, blocks: tuple[int, ...]) -> None:
         """Give back blocks whose message is settled."""
         for block in blocks:
-            self.arena.free(block)
+            if block < 0:
+                del self._forwarded[block]
+            else:
+                self.arena.free(block)
+
+    def tidy(self) -> None:
+        """Give back what is not used any more.  Call it once or twice a second."""
+        if self._arena is not None:
+            self._arena.tidy()
+        self.mapper.tidy()
 
     def close(self) -> None:
         """Let go of everything."""
         for ring in self._rings.values():
             ring.close()
+        self._forwarded.clear()
         if self._arena is not None:
             self._arena.close()
         self.mapper.close()
@@ -99,11 +128,11 @@ class Outgoing:
         """Copy an array to where its receiver will find it."""
         dtype = array.dtype.str
         if self.memory is not None and array.nbytes >= SHARE_FROM:
-            shared = self.memory.arena.share(array)
-            if shared is not None:
-                self.blocks.append(shared[-1])
+            lent = self.memory.lend(array)
+            if lent is not None:
+                self.blocks.append(lent[1])
                 self.shared += array.nbytes
-                return Part(-1, dtype, array.shape, shared)
+                return Part(-1, dtype, array.shape, lent[0])
         birth = Birth.of(array)
         if birth is not None and birth.holds(array):
             freeze(array)  # whichever way it goes, it is the same to whoever sends it
@@ -143,9 +172,10 @@ class Incoming:
 
     __slots__ = ("frames", "memory", "outlet")
 
-    def __init__(self, frames: list[bytes], memory: Memory, outlet: Outlet) -> None:
+    def __init__(self, frames: list[bytes], memory: Memory | None, outlet: Outlet) -> None:
         self.frames = frames
         self.memory = memory
+        """None when the sender has no business with the memory of this host."""
         self.outlet = outlet
 
     def put(self, array: npt.NDArray[Any]) -> Part:
@@ -157,7 +187,9 @@ class Incoming:
         if part.where < 0:
             if part.shared is None:
                 raise MessageError("an array is neither in a frame nor in shared memory")
-            return self.memory.mapper.copy_out(part.shared, part.dtype, part.shape)
+            if self.memory is None:
+                raise MessageError("shared memory of this host, named by a program on another")
+            return self.memory.mapper.read(part.shared, part.dtype, part.shape)
         if part.where >= len(self.frames):
             raise MessageError(f"array frame {part.where} is missing")
         try:

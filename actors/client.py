@@ -66,12 +66,15 @@ class ClientThread:
                 connection.wait(max(0.0, due - time.monotonic()))
             self._woken = False
             now = time.monotonic()
+            pinged = now >= ping_at
             with portal.lock:
-                if now >= ping_at:
+                if pinged:
                     ping_at = now + PING_EVERY
                     peer.say(Ping())
                 more = connection.pump(peer, now)
                 portal.after_pump()
+            if pinged:
+                portal.memory.tidy()
             if peer.ended and portal.lost is None:
                 portal.lose(peer.ended)
             # Only now, because whoever is woken wants the interpreter, which this thread gives

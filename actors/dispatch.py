@@ -66,6 +66,8 @@ class Dispatch:
                 f"{envelope.schema.hex()[:16]}, here {codec.fingerprint.hex()}); {_SAME_CODE}",
             )
         self.admit(job.delivery.link.name, cls)
-        job.message = self._portal.decode(codec, envelope.payload, job.delivery.frames)
+        link, frames = job.delivery.link, job.delivery.frames
+        near = link.near(self._portal.peer.host)
+        job.message = self._portal.decode(codec, envelope.payload, frames, near=near)
         job.handler = handler
         return handler

@@ -15,6 +15,7 @@ from __future__ import annotations
 import math
 from typing import Final, NamedTuple, final
 
+from actors.address import NET_PREFIX
 from actors.control import Standing
 from actors.envelope import Envelope
 from actors.outbox import Outbound
@@ -218,6 +219,11 @@ class Link:
         self.mark = 0
         """`out.base` when progress was last looked at; -1: ask for an acknowledgement."""
         self.way = Way()
+
+    def near(self, host: bytes) -> bool:
+        """Whether memory can be shared with the other end, from the host with this key."""
+        # A program on the network may know the key; its name it cannot choose.
+        return host != b"" and host == self.host and not self.name.startswith(NET_PREFIX)
 
 
 class Delivery(NamedTuple):

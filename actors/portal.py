@@ -207,14 +207,18 @@ class Portal:
 
     # --- what the runtime and the client's thread use
 
-    def decode(self, codec: Codec | ValueCodec, payload: bytes, frames: list[bytes]) -> Any:
-        """Return the value in a payload; raises `MessageError`."""
-        return codec.decode(payload, Incoming(frames, self.memory, self))
+    def decode(
+        self, codec: Codec | ValueCodec, payload: bytes, frames: list[bytes], *, near: bool = True
+    ) -> Any:
+        """Return the value in a payload, with shared arrays of senders that are `near` only.
+
+        Raises `MessageError`.
+        """
+        return codec.decode(payload, Incoming(frames, self.memory if near else None, self))
 
     def encode(self, codec: Codec | ValueCodec, value: Any, link: Link) -> tuple[bytes, Outgoing]:
         """Return a value as a payload with its arrays, for the other end of `link`."""
-        near = bool(self.peer.host) and link.host == self.peer.host
-        carrier = Outgoing(self.memory if near else None)
+        carrier = Outgoing(self.memory if link.near(self.peer.host) else None)
         try:
             payload = codec.encode(value, carrier)
             check_size(payload, carrier.frames, type(value).__name__)

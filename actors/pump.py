@@ -128,6 +128,7 @@ class LoopPump:
 
     def _beat(self) -> None:
         self._alive(time.monotonic())
+        self._portal.memory.tidy()
         self._heart = self._loop.call_later(HEARTBEAT, self._beat)
 
     # --- `driver.Driver`

@@ -14,8 +14,9 @@ from collections.abc import Callable, Generator
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast, final
 
+from actors.arrays.mapper import SenderGoneError
 from actors.envelope import Envelope, Kind
-from actors.errors import ActorError, MessageError, OutcomeUnknown, unpack_error
+from actors.errors import ActorError, AnswerLost, MessageError, OutcomeUnknown, unpack_error
 from actors.notices import text_of
 
 if TYPE_CHECKING:
@@ -210,6 +211,10 @@ class Reply(Generic[R_co]):
             return True
         try:
             value = self._decode(envelope.payload, frames)
+        except SenderGoneError as error:
+            call, reason = self._call, str(error)
+            where = {} if call is None else {"target": call.target, "message": call.message}
+            self._finish(None, AnswerLost(**where, reason=reason))
         except MessageError as error:
             self._finish(None, error)
         else:

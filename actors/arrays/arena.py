@@ -6,19 +6,19 @@
     class  4 KiB, 8, 12, 16, 20, 24, 28, 32, 40, 48, 56, 64, ...    four steps a doubling
     segment of one class: 16 MiB, or one block if that is larger
 
-Why pooled: a fresh page costs a fault and a clearing, ten times the copying.  Memory is set aside
-block by block when it is first used, so a segment costs what was shared through it at most.
-At the limit, segments without a living block are given back to make room for other classes.
+Why pooled: a fresh page costs a fault and a clearing, ten times the copying.  Where blocks lie says
+`shelves.py`.  At the limit, segments without a living block make room for other classes.
 
     empty(shape) ─► an array in a block of its own; sharing it copies nothing, and freezes it
 
 The ledger of blocks is here, at the owner: `share` counts one claim, `free` ends it.  An array that
-was born in a block (`empty`) is a claim too, as long as it or a view of it lives.
+was born in a block (`empty`) is a claim too, as long as it or a view of it lives.  When the last
+claim has ended the block is used again, unless readers hold it (`lease.py`): then it is lent, and
+looked at again when a block of its size is wanted.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import threading
 from itertools import count
@@ -34,13 +34,14 @@ import numpy.typing as npt
 from actors.arrays.birth import Birth, freeze
 from actors.arrays.ledger import Ledger
 from actors.arrays.segment import HAS_MEMFD, PAGE, Segment, check_shareable
+from actors.arrays.shelves import Place, Shelves, block_size
 from actors.errors import SharedMemoryFull
 
 LIMIT: Final = 1 << 30
 SEGMENT: Final = 16 << 20
 
-_MOST_SEGMENTS: Final = 256
-"""Two descriptors each; the usual limit of a process is 1,024."""
+_serials: Final = count(1)
+"""Numbers for the files of all arenas of this process."""
 
 
 @attrs.frozen
@@ -49,10 +50,12 @@ class Statistics:
 
     limit: int  # bytes it may set aside
     reserved: int  # bytes set aside, in blocks living and free; never more than `limit`
-    living: int  # bytes of the blocks that are shared now, whole blocks counted
-    blocks: int  # blocks that are shared now
+    living: int  # bytes of the blocks in use now, whole blocks counted, lent ones too
+    blocks: int  # blocks in use now by messages on their way and by arrays here
+    lent: int  # blocks that nothing but readers in other processes uses
     segments: int  # pieces of memory open, two file descriptors each
     shared: int  # arrays shared since the start
+    copied: int  # how many of them had to be copied first
     refused: int  # arrays that found no room since the start
 
 
@@ -88,24 +91,18 @@ class Arena:
             raise ValueError(f"segment={segment} is not a positive multiple of {PAGE}")
         if named and directory is None:
             raise ValueError("without memfd an arena needs a session directory: give directory=")
-        self._limit = limit
-        self._segment = segment
         self._directory = directory if named else None
         self._pid = os.getpid()
         self._lock = threading.Lock()  # held for bookkeeping only, never while copying
         self._closed = False
-        self._shelves: list[_Shelf] = []  # oldest first
-        self._free: dict[int, list[tuple[_Shelf, int]]] = {}  # block size -> places used before
-        self._ledger: Ledger[tuple[_Shelf, int]] = Ledger()
+        self._shelves = Shelves(limit, segment, self._segment)
+        self._ledger: Ledger[Place] = Ledger()
         self._beacon: Segment | None = None  # what `probe` shows: it stays as long as the arena
-        self._serials = count(1)
-        self._reserved = 0
-        self._living = 0
-        self._shared = 0
+        self._shared = self._copied = 0
         self._refused = 0
 
     def share(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
-        """Copy `array` into a block and return its descriptor for `Mapper.copy_out`.
+        """Copy `array` into a block and return its descriptor for `Mapper.read`.
 
         The copy is C-contiguous; the array stays the caller's to change.  Returns None when there
         is no room (the limit, or the system's memory) or the arena is closed: use frames then.
@@ -121,12 +118,13 @@ class Arena:
         if born is not None:
             return born
         with self._lock:
-            place = None if self._closed else self._take(block_size(array.nbytes))
+            place = self._take(array.nbytes)
             if place is None:
                 self._refused += 1
                 return None
             block = self._ledger.add(place)
             self._shared += 1
+            self._copied += 1
         shelf, offset = place
         memory = shelf.segment.memory
         try:
@@ -152,13 +150,13 @@ class Arena:
         lengths = (shape,) if isinstance(shape, int) else tuple(shape)
         nbytes = kind.itemsize * prod(lengths)
         with self._lock:
-            place = None if self._closed else self._take(block_size(nbytes))
+            place = self._take(nbytes)
             if place is None:
                 self._refused += 1
                 raise SharedMemoryFull(
-                    f"no room for an array of {nbytes:,} bytes: {self._living:,} of the "
-                    f"{self._limit:,} bytes that this process may share are in use. Let go of "
-                    "arrays, or send smaller ones."
+                    f"no room for an array of {nbytes:,} bytes: {self._shelves.living:,} of the "
+                    f"{self._shelves.limit:,} bytes that this process may share are in use. Let "
+                    "go of arrays, or send smaller ones."
                 )
             block = self._ledger.add(place)
         shelf, offset = place
@@ -181,7 +179,7 @@ class Arena:
         freeze(array)
         return self._described(place, array.nbytes, birth.block)
 
-    def _described(self, place: tuple[_Shelf, int], nbytes: int, block: int) -> tuple[int, ...]:
+    def _described(self, place: Place, nbytes: int, block: int) -> tuple[int, ...]:
         shelf, offset = place
         part = shelf.segment
         # The mark comes last: it is the promise that the block is complete.
@@ -200,7 +198,7 @@ class Arena:
                 return False
             known, place = self._ledger.end(block)
             if place is not None:
-                self._put_back(place)
+                self._shelves.put_back(place)
             return known
 
     def _check_owner(self) -> None:
@@ -218,9 +216,7 @@ class Arena:
                 return None
             if self._beacon is None:
                 try:
-                    self._beacon = Segment(
-                        PAGE, directory=self._directory, serial=next(self._serials)
-                    )
+                    self._beacon = self._segment(PAGE)
                 except OSError:
                     return None
             return self._pid, self._beacon.where, self._beacon.cookie
@@ -229,21 +225,34 @@ class Arena:
         """Give memory without a living block back to the system; return how many bytes."""
         with self._lock:
             self._settle()
-            before = self._reserved
-            self._retire_idle()
-            return before - self._reserved
+            self._shelves.reclaim()
+            before = self._shelves.reserved
+            self._shelves.retire_idle()
+            return before - self._shelves.reserved
+
+    def tidy(self) -> None:
+        """Give back what was not used during the last `IDLE_LOOKS` calls.  Call it now and then."""
+        if os.getpid() != self._pid or not len(self._shelves):
+            return
+        with self._lock:
+            self._settle()
+            self._shelves.tidy()
 
     def statistics(self) -> Statistics:
         """Return a snapshot of what the arena holds."""
         with self._lock:
             self._settle()
+            shelves = self._shelves
+            shelves.reclaim()
             return Statistics(
-                limit=self._limit,
-                reserved=self._reserved,
-                living=self._living,
+                limit=shelves.limit,
+                reserved=shelves.reserved,
+                living=shelves.living,
                 blocks=len(self._ledger),
-                segments=len(self._shelves),
+                lent=shelves.lent,
+                segments=len(shelves),
                 shared=self._shared,
+                copied=self._copied,
                 refused=self._refused,
             )
 
@@ -257,128 +266,24 @@ class Arena:
             return
         with self._lock:
             self._closed = True
-            for shelf in self._shelves:
-                shelf.segment.close()
+            self._shelves.close()
             if self._beacon is not None:
                 self._beacon.close()
             self._beacon = None  # a map holds a descriptor of its own, as long as it lives
-            self._shelves.clear()
-            self._free.clear()
             self._ledger.clear()
-            self._reserved = self._living = 0
 
-    # --- places; all of these are called with the lock held --------------------------------------
+    # --- with the lock held
 
     def _settle(self) -> None:
         """Take back the blocks of arrays that have gone."""
         for place in self._ledger.settle():
-            self._put_back(place)
+            self._shelves.put_back(place)
 
-    def _take(self, size: int) -> tuple[_Shelf, int] | None:
-        """Return a place whose memory is set aside, or None when there is no room."""
+    def _take(self, nbytes: int) -> Place | None:
+        if self._closed:
+            return None
         self._settle()
-        spare = self._free.get(size)
-        # Last in, first out: the block that is still in the processor's cache goes out next.
-        place = spare.pop() if spare else self._fresh_place(size)
-        if place is not None:
-            place[0].living += 1
-            self._living += size
-        return place
+        return self._shelves.take(block_size(nbytes))
 
-    def _put_back(self, place: tuple[_Shelf, int]) -> None:
-        shelf, offset = place
-        shelf.segment.mark(offset, 0)
-        shelf.living -= 1
-        self._living -= shelf.size
-        self._free.setdefault(shelf.size, []).append((shelf, offset))
-
-    def _fresh_place(self, size: int) -> tuple[_Shelf, int] | None:
-        if not self._make_room(size):
-            return None
-        place = self._set_aside(size)
-        if place is None and self._retire_idle():
-            # The system was full before our limit was reached, and we gave something back.
-            place = self._set_aside(size)
-        return place
-
-    def _set_aside(self, size: int) -> tuple[_Shelf, int] | None:
-        shelf = next((one for one in self._shelves if one.size == size and one.fresh), None)
-        try:
-            if shelf is None:
-                shelf = self._open_shelf(size)
-            offset = shelf.fresh[-1]
-            shelf.segment.reserve(offset, size)
-        except OSError:
-            # Whatever the system lacks, the caller has another way: frames.  `refused` counts it.
-            return None
-        shelf.fresh.pop()
-        self._reserved += size
-        return shelf, offset
-
-    def _open_shelf(self, size: int) -> _Shelf:
-        if len(self._shelves) >= _MOST_SEGMENTS:
-            raise OSError(errno.EMFILE, "too many segments")
-        blocks = max(1, self._segment // size)
-        part = Segment(size * blocks, directory=self._directory, serial=next(self._serials))
-        shelf = _Shelf(segment=part, size=size, fresh=[size * i for i in reversed(range(blocks))])
-        self._shelves.append(shelf)
-        return shelf
-
-    def _make_room(self, size: int) -> bool:
-        """Keep within the limit if `size` is added, at the cost of as few idle segments as can be.
-
-        Gives nothing back when that would not be enough: idle blocks are worth keeping.
-        """
-        if self._reserved + size <= self._limit:
-            return True
-        idle = [shelf for shelf in self._shelves if not shelf.living]
-        if self._reserved + size - sum(shelf.reserved for shelf in idle) > self._limit:
-            return False
-        while self._reserved + size > self._limit:
-            self._retire(idle.pop(0))
-        return True
-
-    def _retire_idle(self) -> bool:
-        idle = [shelf for shelf in self._shelves if not shelf.living]
-        for shelf in idle:
-            self._retire(shelf)
-        return bool(idle)
-
-    def _retire(self, shelf: _Shelf) -> None:
-        self._shelves.remove(shelf)
-        spare = self._free.pop(shelf.size, [])
-        others = [place for place in spare if place[0] is not shelf]
-        if others:
-            self._free[shelf.size] = others
-        self._reserved -= shelf.reserved
-        # A reader keeps segments attached for a while; without this it would keep the memory too.
-        shelf.segment.discard()
-        shelf.segment.close()
-
-
-@attrs.define(eq=False)
-class _Shelf:
-    """A segment cut into blocks of one size."""
-
-    segment: Segment
-    size: int  # bytes of each block
-    fresh: list[int]  # offsets never used, lowest last; no memory is set aside for them yet
-    living: int = 0  # blocks that are shared now
-    capacity: int = attrs.field(init=False)  # blocks
-
-    def __attrs_post_init__(self) -> None:
-        self.capacity = len(self.fresh)
-
-    @property
-    def reserved(self) -> int:
-        """Bytes set aside for blocks that were used at least once."""
-        return (self.capacity - len(self.fresh)) * self.size
-
-
-def block_size(nbytes: int) -> int:
-    """Bytes of the smallest block class that holds `nbytes`: at most a quarter is wasted.
-
-    Below 16 KiB every multiple of 4 KiB is a class; above, four classes a doubling.
-    """
-    step = max(PAGE, 1 << max(0, (nbytes - 1).bit_length() - 3))
-    return max(PAGE, -(-nbytes // step) * step)
+    def _segment(self, size: int) -> Segment:
+        return Segment(size, directory=self._directory, serial=next(_serials))

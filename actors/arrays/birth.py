@@ -35,7 +35,7 @@ class Birth:
     @classmethod
     def of(cls, array: npt.NDArray[Any]) -> Birth | None:
         """Return where `array`, or what it is a view of, was born; None for any other array."""
-        base = cast("object", _root(array).base)
+        base = cast("object", root(array).base)
         return base if isinstance(base, cls) else None
 
     def holds(self, array: npt.NDArray[Any]) -> bool:
@@ -45,10 +45,11 @@ class Birth:
 
 def freeze(array: npt.NDArray[Any]) -> None:
     """Make an array read-only, and what it is a view of, but no other view made before."""
-    array.flags.writeable = _root(array).flags.writeable = False
+    array.flags.writeable = root(array).flags.writeable = False
 
 
-def _root(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def root(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Return the array that this one, or what it is a view of, is a view of at last."""
     while isinstance(array.base, np.ndarray):
         array = array.base
     return array

@@ -3,18 +3,20 @@
     descriptor = (pid, where, cookie, offset, nbytes, block)
                   └── which segment ──┘  └─ which piece ─┘
 
-    check numbers ─► check dtype and shape ─► map (cached) ─► block there? ─► copy ─► still there?
+    check numbers ─► check dtype and shape ─► map (cached) ─┬─► hold the block ─► array in its place
+                                                            └─► block there? ─► copy ─► still there?
 
 Whoever sends a descriptor may be mistaken or malicious: everything odd is a `MessageError`.
 """
 
 from __future__ import annotations
 
-import mmap
+import os
 import re
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict, deque
 from contextlib import suppress
+from functools import partial
 from math import prod
 from pathlib import Path
 from typing import Any, Final, final
@@ -23,48 +25,76 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.arrays import segment
+from actors.arrays.lease import Lease, Window
 from actors.errors import MessageError
 
 MOST_MAPS: Final = 32
 """Segments a mapper keeps attached; one more takes the place of the one not used longest."""
+
+MOST_LEASED: Final = 512 << 20
+"""Bytes of one process that are read in place at a time: half of what it may share.  What comes
+beyond is copied, so that nobody who keeps everything takes all room from the others."""
 
 MOST_DIMENSIONS: Final = 8
 
 _FIELDS: Final = 6
 _LARGEST_INT: Final = 2**63 - 1
 _DTYPE: Final = re.compile(r"[<>=|]?(\?|[biufc][0-9]{1,2})")
+_known: Final[dict[str, np.dtype[Any]]] = {}
+"""What these words stand for; there are not many."""
+
+
+@final
+class SenderGoneError(MessageError):
+    """A shared array cannot be attached: most likely its sender has ended meanwhile."""
 
 
 @final
 class Mapper:
-    """Copies shared arrays out of other processes' segments.  Safe to use from any thread."""
+    """Reads shared arrays in other processes' segments.  Safe to use from any thread.
 
-    def __init__(self, directory: Path | None = None, *, most: int = MOST_MAPS) -> None:
+    A forked child must not use its parent's: leases are the parent's to end.
+    """
+
+    def __init__(
+        self, directory: Path | None = None, *, most: int = MOST_MAPS, leased: int = MOST_LEASED
+    ) -> None:
         """Create a mapper that has nothing attached yet.
 
         Args:
             directory: The session directory, for senders on systems without memfd.
             most: Segments kept attached.  An attached segment keeps the memory of a dead owner
                 alive, so this also bounds what a crash can pin.
+            leased: Bytes of each other process that are read in place at a time.
         """
         self._directory = directory
         self._most = most
+        self._leased = leased
+        self._pid = os.getpid()
         self._maps: OrderedDict[tuple[int, int, int], Window] = OrderedDict()
+        self._reading: Counter[int] = Counter()
+        """Bytes that are read in place, by the process that sent them."""
+        self._dropped: deque[tuple[Window, int, int, int]] = deque()
+        """Leases that nobody uses any more: window, offset, sender, bytes."""
         self._lock = threading.Lock()
 
-    def copy_out(
+    def read(
         self, descriptor: tuple[int, ...], dtype: np.dtype[Any] | str, shape: tuple[int, ...]
     ) -> npt.NDArray[Any]:
-        """Return a read-only copy of the array that `Arena.share` described.
+        """Return the array that `Arena.share` or `Lease.forward` described, read-only.
+
+        It lies where its sender put it, and stays as it is as long as it or a view of it lives; or
+        it is a copy, where that cannot be.
 
         Args:
-            descriptor: What `Arena.share` returned, as it came over the wire.
+            descriptor: What they returned, as it came over the wire.
             dtype: A plain dtype (bool, integer, float, complex) or its text, such as "<f4".
             shape: Non-negative sizes, at most 8; together they must be exactly as large as shared.
 
         Raises:
             MessageError: the descriptor, dtype or shape is odd, or the sender has let go of the
                 array.  Nothing was allocated that is larger than the shared block.
+            SenderGoneError: the sender has ended.
         """
         pid, where, cookie, offset, nbytes, block = _check_descriptor(descriptor)
         checked = checked_dtype(dtype)
@@ -75,27 +105,29 @@ class Mapper:
                 f"{nbytes} bytes at {offset} do not lie inside a segment of {window.data} bytes. "
                 "The sender's descriptor is wrong."
             )
-        window.check(offset, block)
-        try:
-            copy = np.ndarray(shape, checked, buffer=window.memory, offset=offset).copy()
-        except (ValueError, MemoryError) as error:
-            # numpy refuses some shapes that hold nothing, such as (0, 2**62).
-            raise MessageError(f"no array of shape {shape} can be made here: {error}.") from error
-        # A sender whose message expired may have given the block away while it was copied.
-        window.check(offset, block)
-        copy.flags.writeable = False
-        return copy
+        lease = self._lease(window, pid, offset, nbytes, block) if nbytes else None
+        if lease is not None:
+            return lease.array(shape, checked)
+        return _copied(window, offset, block, shape, checked)
 
-    def forget(self, pid: int) -> None:
-        """Detach every segment of a process, for example because it died."""
+    def tidy(self) -> None:
+        """Detach what nobody reads and its owner has closed, or died with: it takes memory still.
+
+        Call it now and then.
+        """
         with self._lock:
-            for key in [key for key in self._maps if key[0] == pid]:
-                del self._maps[key]
+            for key, window in list(self._maps.items()):
+                if not (window.held or segment.is_open(*key, self._directory)):
+                    del self._maps[key]
+                    window.close()
+        self._settle()
 
     def close(self) -> None:
-        """Detach everything.  Copies stay valid; closing twice is fine."""
+        """Detach everything.  Arrays stay valid; closing twice is fine."""
         with self._lock:
-            self._maps.clear()
+            while self._maps:
+                self._maps.popitem()[1].close()
+        self._settle()
 
     def _window(self, pid: int, where: int, cookie: int) -> Window:
         key = (pid, where, cookie)
@@ -104,33 +136,68 @@ class Mapper:
             if window is not None:
                 self._maps.move_to_end(key)
                 return window
-        window = open_window(pid, where, cookie, self._directory)
+        window = _attached(pid, where, cookie, self._directory)
         with self._lock:
-            self._maps[key] = window
-            while len(self._maps) > self._most:
-                # Dropped, not closed: another thread may be copying from it.
-                self._maps.popitem(last=False)
+            if key in self._maps:  # by another thread meanwhile
+                window.close()
+                return self._maps[key]
+            idle = (one for one, other in self._maps.items() if not other.held)
+            old = next(idle, None) if len(self._maps) >= self._most else None
+            if old is not None:
+                # Its memory is dropped, not closed: another thread may be copying from it.
+                self._maps.pop(old).close()
+            if len(self._maps) < self._most:
+                self._maps[key] = window
+            else:
+                window.close()  # good for one copy
         return window
 
+    def _lease(
+        self, window: Window, pid: int, offset: int, nbytes: int, block: int
+    ) -> Lease | None:
+        try:
+            with self._lock:
+                room = self._reading.get(pid, 0) + nbytes <= self._leased
+                if not room or not window.hold(offset, block):
+                    return None
+                self._reading[pid] += nbytes
+        finally:
+            self._settle()
+        return Lease(window, offset, block, partial(self._drop, window, offset, pid, nbytes))
 
-@final
-class Window:
-    """One attached segment, read-only."""
+    def _drop(self, window: Window, offset: int, pid: int, nbytes: int) -> None:
+        """A lease is over, in the midst of anything: perhaps this thread has the lock."""
+        if os.getpid() == self._pid:
+            self._dropped.append((window, offset, pid, nbytes))
+            self._settle()
 
-    __slots__ = ("data", "memory", "table")
+    def _settle(self) -> None:
+        """End the leases that nobody uses; whoever has the lock now does it afterwards."""
+        while self._dropped and self._lock.acquire(blocking=False):
+            try:
+                while self._dropped:
+                    window, offset, pid, nbytes = self._dropped.popleft()
+                    window.release(offset)
+                    self._reading[pid] -= nbytes
+                    if not self._reading[pid]:
+                        del self._reading[pid]
+            finally:
+                self._lock.release()
 
-    def __init__(self, memory: mmap.mmap) -> None:
-        self.memory = memory
-        self.data = segment.data_size(len(memory))
-        self.table = memoryview(memory)[self.data :].cast("Q")
 
-    def check(self, offset: int, block: int) -> None:
-        """Raise `MessageError` unless this block starts there now."""
-        if self.table[offset // segment.PAGE] != block:
-            raise MessageError(
-                "the sender has let go of this shared array, or never shared it. "
-                "Its message was probably given up meanwhile; send it again."
-            )
+def _copied(
+    window: Window, offset: int, block: int, shape: tuple[int, ...], dtype: np.dtype[Any]
+) -> npt.NDArray[Any]:
+    window.check(offset, block)
+    try:
+        copy = np.ndarray(shape, dtype, buffer=window.memory, offset=offset).copy()
+    except (ValueError, MemoryError) as error:
+        # numpy refuses some shapes that hold nothing, such as (0, 2**62).
+        raise MessageError(f"no array of shape {shape} can be made here: {error}.") from error
+    # A sender whose message expired may have given the block away while it was copied.
+    window.check(offset, block)
+    copy.flags.writeable = False
+    return copy
 
 
 def can_attach(pid: int, where: int, cookie: int, directory: Path | None = None) -> bool:
@@ -143,11 +210,20 @@ def can_attach(pid: int, where: int, cookie: int, directory: Path | None = None)
 
 
 def open_window(pid: int, where: int, cookie: int, directory: Path | None = None) -> Window:
-    """Map another process's segment; raises `MessageError` with the reason when it cannot be."""
+    """Map another process's segment to look at, without leases.
+
+    Raises `MessageError` with the reason when it cannot be.
+    """
+    window = _attached(pid, where, cookie, directory)
+    window.close()
+    return window
+
+
+def _attached(pid: int, where: int, cookie: int, directory: Path | None) -> Window:
     try:
-        return Window(segment.attach(pid, where, cookie, directory))
+        return Window(*segment.attach(pid, where, cookie, directory), (pid, where, cookie))
     except (OSError, ValueError) as error:
-        raise MessageError(
+        raise SenderGoneError(
             f"the shared array of process {pid} cannot be attached: {error}. "
             "Its process has ended, or it runs as another user or in another container; "
             "send it again."
@@ -174,10 +250,15 @@ def _check_descriptor(descriptor: tuple[Any, ...]) -> tuple[int, int, int, int, 
 
 def checked_dtype(dtype: np.dtype[Any] | str) -> np.dtype[Any]:
     """Return a dtype that another process named; raises `MessageError` for one of no fixed form."""
-    # Text is matched before numpy parses it: "V2147483648" or 100,000 fields cost memory there.
-    if isinstance(dtype, str) and _DTYPE.fullmatch(dtype):
-        with suppress(TypeError):
-            dtype = np.dtype(dtype)
+    if isinstance(dtype, str):
+        known = _known.get(dtype)
+        if known is not None:
+            return known
+        # Text is matched before numpy parses it: "V2147483648" or 100,000 fields cost memory there.
+        if _DTYPE.fullmatch(dtype):
+            with suppress(TypeError):
+                known = _known[dtype] = checked_dtype(np.dtype(dtype))
+                return known
     if (
         not isinstance(dtype, np.dtype)
         or dtype.kind not in segment.SHAREABLE_KINDS

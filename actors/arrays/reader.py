@@ -21,7 +21,8 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.arrays import segment
-from actors.arrays.mapper import Window, checked_dtype, checked_shape, open_window
+from actors.arrays.lease import Window
+from actors.arrays.mapper import checked_dtype, checked_shape, open_window
 from actors.arrays.ring import (
     FRAME,
     MARK,

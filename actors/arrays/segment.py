@@ -17,6 +17,10 @@ Where a segment lives:
                  Whoever sweeps the session directory removes what a killed owner left.
 
 Nothing a descriptor says is believed: `attach` opens only what is provably a segment of ours.
+
+Who reads a block in place holds a lock on its first byte (`hold`), shared with all other readers.
+The kernel keeps these locks: they go with the process that holds them, however it ends, and the
+owner takes a block back (`reclaim`) only when nobody holds it.
 """
 
 from __future__ import annotations
@@ -26,6 +30,8 @@ import hashlib
 import mmap
 import os
 import stat
+import struct
+import sys
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -42,6 +48,10 @@ LARGEST_ITEM: Final = 16
 
 HAS_MEMFD: Final = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
 
+HAS_LEASES: Final = HAS_MEMFD and hasattr(fcntl, "F_OFD_SETLK") and sys.maxsize > 2**32
+"""Whether the kernel keeps locks that belong to an open file; else readers copy what they get."""
+
+_LOCK: Final = struct.Struct("@hhqqi4x").pack  # struct flock: type, whence, start, length, 0
 _WORD: Final = 8
 _PAGES_PER_TABLE_PAGE: Final = PAGE // _WORD
 _FROZEN_SIZE: Final = 0x0002 | 0x0004  # F_SEAL_SHRINK | F_SEAL_GROW, named in fcntl on Linux only
@@ -146,6 +156,21 @@ class Segment:
         # One aligned store of eight bytes: a reader sees the old id or the new one, never a mix.
         self._table[offset // PAGE] = block
 
+    def reclaim(self, offset: int) -> bool:
+        """Take the mark off a block unless somebody reads it in place; return whether nobody does.
+
+        Whoever comes later finds no mark, and lets go again.
+        """
+        if HAS_LEASES:
+            # With the lock that excludes readers nobody can come between the look and the mark.
+            if not _lock(self._fd, fcntl.F_WRLCK, offset):
+                return False
+            self.mark(offset, 0)
+            _lock(self._fd, fcntl.F_UNLCK, offset)
+        else:
+            self.mark(offset, 0)
+        return True
+
     def discard(self) -> None:
         """Give the memory back though readers may still have it mapped: they will read zeros."""
         if self.path is None:
@@ -174,12 +199,15 @@ def data_size(size: int) -> int:
     return data
 
 
-def attach(pid: int, where: int, cookie: int, directory: Path | None = None) -> mmap.mmap:
-    """Map a segment of another process (or this one) read-only.
+def attach(
+    pid: int, where: int, cookie: int, directory: Path | None = None
+) -> tuple[mmap.mmap, int]:
+    """Map a segment of another process (or this one) read-only; return also its descriptor.
 
     All numbers may come from the wire.  What they lead to is opened without side effects and
     refused unless it is a regular file of this user, is the inode `cookie`, has the size of a
-    segment, and (a memfd) is sealed, so that it cannot shrink under the reader.
+    segment, and (a memfd) is sealed, so that it cannot shrink under the reader.  The descriptor is
+    the caller's to close.
 
     Raises:
         OSError: it is gone, or belongs to somebody else.
@@ -192,17 +220,44 @@ def attach(pid: int, where: int, cookie: int, directory: Path | None = None) -> 
     try:
         size = os.fstat(fd).st_size
         data_size(size)
-        return mmap.mmap(fd, size, prot=mmap.PROT_READ)
-    finally:
+        return mmap.mmap(fd, size, prot=mmap.PROT_READ), fd
+    except BaseException:
         os.close(fd)
+        raise
 
 
-def is_open(pid: int, where: int, cookie: int) -> bool:
-    """Whether the owner of a memfd still has it open; the numbers may come from the wire."""
-    if where < 0:
+def hold(fd: int, offset: int) -> bool:
+    """Keep the owner of an attached segment from using a block again, until `let_go`.
+
+    False when that cannot be: the owner is just taking it back, or this system has no such locks.
+    One hold of a descriptor counts however often it is asked for, and ends with the descriptor.
+    """
+    return HAS_LEASES and _lock(fd, fcntl.F_RDLCK, offset)
+
+
+def let_go(fd: int, offset: int) -> None:
+    """End what `hold` began."""
+    _lock(fd, fcntl.F_UNLCK, offset)
+
+
+def _lock(fd: int, kind: int, offset: int) -> bool:
+    try:
+        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK(kind, os.SEEK_SET, offset, 1, 0))
+    except OSError:  # EAGAIN; and with a kernel that is out of locks there is none either
+        return False
+    return True
+
+
+def is_open(pid: int, where: int, cookie: int, directory: Path | None = None) -> bool:
+    """Whether the owner of a segment still has it open; the numbers may come from the wire."""
+    if where >= 0:
+        path = Path(f"/proc/{pid}/fd/{where}")
+    elif directory is not None:
+        path = directory / _file_name(pid, -where)
+    else:
         return False
     try:
-        return Path(f"/proc/{pid}/fd/{where}").stat().st_ino == cookie
+        return path.stat().st_ino == cookie
     except OSError:
         return False
 

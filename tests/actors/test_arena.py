@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from actors.arrays import arena as room
-from actors.arrays.arena import Arena, block_size
+from actors.arrays import shelves
+from actors.arrays.arena import Arena
 from actors.arrays.mapper import Mapper, can_attach
 from actors.arrays.segment import HAS_MEMFD, Segment
+from actors.arrays.shelves import block_size
 from actors.errors import MessageError
 
 MIB = 1 << 20
@@ -39,7 +41,7 @@ def mapper(tmp_path):
 
 
 def received(mapper, descriptor, array):
-    return mapper.copy_out(descriptor, array.dtype, array.shape)
+    return mapper.read(descriptor, array.dtype, array.shape)
 
 
 def bytes_of(size, fill=1):
@@ -81,7 +83,7 @@ def test_another_process_can_read(arena, tmp_path):
         "import sys, pathlib; from actors.arrays.mapper import Mapper, can_attach\n"
         f"directory = pathlib.Path({str(tmp_path)!r})\n"
         f"assert can_attach(*{arena.probe()}, directory)\n"
-        f"print(Mapper(directory).copy_out({descriptor}, '<f8', (1000,)).sum())\n"
+        f"print(Mapper(directory).read({descriptor}, '<f8', (1000,)).sum())\n"
     )
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
     answer = subprocess.run(
@@ -207,7 +209,7 @@ def test_a_full_system_gets_idle_memory_back_first(arena, monkeypatch):
 
 
 def test_too_many_segments_means_no_room(arena, monkeypatch):
-    monkeypatch.setattr(room, "_MOST_SEGMENTS", 2)
+    monkeypatch.setattr(shelves, "_MOST_SEGMENTS", 2)
     shared = [arena.share(bytes_of(size)) for size in (4096, 8192, 12288)]
 
     assert [one is not None for one in shared] == [True, True, False]

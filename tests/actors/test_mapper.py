@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import tracemalloc
 
 import numpy as np
@@ -34,6 +33,13 @@ def mapper(tmp_path):
 
 
 @pytest.fixture
+def copier(tmp_path):
+    mapper = Mapper(tmp_path, leased=0)
+    yield mapper
+    mapper.close()
+
+
+@pytest.fixture
 def descriptor(arena):
     return arena.share(ARRAY)
 
@@ -42,10 +48,10 @@ def changed(descriptor, index, value):
     return (*descriptor[:index], value, *descriptor[index + 1 :])
 
 
-def test_a_copy_is_read_only_and_stays_when_all_else_is_gone(arena, mapper, descriptor):
-    copy = mapper.copy_out(descriptor, "<f4", (10, 100))
-    mapper.close()
-    mapper.close()
+def test_a_copy_is_read_only_and_stays_when_all_else_is_gone(arena, copier, descriptor):
+    copy = copier.read(descriptor, "<f4", (10, 100))
+    copier.close()
+    copier.close()
     arena.close()
 
     assert not copy.flags.writeable
@@ -86,19 +92,19 @@ def test_a_copy_is_read_only_and_stays_when_all_else_is_gone(arena, mapper, desc
 )
 def test_a_wrong_number_is_refused(mapper, descriptor, index, value):
     with pytest.raises(MessageError):
-        mapper.copy_out(changed(descriptor, index, value), ARRAY.dtype, ARRAY.shape)
+        mapper.read(changed(descriptor, index, value), ARRAY.dtype, ARRAY.shape)
 
 
 @pytest.mark.parametrize("count", [0, 5, 7])
 def test_too_many_or_too_few_numbers_are_refused(mapper, descriptor, count):
     with pytest.raises(MessageError, match="six"):
-        mapper.copy_out((*descriptor, 1)[:count], "<f4", (1000,))
+        mapper.read((*descriptor, 1)[:count], "<f4", (1000,))
 
 
 @pytest.mark.parametrize("odd", [None, 7, "123456", b"six by", [1] * 6])
 def test_what_is_no_tuple_is_refused(mapper, odd):
     with pytest.raises(MessageError, match="six"):
-        mapper.copy_out(odd, "<f4", (1000,))
+        mapper.read(odd, "<f4", (1000,))
 
 
 @pytest.mark.parametrize(
@@ -123,7 +129,7 @@ def test_what_is_no_tuple_is_refused(mapper, odd):
 )
 def test_a_wrong_shape_is_refused(mapper, descriptor, shape):
     with pytest.raises(MessageError):
-        mapper.copy_out(descriptor, "<f4", shape)
+        mapper.read(descriptor, "<f4", shape)
 
 
 @pytest.mark.parametrize(
@@ -158,12 +164,12 @@ def test_a_wrong_shape_is_refused(mapper, descriptor, shape):
 )
 def test_a_dtype_that_means_nothing_elsewhere_is_refused(mapper, descriptor, dtype):
     with pytest.raises(MessageError, match="dtype"):
-        mapper.copy_out(descriptor, dtype, (1000,))
+        mapper.read(descriptor, dtype, (1000,))
 
 
 @pytest.mark.parametrize("dtype", ["<f4", ">f4", "=f4", "f4", "<i4", "|u1", "c8", np.dtype("f4")])
 def test_plain_dtypes_are_taken_as_text_or_as_they_are(mapper, descriptor, dtype):
-    copy = mapper.copy_out(descriptor, dtype, (4000 // np.dtype(dtype).itemsize,))
+    copy = mapper.read(descriptor, dtype, (4000 // np.dtype(dtype).itemsize,))
 
     assert copy.dtype == np.dtype(dtype)
 
@@ -171,16 +177,16 @@ def test_plain_dtypes_are_taken_as_text_or_as_they_are(mapper, descriptor, dtype
 def test_an_empty_shape_numpy_refuses_is_refused(arena, mapper):
     descriptor = arena.share(np.zeros((0, 3)))
 
-    assert mapper.copy_out(descriptor, "<f8", (0, 3)).shape == (0, 3)
+    assert mapper.read(descriptor, "<f8", (0, 3)).shape == (0, 3)
     with pytest.raises(MessageError, match="no array"):
-        mapper.copy_out(descriptor, "<f8", (0, 2**62, 2**62))
+        mapper.read(descriptor, "<f8", (0, 2**62, 2**62))
 
 
 def test_refusing_allocates_nothing(mapper, descriptor):
     wrong = changed(descriptor, 4, 2**40)
     tracemalloc.start()
     with pytest.raises(MessageError):
-        mapper.copy_out(wrong, "<f4", (2**38,))
+        mapper.read(wrong, "<f4", (2**38,))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -198,7 +204,7 @@ def test_no_descriptor_does_more_than_be_refused(shared_for_fuzzing, numbers, ow
         return
 
     with pytest.raises(MessageError):
-        mapper.copy_out(mixed, "<f4", (1000,))
+        mapper.read(mixed, "<f4", (1000,))
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +221,7 @@ def test_few_segments_are_kept_attached(tmp_path):
     shared = [arena.share(np.full(100, n, np.uint8)) for n in range(8)]
     for _ in range(2):
         for n, descriptor in enumerate(shared):
-            assert mapper.copy_out(descriptor, "u1", (100,)).max() == n
+            assert mapper.read(descriptor, "u1", (100,)).max() == n
 
     assert arena.statistics().segments == 8
     assert len(mapper._maps) == 3
@@ -227,27 +233,30 @@ def test_the_segment_not_used_longest_is_the_one_detached(tmp_path):
     mapper = Mapper(tmp_path, most=2)
     first, second, third = (arena.share(np.full(100, n, np.uint8)) for n in range(3))
     for descriptor in (first, second, first, third):
-        mapper.copy_out(descriptor, "u1", (100,))
+        mapper.read(descriptor, "u1", (100,))
     arena.close()  # only what is attached can still be read
 
-    assert mapper.copy_out(first, "u1", (100,)).max() == 0
-    assert mapper.copy_out(third, "u1", (100,)).max() == 2
+    assert mapper.read(first, "u1", (100,)).max() == 0
+    assert mapper.read(third, "u1", (100,)).max() == 2
     with pytest.raises(MessageError, match="cannot be attached"):
-        mapper.copy_out(second, "u1", (100,))
+        mapper.read(second, "u1", (100,))
 
 
-def test_a_process_can_be_forgotten(arena, mapper, descriptor):
-    mapper.copy_out(descriptor, "<f4", (1000,))
+def test_what_its_owner_has_closed_is_detached_once_nobody_reads_it(arena, mapper, descriptor):
+    array = mapper.read(descriptor, "<f4", (1000,))
+    mapper.tidy()
+    assert len(mapper._maps) == 1
     arena.close()
-    mapper.forget(os.getpid() + 1)
-    assert mapper.copy_out(descriptor, "<f4", (1000,)).size == 1000
+    mapper.tidy()
+    np.testing.assert_array_equal(mapper.read(descriptor, "<f4", (1000,)), array)
 
-    mapper.forget(os.getpid())
+    del array
+    mapper.tidy()
     with pytest.raises(MessageError, match="cannot be attached"):
-        mapper.copy_out(descriptor, "<f4", (1000,))
+        mapper.read(descriptor, "<f4", (1000,))
 
 
-def test_a_block_taken_back_while_it_is_copied_is_noticed(arena, mapper, descriptor, monkeypatch):
+def test_a_block_taken_back_while_it_is_copied_is_noticed(arena, copier, descriptor, monkeypatch):
     class Slow(np.ndarray):
         def copy(self, *args, **kwargs):
             arena.free(descriptor[-1])
@@ -255,7 +264,7 @@ def test_a_block_taken_back_while_it_is_copied_is_noticed(arena, mapper, descrip
 
     monkeypatch.setattr(np, "ndarray", Slow)
     with pytest.raises(MessageError, match="let go"):
-        mapper.copy_out(descriptor, np.dtype("<f4"), (1000,))
+        copier.read(descriptor, np.dtype("<f4"), (1000,))
 
 
 def test_can_attach_says_so_before_anything_is_sent(arena, tmp_path):

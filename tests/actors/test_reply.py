@@ -7,6 +7,10 @@ import threading
 
 import pytest
 
+from actors.arrays.mapper import SenderGoneError
+from actors.calls import Call
+from actors.envelope import Envelope, Kind
+from actors.errors import AnswerLost
 from actors.reply import Reply, sleep, wait_in_loop
 
 
@@ -60,3 +64,15 @@ def test_whoever_waits_is_woken_by_the_end():
 def test_a_reply_is_not_taken_for_its_answer():
     with pytest.raises(TypeError, match=r"write `await` before it, or `.result"):
         bool(Reply(None, None))
+
+
+def test_an_answer_whose_arrays_went_with_their_sender_is_lost():
+    def decode(payload, frames):
+        raise SenderGoneError("the shared array of process 7 cannot be attached")
+
+    reply = Reply(Door(), decode)
+    reply.attach(Call(reply, target="camera", message="Image", deadline=1.0))
+    reply.take(Envelope(Kind.REPLY, 0, 1, "", b""), [])
+
+    with pytest.raises(AnswerLost, match="camera handled Image"):
+        reply.result()

@@ -41,7 +41,9 @@ def piece(directory):
 
 
 def attached(piece, directory):
-    return attach(os.getpid(), piece.where, piece.cookie, directory)
+    view, fd = attach(os.getpid(), piece.where, piece.cookie, directory)
+    os.close(fd)
+    return view
 
 
 def test_a_reader_sees_what_the_owner_writes(piece, directory):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from troupe import Born, Gallery, Image, Images, Mirror, Strict, Writeable
+from troupe import Born, Circulate, Gallery, Image, Images, Mirror, Strict, Writeable
 
 from actors.errors import InvalidMessage, SharedMemoryFull
 
@@ -62,6 +62,29 @@ def test_a_sender_may_change_its_own_array_afterwards(spawn, size):
 
     _, *images = ref.ask(Images()).result()
     assert [set(image) for image in images] == [{float(n)} for n in range(5)]
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_what_was_received_goes_from_hand_to_hand_and_back(spawn, size):
+    hands = spawn(Gallery, friend=spawn(Gallery, friend=None))
+    array = np.arange(float(size))
+
+    for _ in range(3):
+        array = hands.ask(Circulate(array)).result()
+        assert not array.flags.writeable
+    np.testing.assert_array_equal(array, np.arange(float(size)))
+
+
+def test_what_is_kept_stays_as_it_came_whatever_is_sent_afterwards(spawn):
+    ref = spawn(Gallery)
+    kept = [ref.ask(Mirror(np.full(20_000, float(n)))).result() for n in range(30)]
+    for n in range(30):
+        ref.tell(Image(np.full(20_000, float(n))))
+
+    for n, array in enumerate(kept):
+        assert set(array) == {float(n)}
+    _, *images = ref.ask(Images()).result()
+    assert [set(image) for image in images] == [{float(n)} for n in range(30)]
 
 
 def test_several_arrays_in_one_message_keep_their_places(gallery):

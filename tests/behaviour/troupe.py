@@ -196,6 +196,13 @@ class Strict(Request[float]):
 
 
 @message
+class Circulate(Request[np.ndarray]):
+    """Answered by what a friend answers to `Mirror`."""
+
+    array: np.ndarray
+
+
+@message
 class Images(Request[list[np.ndarray]]):
     pass
 
@@ -520,6 +527,11 @@ class Gallery(Actor):
     @receive
     def mirror(self, msg: Mirror) -> np.ndarray:
         return msg.array
+
+    @receive
+    def circulate(self, msg: Circulate) -> np.ndarray:
+        assert self.friend is not None
+        return self.friend.ask(Mirror(msg.array)).result()
 
     @receive
     def born(self, msg: Born) -> np.ndarray:

@@ -23,9 +23,10 @@ from hypothesis.stateful import (
     rule,
 )
 
-from actors.arrays.arena import Arena, block_size
+from actors.arrays.arena import Arena
 from actors.arrays.mapper import Mapper
 from actors.arrays.segment import HAS_MEMFD, PAGE
+from actors.arrays.shelves import block_size
 from actors.errors import MessageError
 
 SIZES = st.one_of(
@@ -98,7 +99,7 @@ class ArenaMachine(RuleBasedStateMachine):
     @rule(descriptor=freed)
     def read_what_was_freed(self, descriptor):
         with pytest.raises(MessageError):
-            self.mapper.copy_out(descriptor, "u1", (descriptor[4],))
+            self.mapper.read(descriptor, "u1", (descriptor[4],))
 
     @rule()
     def trim(self):
@@ -116,7 +117,7 @@ class ArenaMachine(RuleBasedStateMachine):
     @invariant()
     def living_arrays_are_intact(self):
         for descriptor, array in self.model.items():
-            copy = self.mapper.copy_out(descriptor, array.dtype, array.shape)
+            copy = self.mapper.read(descriptor, array.dtype, array.shape)
             assert copy.tobytes() == array.tobytes()
 
     @invariant()

@@ -21,10 +21,11 @@ from hypothesis.stateful import (
     rule,
 )
 
-from actors.arrays.arena import Arena, block_size
+from actors.arrays.arena import Arena
 from actors.arrays.ledger import Ledger
 from actors.arrays.mapper import Mapper
 from actors.arrays.segment import HAS_MEMFD, PAGE
+from actors.arrays.shelves import block_size
 from actors.errors import SharedMemoryFull
 
 
@@ -114,7 +115,7 @@ class BirthMachine(RuleBasedStateMachine):
     @rule(claim=claims)
     def read(self, claim):
         birth, descriptor = claim
-        copy = self.mapper.copy_out(descriptor, "u1", (descriptor[4],))
+        copy = self.mapper.read(descriptor, "u1", (descriptor[4],))
         assert copy.tobytes() == birth.content[: descriptor[4]]
 
     @invariant()
@@ -237,7 +238,7 @@ def test_what_does_not_lie_at_the_start_as_it_is_is_copied_and_stays_ones_own(vi
     expected = piece.copy()
     array[:] = 0
 
-    copy = mapper.copy_out(descriptor, piece.dtype, piece.shape)
+    copy = mapper.read(descriptor, piece.dtype, piece.shape)
     assert np.array_equal(copy, expected)
     assert arena.statistics().blocks == 2
     arena.close()
@@ -251,6 +252,6 @@ def test_the_numbers_of_another_arena_mean_nothing():
     descriptor = other.share(array)
 
     assert array.flags.writeable
-    assert Mapper().copy_out(descriptor, array.dtype, array.shape).max() == 3.0
+    assert Mapper().read(descriptor, array.dtype, array.shape).max() == 3.0
     one.close()
     other.close()
