@@ -133,5 +133,6 @@ class Calls:
         if len(heap) > STALE_DEADLINES and len(heap) > 4 * len(self._open):
             timed = (one for one in self._open.values() if one.deadline < math.inf)
             heap[:] = [(one.deadline, one.correlation) for one in timed]
-            heapq.heapify(heap)
-        heapq.heappush(heap, (call.deadline, call.correlation))
+            heapq.heapify(heap)  # this one is among them
+        else:
+            heapq.heappush(heap, (call.deadline, call.correlation))

@@ -213,6 +213,29 @@ def test_the_largest_message_yet_counts_and_fades():
     assert peer.credit == OUTBOX_BYTES // ((16 << 20) * 9 // 10)
 
 
+def test_a_mailbox_of_one_is_not_divided_any_further():
+    peer = online("me", mailbox=1)
+    for name in ("a", "b"):
+        writes(peer, name, envelopes=[told()])
+
+    assert peer.credit == 1
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "deadline"),
+    [(b"here", b"here", 105.0), (b"there", b"here", 12.0), (b"", b"", 12.0)],
+)
+def test_two_of_one_host_have_one_clock(theirs, ours, deadline):
+    sender, receiver = online("a", host=theirs), online("b", host=ours)
+    link = up(sender, "b")
+    sender.post(link, Letter(Envelope(Kind.TELL, 0, 0, "m:M", b"", 0, 105.0)))
+    (message,) = (m for m in sender.outgoing(100.0) if not is_word(m))
+
+    receiver.receive([bytes(frame) for frame in message], 7.0)
+
+    assert receiver.deliveries[0].deadline == deadline
+
+
 def test_a_share_is_given_back_once_for_each_life():
     peer = online("me", mailbox=100)
     writes(peer, "a", envelopes=[told()])
@@ -288,6 +311,16 @@ def test_a_late_answer_brings_its_arrays():
     assert len(peer.deliveries) == 1
 
 
+def test_the_late_end_of_a_stream_counts():
+    peer, sink, call = late(kind=Kind.STREAM)
+
+    writes(peer, "b", envelopes=[told(), Envelope(Kind.END, 2, call.correlation, "", b"")])
+    peer.tick(9.0)
+
+    assert [one.kind for one in sink.taken] == [Kind.END]
+    assert not sink.failed
+
+
 def test_a_late_answer_whose_arrays_are_missing_is_none():
     peer, sink, call = late()
     reply = Envelope(Kind.REPLY, 2, call.correlation, "", b"!", 2)
@@ -327,6 +360,20 @@ def test_what_was_handled_is_settled():
     carry(b, a)
 
     assert list(a.settled) == [letter]
+
+
+def test_answers_are_acknowledged_too():
+    a, b, link = met()
+    ask(a, link)
+    carry(a, b)
+    handle(b)
+    carry(b, a)
+    assert not b.links["a"].out.idle
+
+    a.tick(ACK_DELAY)
+    carry(a, b)
+
+    assert b.links["a"].out.idle
 
 
 def test_whoever_repeats_itself_hears_again_after_a_moment():

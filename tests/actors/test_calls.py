@@ -101,3 +101,30 @@ def test_deadlines_of_answered_calls_do_not_pile_up():
     assert len(calls._deadlines) <= STALE_DEADLINES + 2
     assert calls.next_deadline() == 50.0 or calls.expire(40.0) == []
     assert calls.expire(50.0) == [kept]
+
+
+def test_deadlines_are_looked_through_only_when_those_that_are_over_are_many_and_the_most():
+    calls = Calls()
+    for _ in range(STALE_DEADLINES + 1):
+        calls.close(calls.open(call(deadline=30.0)))
+    assert len(calls._deadlines) == STALE_DEADLINES + 1, "not yet many"
+
+    opened = [calls.open(call(deadline=30.0)) for _ in range(2 * STALE_DEADLINES)]
+    first = len(calls._deadlines)
+    assert first <= 2 * STALE_DEADLINES + 2, "they were many and the most"
+    for number in opened[: STALE_DEADLINES + STALE_DEADLINES // 2]:
+        calls.close(number)
+    calls.open(call(deadline=30.0))
+
+    assert len(calls._deadlines) == first + 1, "many, and not yet the most"
+
+
+def test_a_call_without_a_deadline_stays_without_one():
+    calls = Calls()
+    endless = call()
+    calls.open(endless)
+    for _ in range(2 * STALE_DEADLINES):
+        calls.close(calls.open(call(deadline=30.0)))
+
+    assert len(calls._deadlines) <= STALE_DEADLINES + 1
+    assert all(deadline < math.inf for deadline, _ in calls._deadlines)
