@@ -17,6 +17,7 @@ from tests.storm.checker import Storm, complaints
 from tests.storm.records import (
     ANSWER_LOST,
     ANSWERED,
+    CLOSED,
     FAILED,
     HUNG,
     OVERDUE,
@@ -254,6 +255,40 @@ def test_what_was_lost_before_something_that_arrived_was_not_lost_with_its_sende
     assert complaints(tail) == []
     assert any("lost between" in text for text in complaints(middle))
     assert any("lost between" in text for text in complaints(alive))
+
+
+def test_what_a_killed_sender_had_told_may_be_lost_and_nothing_of_it_may_come_twice():
+    sent = [told(), Sent("a", 2, "clerk", "ask", ANSWERED), Sent("b", 1, "clerk", "tell", TOLD)]
+    unnoted, second = Handled("clerk", 1, 1, "a", 3), Handled("clerk", 1, 1, "a", 2)
+    others = Handled("clerk", 1, 1, "b", 1)
+    killed = Storm(sent, [second, unnoted, others], [], killed=frozenset("a"), **NO_DEATH)
+
+    assert complaints(killed) == []
+    alive = complaints(attrs.evolve(killed, killed=frozenset()))
+    assert [text.partition(":")[0] for text in alive] == ["lost", "from nowhere"]
+    for wrong, lines in (
+        ("lost", [second, unnoted]),
+        ("lost", [unnoted, others]),
+        ("twice", [second, unnoted, unnoted, others]),
+        ("order", [unnoted, second, others]),
+    ):
+        found = complaints(attrs.evolve(killed, handled=lines))
+        assert any(wrong in text for text in found), (wrong, found)
+
+
+def test_a_death_excuses_all_streams_that_were_open():
+    streams = [Sent("a", n, "clerk", "stream", UNKNOWN) for n in (1, 2, 3)]
+
+    assert complaints(Storm(streams, [], [], **DEATH)) == []
+
+
+@pytest.mark.parametrize("outcome", [UNDELIVERED, CLOSED])
+def test_a_stream_that_was_stopped_or_closed_may_have_begun_once(outcome):
+    stopped = Storm([told(outcome, "stream")], [ONE], [], **DEATH)
+
+    assert complaints(stopped) == []
+    assert complaints(attrs.evolve(stopped, handled=[])) == []
+    assert complaints(attrs.evolve(stopped, handled=[ONE, ONE]))
 
 
 def test_a_dead_letter_is_read_for_its_number_and_for_what_it_excuses():

@@ -77,7 +77,7 @@ TESTS = {
     "supervisor/strategy.py": ("tests/supervisor/test_strategy.py",),
     "supervisor/intensity.py": ("tests/supervisor/test_intensity.py",),
     "supervisor/routing.py": (*ROUTING, "tests/supervisor/test_visas.py"),
-    "supervisor/registry.py": ROUTING,
+    "supervisor/registry.py": ("tests/supervisor/test_registry.py", *ROUTING),
     "supervisor/liveness.py": (
         "tests/supervisor/test_liveness.py",
         "tests/machines/test_liveness_machine.py",

@@ -4,8 +4,9 @@
     python -m tests.storm --minutes 30 --seed 7    longer, with other dice
 
 Two programs talk with the actors of `cast.py`, over the network and on this host, in plain code
-and in asyncio code; `chaos.py` kills, stops and cuts.  Actors and senders write down what they do,
-and `checker.py` reads it when all is over.  Whatever it complains of makes the exit code 1.
+and in asyncio code, and a third one that is killed; `chaos.py` kills, stops and cuts.  Actors and
+senders write down what they do, and `checker.py` reads it when all is over.  Whatever it complains
+of makes the exit code 1.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from supervisor import System
 from tests.storm import checker, records
 from tests.storm.cast import NAMES, OVERLAP, PASSES_ON, Last, Quiet, tree
 from tests.storm.chaos import Chaos
-from tests.storm.clients import AsyncClient, Correspondent, PlainClient, Sender, settle
+from tests.storm.clients import AsyncClient, Correspondent, PlainClient, Reader, Sender, settle
 from tests.storm.cuts import Network
 from tests.storm.records import Ledger
 
@@ -97,7 +98,12 @@ def storm(seconds: float, seed: int, folder: str, pace: float) -> dict[str, obje
         listening.start()
         clients: list[Correspondent] = [
             cls(system, Sender(name, folder, f"{seed} {name}"), stop, pace)
-            for cls, name in ((PlainClient, "plain"), (PlainClient, "other"), (AsyncClient, "loop"))
+            for cls, name in (
+                (PlainClient, "plain"),
+                (PlainClient, "other"),
+                (AsyncClient, "loop"),
+                (Reader, "reader"),
+            )
         ]
         far = f"tcp://127.0.0.1:{network.port}"
         words = (far, status.endpoint, folder, str(seed), str(pace))
@@ -109,7 +115,7 @@ def storm(seconds: float, seed: int, folder: str, pace: float) -> dict[str, obje
         assert second.stdout is not None
         second.stdout.readline()  # it has joined
         with supervisor.connect(status.listening[0]) as relayed:
-            chaos = Chaos((system, relayed), network, folder, seed)
+            chaos = Chaos((system, relayed), network, words)
             for thread in (*clients, chaos):
                 thread.start()
             chaos.join(seconds)
@@ -151,6 +157,7 @@ def _verdict(folder: str, chaos: Chaos, lives: dict[str, int], code: int) -> dic
         lives={name: lives[name] for name in NAMES},
         fatal={name: chaos.fatal[name] for name in NAMES},
         passes_on=PASSES_ON,
+        killed=records.killed(place),
         overlap=OVERLAP,
     )
     wrong = checker.complaints(seen) + chaos.faults

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Iterator
 from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
-from actors import Actor, FailurePolicy, Request, Shape, Terminated, message, receive
+from actors import (
+    Actor,
+    FailurePolicy,
+    Request,
+    Shape,
+    StreamRequest,
+    Terminated,
+    message,
+    receive,
+)
 from actors.control import SUPERVISOR
 from supervisor import Backoff, Child, Intensity, Pool, Tree
 from supervisor.status import StatusRequest
@@ -58,6 +68,15 @@ class Picture(Request[bool]):
 
 
 @message
+class Read(StreamRequest[int]):
+    """A stream of so many numbers, from zero."""
+
+    sender: str
+    number: int
+    length: int
+
+
+@message
 class Event:
     sender: str
     number: int
@@ -86,7 +105,7 @@ class Writer(Actor):
     def on_start(self) -> None:
         self.ledger = Ledger(self.folder, f"{self.context.name}.ledger")
 
-    def begin(self, msg: Tell | Ask | Insist | Urge | Picture | Event) -> None:
+    def begin(self, msg: Tell | Ask | Insist | Urge | Picture | Read | Event) -> None:
         context = self.context
         life, attempt = context.incarnation, context.attempt
         self.ledger.write(context.name, life, attempt, msg.sender, msg.number)
@@ -118,6 +137,11 @@ class Clerk(Writer):
     def pictured(self, msg: Picture) -> bool:
         self.begin(msg)
         return bool((msg.pixels == msg.number).all())
+
+    @receive
+    def read(self, msg: Read) -> Iterator[int]:
+        self.begin(msg)
+        yield from range(msg.length)
 
     @receive(failure_policy=FailurePolicy.RESUME)
     def last(self, _msg: Last) -> None:

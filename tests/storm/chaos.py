@@ -27,6 +27,7 @@ from tests.processes.infrastructure import monitor_of, zygote_of
 from tests.storm.cast import MEMBERS, NAMES, WATCHED, Ask, Quiet
 from tests.storm.clients import Sender, Way, outcome_of
 from tests.storm.cuts import Network
+from tests.storm.guests import Guest
 
 ANSWER_SECONDS = 60.0
 SHORT_STOP = (0.02, 1.0)
@@ -62,18 +63,19 @@ class Victim:
 class Chaos(threading.Thread):
     """Harms a system until told not to."""
 
-    def __init__(self, systems: tuple[System, System], network: Network, folder: str, seed: int):
+    def __init__(self, systems: tuple[System, System], network: Network, words: tuple[str, ...]):
         super().__init__(name="chaos", daemon=True)
         self._system, self._far = systems
         self._network = network
-        self._folder = folder
+        self._words = words
+        """What a program that joins is told: endpoints, folder, seed, pace."""
+        self._folder, self._seed = folder, seed = words[2:4]
         self._dice = random.Random(f"{seed} chaos")
         self._over = threading.Event()
         self._probes = ThreadPoolExecutor(64, "probe")
         self._mine = threading.local()
         self._senders: list[Sender] = []
         self._serial = 0
-        self._seed = seed
         self._begun = time.monotonic()
         self._log = (Path(folder) / "chaos").open("a", buffering=1, encoding="utf-8")
         self.done = Counter[str]()
@@ -87,11 +89,15 @@ class Chaos(threading.Thread):
         """Who is stopped: to set one free must not set it free for another's stop."""
         self.faults: list[str] = []
         """What did not come back."""
+        self._guest: Guest | None = None
+        """A program that is there to be killed; None while it comes or goes."""
+        self._killed: list[Guest] = []
         self._acts: dict[Callable[[], None], int] = {
             self._kill_actor: 30,
             self._kill_broker: 6,
             self._kill_zygote: 3,
             self._kill_monitor: 2,
+            self._kill_guest: 4,
             self._stop_shortly: 14,
             self._stop_for_good: 3,
             self._stop_broker: 1,
@@ -107,6 +113,7 @@ class Chaos(threading.Thread):
         try:
             for name in ASKABLE:
                 self._far.ref(name).ask(Quiet(), timeout=ANSWER_SECONDS).result()
+            self._probes.submit(self._invite)
             while not self._over.wait(self._dice.expovariate(3.0)):
                 (act,) = self._dice.choices(list(self._acts), list(self._acts.values()))
                 try:
@@ -118,7 +125,7 @@ class Chaos(threading.Thread):
             raise
         finally:
             self._network.hold(still=False)
-            self._probes.shutdown()
+            self._see_off()
             for sender in self._senders:
                 sender.close()
             self._log.close()
@@ -164,6 +171,35 @@ class Chaos(threading.Thread):
             self._note(f"kill {name}")
             victim.send(signal.SIGKILL)
             victim.close()
+
+    def _kill_guest(self) -> None:
+        guest, self._guest = self._guest, None
+        if guest is not None:
+            self._note("kill program")
+            self._probes.submit(self._replace, guest)
+
+    def _replace(self, guest: Guest) -> None:
+        guest.kill()
+        self._killed.append(guest)
+        self._invite()
+
+    def _invite(self) -> None:
+        if self._over.is_set():
+            return
+        guest = Guest(self._system, self._words, len(self._killed) + 1)
+        if not guest.joined:
+            self.faults.append("a program could not join")
+        self._guest = guest
+
+    def _see_off(self) -> None:
+        """Kill the last program too, and wait until all are forgotten."""
+        self._probes.shutdown()
+        if self._guest is not None:
+            self._note("kill program")
+            self._guest.kill()
+            self._killed.append(self._guest)
+        for guest in self._killed:
+            self.faults += guest.traces()
 
     def _stop_shortly(self) -> None:
         name = self._dice.choice([*NAMES, "broker", "zygote", "monitor"])

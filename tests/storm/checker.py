@@ -22,6 +22,7 @@ import attrs
 from tests.storm.records import (
     ANSWER_LOST,
     ANSWERED,
+    CLOSED,
     FAILED,
     HUNG,
     OVERDUE,
@@ -48,6 +49,7 @@ BEGINNINGS = {
     OVERDUE: (0, 1),
     ANSWER_LOST: (1, 1),
     FAILED: (0, 1),
+    CLOSED: (0, 1),
 }
 """How often the handler of a message may have begun, by what its sender was told."""
 
@@ -70,6 +72,8 @@ class Storm:
     """How often each was meant to die."""
     passes_on: Mapping[str, str] = attrs.field(factory=dict)
     """Who passes on what it is told, and to whom."""
+    killed: frozenset[str] = frozenset()
+    """Senders that died: what they had not noted is unknown, what they had told may be lost."""
     overlap: Mapping[str, int] = attrs.field(factory=dict)
     """How many handlers may be in progress at once, where it is not one."""
     patience: float = 20.0
@@ -119,8 +123,10 @@ def _lives(storm: Storm) -> Iterator[str]:
 def _repetitions(storm: Storm) -> Iterator[str]:
     """Which life takes what for the how manieth time."""
     insisted = {(s.sender, s.number) for s in storm.sent if s.how.startswith("insist")}
+    noted = {(s.sender, s.number) for s in storm.sent}
     for key, lines in _lines(storm).items():
-        if key[1:] not in insisted:
+        unknown = key[1] in storm.killed and key[1:] not in noted  # it may have insisted
+        if key[1:] not in insisted and not unknown:
             if len(lines) > 1 or lines[0].attempt != 1:
                 yield f"twice: {lines}"
             continue
@@ -147,10 +153,13 @@ def _fates(storm: Storm) -> Iterator[str]:
     for message in storm.sent:
         key = message.target, message.sender, message.number
         sent_to.add(key)
-        yield from _fate(message, count=len(lines.get(key, ())), letter=begun.get(key))
+        count, letter = len(lines.get(key, ())), begun.get(key)
+        lost = message.outcome == TOLD and not count and letter is None
+        if not (lost and message.sender in storm.killed):
+            yield from _fate(message, count=count, letter=letter)
     later = set(storm.passes_on.values())
     for key in [*lines, *letters]:
-        if key not in sent_to and key[0] not in later:
+        if key not in sent_to and key[0] not in later and key[1] not in storm.killed:
             yield f"from nowhere: {key}"
 
 
@@ -165,6 +174,8 @@ def _fate(message: Sent, *, count: int, letter: bool | None) -> Iterator[str]:
         yield f"a dead letter of what has come back already: {message}"
     if message.how.startswith("insist"):
         most *= ATTEMPTS
+    if message.how == "stream":
+        most = 1  # one that has begun ends as `ActorStopped` too
     if count < least:
         yield f"lost: {message}"
     elif count > most:
@@ -204,7 +215,9 @@ def _excuses(storm: Storm) -> Iterator[str]:
         deaths[station(name)] += life - 1
         if name in storm.fatal and life - 1 > storm.fatal[name]:
             yield f"{name} ended {life - 1} times, and was meant to {storm.fatal[name]} times"
-    excused.update(message.target for message in storm.sent if message.outcome == UNKNOWN)
+    # As many streams as there are may be open at a death.
+    unknown = [one for one in storm.sent if one.outcome == UNKNOWN and one.how != "stream"]
+    excused.update(message.target for message in unknown)
     excused.update(station(letter.target) for letter in storm.letters if letter.begun)
     excused.update(station(line.actor) for line in storm.handled if line.attempt > 1)
     for name, count in excused.items():

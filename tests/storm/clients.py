@@ -30,7 +30,7 @@ from actors.errors import (
 )
 from supervisor import System
 from tests.storm import records
-from tests.storm.cast import Ask, Event, Flush, Insist, Picture, Tell, Urge
+from tests.storm.cast import Ask, Event, Flush, Insist, Picture, Read, Tell, Urge
 from tests.storm.records import Ledger
 
 WINDOW = 40
@@ -259,6 +259,50 @@ class AsyncClient(Correspondent):
             room.release()
 
 
+class Reader(Correspondent):
+    """Reads streams, one after the other: some slowly, some not to their end."""
+
+    def run(self) -> None:
+        """Read until told not to."""
+        dice = self._sender.dice
+        while not self._stop_it.wait(dice.uniform(0.0, 2 * self._pace)):
+            length = dice.choice([0, 1, 30, 500])
+            way = Way("stream", dice.choice(["clerk.1", "clerk.2"]), _read(length))
+            letter = self._sender.write(way)
+            try:
+                outcome = self._read(letter, length)
+            except ActorError as error:
+                outcome = outcome_of(error)
+            except TimeoutError:
+                outcome = records.HUNG
+            self._sender.note(letter, outcome)
+        self._sender.close()
+
+    def _read(self, letter: Letter, length: int) -> str:
+        """Return how it ended: what came must be the first of the numbers, and none left out."""
+        dice = self._sender.dice
+        most = dice.choice([length, length, length // 2])
+        pause = dice.choice([0.0, 0.0, 0.01])
+        with self._system.ref(letter.way.target).stream(letter.msg) as stream:
+            for expected in range(length):
+                if expected == most:
+                    return records.CLOSED
+                try:
+                    item = stream.next(timeout=HUNG_AFTER)
+                except StopIteration:
+                    return records.WRONG
+                if item != expected:
+                    return records.WRONG
+                if pause:
+                    time.sleep(pause)
+            more = next(stream, None)
+        return records.ANSWERED if more is None else records.WRONG
+
+
+def _read(length: int) -> Make:
+    return lambda sender, number, _dice: Read(sender, number, length)
+
+
 def settle(system: System) -> None:
     """Wait until everything this program has told is handled, and what was lost is reported."""
     end = time.monotonic() + FLUSH_SECONDS
@@ -282,6 +326,7 @@ def main(far: str, near: str, folder: str, seed: str, pace: str) -> None:
                 (PlainClient, network, "far"),
                 (AsyncClient, network, "far-async"),
                 (PlainClient, host, "near"),
+                (Reader, network, "far-reader"),
             )
         ]
         for client in clients:

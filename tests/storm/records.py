@@ -3,6 +3,7 @@
     <actor>.ledger     one line for every handler that began, written by the actor itself
     <sender>.book      one line for every message, written by its sender when it knew how it ended
     letters, ends      what the system said of itself: dead letters, ended lives
+    killed             senders whose program was killed; their books end before what they did
 
 Each line is one `write` to a file opened for appending, so kill -9 neither tears nor loses it.
 """
@@ -17,7 +18,7 @@ from typing import NamedTuple
 
 ANSWERED, TOLD = "answered", "told"
 UNDELIVERED, UNKNOWN, OVERDUE, ANSWER_LOST = "undelivered", "unknown", "overdue", "answer-lost"
-FAILED, REFUSED = "failed", "refused"
+FAILED, REFUSED, CLOSED = "failed", "refused", "closed"
 HUNG, WRONG = "hung", "wrong"
 
 
@@ -38,7 +39,7 @@ class Sent(NamedTuple):
     number: int
     target: str
     how: str
-    """tell, ask, event; with `insist` in front for a class that is redelivered."""
+    """tell, ask, event, stream; with `insist` in front for a class that is redelivered."""
     outcome: str
     late: float = 0.0
     """Seconds between its deadline and the end of an ask, where somebody was waiting."""
@@ -106,6 +107,11 @@ def letters(folder: Path) -> list[Letter]:
 def ends(folder: Path, name: str) -> list[End]:
     """Return the ended lives in the order in which somebody heard of them."""
     return [End(actor, int(life)) for actor, life in rows(folder, name)]
+
+
+def killed(folder: Path) -> frozenset[str]:
+    """Return the senders that died."""
+    return frozenset(name for names in rows(folder, "killed") for name in names)
 
 
 _NUMBERED = re.compile(r"sender='([^']+)', number=(\d+)")
