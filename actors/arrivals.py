@@ -23,7 +23,7 @@ from actors.link import Delivery, Inbound, Link, Loss, Signal
 from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES, OUTBOX_MESSAGES, Letter
 from actors.pool import Line, Pools
 
-ACK_EVERY: Final = 32
+ACK_EVERY: Final = 128
 """A one-way flood is acknowledged once in so many messages."""
 
 # Plain numbers: an operation on an IntFlag costs more than a microsecond.

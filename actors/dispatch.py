@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
-from actors.codec import codec_for
+from actors.codec import Codec, codec_for
 from actors.envelope import Kind
 from actors.errors import InvalidMessage
 from actors.handler import Handler, HandlerKind, handlers_of
@@ -33,6 +33,8 @@ class Dispatch:
         self._handlers = handlers_of(cls)
         self._by_tag = {tag_of(cls): handler for cls, handler in self._handlers.items()}
         """For a class that was defined again (a notebook's cell) after the actor's was."""
+        self._known: dict[str, tuple[Handler, Codec, bool]] = {}
+        """What `read` has found: handler, codec, and whether it is for a stream."""
 
     def for_class(self, cls: type) -> Handler | None:
         """Return the handler of a message class."""
@@ -48,17 +50,10 @@ class Dispatch:
         Raises `MessageError`, or `AccessDenied` for who may not send it.
         """
         envelope = job.delivery.envelope
-        handler = self.for_tag(envelope.tag)
-        if handler is None:
-            raise no_handler(self._portal.peer.name, envelope.tag, self._handlers)
+        handler, codec, stream = self._known.get(envelope.tag) or self._find(envelope.tag)
         cls = handler.message
-        stream = handler.kind in (HandlerKind.STREAM, HandlerKind.ASYNC_STREAM)
         if stream != (envelope.kind == Kind.STREAM):
             raise InvalidMessage(message=cls.__name__, reason="sent as the wrong kind of message")
-        try:
-            codec = codec_for(cls)
-        except TypeError as error:  # it names what is defined on the sender's side only
-            raise InvalidMessage(message=cls.__name__, reason=str(error)) from error
         if envelope.schema and envelope.schema != codec.fingerprint:
             raise InvalidMessage(
                 message=cls.__name__,
@@ -71,3 +66,17 @@ class Dispatch:
         job.message = self._portal.decode(codec, envelope.payload, frames, near=near)
         job.handler = handler
         return handler
+
+    def _find(self, tag: str) -> tuple[Handler, Codec, bool]:
+        """Look a tag up for the first time."""
+        handler = self.for_tag(tag)
+        if handler is None:
+            raise no_handler(self._portal.peer.name, tag, self._handlers)
+        try:
+            codec = codec_for(handler.message)
+        except TypeError as error:  # it names what is defined on the sender's side only
+            name = handler.message.__name__
+            raise InvalidMessage(message=name, reason=str(error)) from error
+        stream = handler.kind in (HandlerKind.STREAM, HandlerKind.ASYNC_STREAM)
+        found = self._known[tag] = (handler, codec, stream)
+        return found

@@ -12,6 +12,7 @@ The answer is put into the outbox before the message counts as finished, never a
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -162,8 +163,8 @@ class Outcomes:
 
     def expired(self, job: Job) -> bool:
         """Refuse a message whose deadline has passed; return whether it has."""
-        late = time.monotonic() - job.delivery.deadline
-        if late <= 0:
+        deadline = job.delivery.deadline
+        if deadline == math.inf or (late := time.monotonic() - deadline) <= 0:
             return False
         self._recorder.expired()
         name = class_name(job.delivery.envelope.tag)
