@@ -23,8 +23,10 @@ from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.wires import Wires
 from supervisor.launcher.zygotes import LostError, Zygotes
 
-PRELOAD: Final = ("actors.process", "numpy", "zmq", "msgspec", "attrs", "psutil", "asyncio")
-"""What every child needs, imported once."""
+PRELOAD: Final = (
+    "actors.process", "supervisor", "numpy", "zmq", "msgspec", "attrs", "psutil", "asyncio",
+)  # fmt: skip
+"""What every child needs, imported once; whoever writes actors imports `supervisor` beside them."""
 
 _AT_ONCE: Final = 32  # forks under way; more would only fill the socket with descriptors
 _ATTEMPTS: Final = 5
