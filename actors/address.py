@@ -58,17 +58,17 @@ class Address:
         return cls(match[1], incarnation)
 
 
-def check_name(name: str) -> str:
-    """Return `name` when an actor may be called so.
+def check_name(name: str, what: str = "an actor") -> str:
+    """Return `name` when an actor, or `what` goes by the same rule, may be called so.
 
     Raises:
         ValueError: it breaks the rule, which the text states.
         TypeError: it is not a string.
     """
     if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"an actor's name is a str, not {type(name).__name__}: {_shown(name)}")
+        raise TypeError(f"the name of {what} is a str, not {type(name).__name__}: {_shown(name)}")
     if _NAME.fullmatch(name) is None or name.startswith(CLIENT_PREFIX):
-        raise ValueError(f"{_shown(name)} cannot name an actor: {_broken_rule(name)}")
+        raise ValueError(f"{_shown(name)} cannot name {what}: {_broken_rule(name)}")
     return name
 
 

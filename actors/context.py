@@ -16,7 +16,7 @@ from actors.control import SUPERVISOR
 from actors.definitions import home
 from actors.errors import ConnectionLost
 from actors.handling import HANDLING
-from actors.log import logger
+from actors.log import announce, logger
 from actors.mailbox import Timer
 from actors.message import is_message
 from actors.portal import Until
@@ -185,7 +185,7 @@ class Context:
         It replaces one of that name that this actor had, and is closed when this life ends.  Raises
         `SharedMemoryFull`, or a `ValueError` for a name or a number that makes no sense.
         """
-        check_name(name)
+        check_name(name, "a ring")
         ring = SharedRing(slots, limit=limit)
         try:
             self._demand(KeepRing(name, attrs.astuple(ring.address)))
@@ -198,11 +198,13 @@ class Context:
     def frames(self, ref: ActorRef | str, name: str) -> RingReader:
         """Return a reader of a ring of another actor on this host, whether it is there yet or not.
 
-        In an `async` handler iterate with `async for`; it never ends by itself.
+        In an `async` handler iterate with `async for`; it never ends by itself.  After a second
+        without a ring the log says why: nobody has that name, or the actor no such ring.
         """
         actor = ref if isinstance(ref, str) else ref.name
+        check_name(name, "a ring")
         desk, request = self._portal.ref(SUPERVISOR), FindRing(actor, name)
-        return reader_of(lambda: desk.ask(request, timeout=DEMAND_SECONDS), actor, name)
+        return reader_of(lambda: desk.ask(request, timeout=DEMAND_SECONDS), actor, name, announce)
 
     # --- time
 

@@ -33,6 +33,14 @@ def no_such_actor(target: str, message: str, meant: Iterable[str] = ()) -> NoSuc
     return NoSuchActor(text, target=target, message=message)
 
 
+def no_such_ring(actor: str, name: str, rings: Iterable[str]) -> str:
+    """Return why there is nothing to read, of an actor that there is."""
+    others = sorted(rings)
+    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+    has = f"its rings are: {', '.join(others[:SHOWN])}{more}" if others else "it has made no ring"
+    return f"{actor} has no ring {name!r} yet; {has}"
+
+
 def no_handler(target: str, tag: str, handled: Iterable[type]) -> UnknownMessage:
     """Return the error for a message that the actor's class does not handle."""
     names = sorted(cls.__name__ for cls in handled)

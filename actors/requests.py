@@ -112,8 +112,8 @@ class KeepRing(Request[None]):
 
 
 @message(tag="understudy:FindRing")
-class FindRing(Request[tuple[int, int, int, bytes] | None]):
-    """Where is this ring of that actor?  None while it has none of that name."""
+class FindRing(Request[tuple[int, int, int, bytes] | str]):
+    """Where is this ring of that actor?  While it has none of that name: why not."""
 
     actor: str
     name: str

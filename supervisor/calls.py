@@ -190,12 +190,14 @@ class Calls:
         for frame in system.frames(compute, "density"):
             show(frame.array)
 
-        In asyncio code iterate with `async for`; it never ends by itself.
+        In asyncio code iterate with `async for`; it never ends by itself.  After a second without
+        a ring the log says why: nobody has that name, or the actor no such ring.
         """
         actor = _name_of(ref)
+        check_name(name, "a ring")
         request = FindRing(actor, name)
         desk = self._supervisor
-        return reader_of(lambda: desk.ask(request, timeout=ANSWER_SECONDS), actor, name)
+        return reader_of(lambda: desk.ask(request, timeout=ANSWER_SECONDS), actor, name, announce)
 
     def publish(self, event: Message) -> None:
         """Send an event, an ordinary message, to everybody who has subscribed to its class.

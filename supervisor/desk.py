@@ -11,6 +11,7 @@ from actors.address import CLIENT_PREFIX
 from actors.control import SUPERVISOR
 from actors.errors import MailboxFull
 from actors.handler import receive
+from actors.hints import no_such_ring
 from actors.message import tag_of
 from actors.notices import DeadLetter, Terminated
 from actors.requests import (
@@ -203,9 +204,13 @@ class Desk(Actor):
         rings[msg.name] = msg.address
 
     @receive
-    def find_ring(self, msg: FindRing) -> RingParts | None:
-        """Say where a ring is, if it is."""
-        return self.rings.get(msg.actor, {}).get(msg.name)
+    def find_ring(self, msg: FindRing) -> RingParts | str:
+        """Say where a ring is, or why it is nowhere."""
+        rings = self.rings.get(msg.actor, {})
+        if msg.name in rings:
+            return rings[msg.name]
+        missing = self.supervisor.absence(msg.actor)
+        return str(missing) if missing else no_such_ring(msg.actor, msg.name, rings)
 
     # --- events
 

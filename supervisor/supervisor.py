@@ -32,7 +32,7 @@ from actors.control import (
     Stopped,
     Word,
 )
-from actors.errors import SpawnError
+from actors.errors import NoSuchActor, SpawnError
 from actors.hints import no_such_actor, similar
 from supervisor import lifecycle as life
 from supervisor.birth import first_word, order_for
@@ -343,6 +343,11 @@ class Supervisor:
         """Whether a child, a pool or a tree has this name."""
         return bool(self._tree.members(name))
 
+    def absence(self, name: str) -> NoSuchActor | None:
+        """Return what to say to whoever names nobody; None when somebody has that name."""
+        known = self._tree.names
+        return None if self.means(name) else no_such_actor(name, "", similar(name, known))
+
     def names_of(self, name: str) -> tuple[str, ...]:
         """Return a child's name, and that of the pool it is in."""
         pool = self._tree.pool_of(name)
@@ -350,10 +355,9 @@ class Supervisor:
 
     def _must_know(self, name: str) -> tuple[str, ...]:
         """Return the children a name stands for."""
-        members = self._tree.members(name)
-        if not members:
-            raise no_such_actor(name, "", similar(name, self._tree.names))
-        return members
+        if missing := self.absence(name):
+            raise missing
+        return self._tree.members(name)
 
     # --- how things stand ------------------------------------------------------------------------
 

@@ -44,6 +44,9 @@ SHORTEST: Final = 0.0002
 LONGEST: Final = 0.01
 """Seconds between two looks at a ring that is still."""
 
+PATIENCE: Final = 1.0
+"""Seconds without a ring after which it is said what is waited for."""
+
 TRIES: Final = 100
 """Copies of a frame that was overwritten meanwhile, before the reader gives up for now."""
 
@@ -59,8 +62,8 @@ class Answer(Protocol):
         """Return why it will never be."""
         ...
 
-    def result(self, timeout: float, /) -> tuple[int, int, int, bytes] | None:
-        """Return the parts of a `RingAddress`, or None while there is no ring."""
+    def result(self, timeout: float, /) -> tuple[int, int, int, bytes] | str:
+        """Return the parts of a `RingAddress`, or why there is no ring yet."""
         ...
 
 
@@ -90,13 +93,23 @@ class RingReader:
     is new when the one before has been dealt with, and never ends by itself.
     """
 
-    def __init__(self, find: Callable[[], RingAddress | None], title: str = "the ring") -> None:
-        """Read the ring that `find` finds; None means that there is none yet.
+    def __init__(
+        self,
+        find: Callable[[], RingAddress | str | None],
+        title: str = "the ring",
+        say: Callable[[str], object] = str,
+    ) -> None:
+        """Read the ring that `find` finds; None, or a text that says why, while there is none.
 
-        `title` is how errors call it.
+        `title` is how errors call it.  Whoever waits long for a ring is told the reason by `say`.
         """
         self._find = find
         self._title = title
+        self._say = say
+        self._why = ""
+        """Why there is no ring; "" when there is one, or nobody knows."""
+        self._say_at = math.inf
+        """When whoever waits is told; inf while there is nothing to tell, or nothing new."""
         self._address: RingAddress | None = None
         self._root: Window | None = None
         self._slots: _Slots | None = None
@@ -147,7 +160,8 @@ class RingReader:
         while (frame := self.newest(out)) is None:
             left = end - time.monotonic()
             if left <= 0:
-                raise TimeoutError(f"no new frame of {self._title} within {timeout:g} s")
+                why = f": {self._why}" if self._why else ""
+                raise TimeoutError(f"no new frame of {self._title} within {timeout:g} s{why}")
             time.sleep(min(self._pause(), left))
         return frame
 
@@ -173,7 +187,11 @@ class RingReader:
 
     def _pause(self) -> float:
         """Return how long to wait before the next look: an eighth of the time between frames."""
-        still = time.monotonic() - self._fresh_at
+        now = time.monotonic()
+        if now >= self._say_at:
+            self._say_at = math.inf
+            self._say(f"waiting for {self._title}: {self._why}")
+        still = now - self._fresh_at
         return min(LONGEST, max(SHORTEST, min(self._every, still) / 8))
 
     def _attend(self) -> None:
@@ -181,8 +199,13 @@ class RingReader:
         if self._root is not None and self._address is not None and _lives(self._address):
             return
         address = self._find()
+        if isinstance(address, str):
+            if address != self._why:
+                self._why, self._say_at = address, time.monotonic() + PATIENCE
+            return
         if address is None or address == self._address:
             return
+        self._why, self._say_at = "", math.inf
         if address.host not in (b"", segment.host_key()):
             raise MessageError(
                 f"{self._title} lies in the memory of another host, container or user, where this "
@@ -231,8 +254,8 @@ class _Search:
         self._asked_at = -math.inf
         self._answer: Answer | None = None
 
-    def __call__(self) -> RingAddress | None:
-        """Return where it is, if that is known by now."""
+    def __call__(self) -> RingAddress | str | None:
+        """Return where it is, or why it is nowhere, if that is known by now."""
         now = time.monotonic()
         if self._answer is None and now - self._asked_at >= LOOK_AGAIN:
             self._asked_at = now
@@ -243,12 +266,14 @@ class _Search:
         if isinstance(answer.exception(0), NotDelivered | OutcomeUnknown):
             return None  # whoever was to answer was too busy: it is asked again
         found = answer.result(0)
-        return None if found is None else RingAddress(*found)
+        return found if isinstance(found, str) else RingAddress(*found)
 
 
-def reader_of(ask: Callable[[], Answer], actor: str, name: str) -> RingReader:
+def reader_of(
+    ask: Callable[[], Answer], actor: str, name: str, say: Callable[[str], object]
+) -> RingReader:
     """Return a reader of an actor's ring; `ask` asks where it is."""
-    return RingReader(_Search(ask), f"{name} of {actor}")
+    return RingReader(_Search(ask), f"{name} of {actor}", say)
 
 
 @final

@@ -144,16 +144,21 @@ def test_readers_that_die_hold_nobody_up_and_leave_nothing(system):
         system.stop(name)
 
 
-def test_a_reader_may_come_before_its_actor_and_a_stopped_one_has_no_ring(system):
+def test_a_reader_may_come_before_its_actor_and_a_stopped_one_has_no_ring(system, caplog):
     frames = system.frames("later", "live")
-    with pytest.raises(TimeoutError, match="live of later"):
-        frames.wait(0.3)
+    with pytest.raises(TimeoutError, match=r"live of later within 1.5 s: no actor is called later"):
+        frames.wait(1.5)
+    assert "waiting for live of later: no actor is called" in caplog.text
     system.spawn(Camera, name="later")
     assert whole(frames.wait(30.0))
+    with pytest.raises(TimeoutError, match=r"later has no ring 'life' yet; its rings are: live"):
+        system.frames("later", "life").wait(0.5)
+    with pytest.raises(TimeoutError, match=r"Did you mean later\?"):
+        system.frames("latter", "live").wait(0.5)
     system.stop("later")
     system.spawn(Viewer, name="later", camera="nobody")
-    with pytest.raises(TimeoutError):
-        system.frames("later", "live").wait(0.3)
+    with pytest.raises(TimeoutError, match="it has made no ring"):
+        system.frames("later", "live").wait(0.5)
     system.stop("later")
 
 
@@ -197,6 +202,8 @@ def test_frames_larger_than_memory_may_be_are_the_handlers_error(system):
 
 
 def test_a_name_of_a_ring_keeps_to_the_rule(system):
-    with pytest.raises(ValueError, match="cannot name"):
+    with pytest.raises(ValueError, match="'a b' cannot name a ring"):
+        system.frames("odd", "a b")
+    with pytest.raises(ValueError, match="cannot name a ring"):
         system.spawn(Odd, name="odd").ask(Show(1)).result(30.0)
     system.stop("odd")
