@@ -14,6 +14,7 @@ a plain str of valid UTF-8 within its limit.
 from __future__ import annotations
 
 import builtins
+import importlib
 import traceback
 from types import TracebackType
 from typing import TypeAlias, TypeVar, cast
@@ -104,12 +105,13 @@ def trace_of(error: BaseException) -> str:
 def from_theirs(trace: TracebackType | None) -> TracebackType | None:
     """Return a traceback from the first line on that is not this package's own, if there is one."""
     here = trace
-    while here is not None and here.tb_frame.f_code.co_filename.startswith(_OURS):
+    while here is not None and here.tb_frame.f_code.co_filename.startswith(_NOT_THEIRS):
         here = here.tb_next
     return here or trace
 
 
-_OURS = __file__.removesuffix("failure.py")
+# The import system is not theirs either: it stands between us and a module of theirs.
+_NOT_THEIRS = (__file__.removesuffix("failure.py"), "<frozen importlib", importlib.__file__)
 
 
 def names_of(kind: type, known: frozenset[type]) -> list[str]:

@@ -67,6 +67,9 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     os.close(fds["recorder"])
     try:
         cls = classes.load(boot.actor)
+    except UnguardedScriptError as error:  # the sentence is all there is to say
+        words.say(Failed(str(error), "", starting=True))
+        return 1
     except BaseException as error:  # noqa: BLE001 - importing runs user code
         words.say(Failed(f"{type(error).__name__}: {error}", trace_of(error), starting=True))
         return 1
@@ -337,11 +340,15 @@ class Life:
         return await value if inspect.isawaitable(value) else value
 
 
+class UnguardedScriptError(RuntimeError):
+    """A script starts a system when it is imported."""
+
+
 def script_guard() -> None:
     """Refuse to start a system while a child process imports the user's script."""
     path = classes.importing_script()
     if path:
-        raise RuntimeError(
+        raise UnguardedScriptError(
             f"supervisor.start() was reached while an actor process imported {path}. "
             'Put it under `if __name__ == "__main__":`, so that importing it starts nothing.'
         )

@@ -17,6 +17,7 @@ from actors.errors import ConnectionLost
 from actors.message import Request, StreamRequest
 from actors.reply import Reply
 from actors.schema import register_reference
+from actors.seconds import check_seconds
 from actors.stream import Stream
 
 R = TypeVar("R")
@@ -94,6 +95,8 @@ class ActorRef:
         `timeout` (s) is the deadline.  Without it, the deadline of the message being handled, else
         the system's `ask_timeout`; `math.inf` waits for ever.
         """
+        if timeout is not None:
+            check_seconds(timeout)
         return self._out.ask(self._name, msg, timeout)
 
     def stream(self, msg: StreamRequest[T]) -> Stream[T]:
@@ -105,6 +108,8 @@ class ActorRef:
 
         Raises a built-in `TimeoutError` after `timeout` seconds.
         """
+        if timeout is not None:
+            check_seconds(timeout)
         self._out.wait_ready(self._name, timeout)
 
     async def room(self) -> None:

@@ -18,6 +18,7 @@ from actors.arrays.mapper import SenderGoneError
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, AnswerLost, MessageError, OutcomeUnknown, unpack_error
 from actors.notices import text_of
+from actors.seconds import check_seconds
 
 if TYPE_CHECKING:
     from actors.calls import Call
@@ -143,6 +144,8 @@ class Reply(Generic[R_co]):
         ask goes on.  Inside an `async def` handler this raises at once: `await` the reply there.
         """
         if not self._done:
+            if timeout is not None:
+                check_seconds(timeout)
             self._door.block(self, timeout)
         if not self._done:
             raise TimeoutError(f"no answer within {timeout} s; the ask goes on until its deadline")

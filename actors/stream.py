@@ -15,6 +15,7 @@ from actors.credit import ReaderCredit
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, MessageError, unpack_error
 from actors.reply import Decode, Door, wait_in_loop
+from actors.seconds import check_seconds
 
 if TYPE_CHECKING:
     from actors.calls import Call
@@ -56,6 +57,8 @@ class Stream(Generic[T_co]):
         Waits up to `timeout` seconds; then a built-in `TimeoutError`, and the stream goes on.
         """
         if not self.done():
+            if timeout is not None:
+                check_seconds(timeout)
             self._door.block(self, timeout)
         if not self.done():
             raise TimeoutError(f"no item within {timeout} s; the stream goes on")

@@ -34,6 +34,7 @@ from actors.requests import (
     StopActor,
     WatchStream,
 )
+from actors.seconds import check_seconds
 from actors.spawning import order_for
 from actors.topics import Topics
 from supervisor.farewell import patiently, still_up
@@ -95,8 +96,8 @@ class Calls:
         """Start an actor and return its ref once its `on_start` has succeeded.
 
         `fields` are the annotated fields of the class.  Raises `TypeError` or `InvalidMessage` for
-        wrong fields, and `SpawnError` with the remote traceback when the actor does not start; then
-        no child is added.
+        wrong options or fields, and `SpawnError` with the remote traceback when the actor does not
+        start; then no child is added.
         """
         self._portal.check()
         if name is None:
@@ -108,8 +109,8 @@ class Calls:
             name=check_name(name),
             fields=fields,
             definitions=self._definitions(),
-            restart=restart.value,
-            limits=None if limits is None else _limits(limits),
+            restart=_given("restart", restart, Restart).value,
+            limits=None if limits is None else _limits(_given("limits", limits, Limits)),
         )
         reply = self._supervisor.ask(order, timeout=START_TIMEOUT)
         try:
@@ -124,7 +125,7 @@ class Calls:
 
     def ref(self, name: str) -> ActorRef:
         """Return a handle to an actor by name.  Never fails; using it raises `NoSuchActor`."""
-        return self._portal.ref(name)
+        return self._portal.ref(_name_of(name))
 
     def stop(self, name: ActorRef | str) -> None:
         """End an actor for good, after the message in progress; returns when it is down.
@@ -214,7 +215,7 @@ class Calls:
 
     def wait_ready(self, timeout: float | None = None) -> None:
         """Wait until every actor of the tree is up; a built-in TimeoutError after `timeout` s."""
-        end = math.inf if timeout is None else time.monotonic() + timeout
+        end = math.inf if timeout is None else _until(timeout)
         for actor in self.status().actors:
             if actor.state not in ("stopped", "failed"):
                 left = None if end == math.inf else max(0.0, end - time.monotonic())
@@ -222,6 +223,8 @@ class Calls:
 
     def wait_ended(self, timeout: float | None = None) -> str | None:
         """Wait until the system is over and return why; None when it still runs after `timeout`."""
+        if timeout is not None:
+            check_seconds(timeout)
         over = Until(self._portal, lambda: self._portal.lost is not None)
         self._portal.driver.block(over, timeout)
         return self._portal.lost.reason if self._portal.lost is not None else None
@@ -262,11 +265,29 @@ def _ended(reply: Reply[int], seconds: float) -> bool:
     return reply.done()
 
 
+def _until(timeout: float) -> float:
+    check_seconds(timeout)
+    return time.monotonic() + timeout
+
+
 def _name_of(actor: ActorRef | str) -> str:
     name: object = getattr(actor, "name", actor)
     if not isinstance(name, str) or isinstance(actor, type):
         raise TypeError(f"this takes an actor's name or its ref, not {actor!r:.80}")
     return name
+
+
+def _given(option: str, value: E, kind: type[E]) -> E:
+    if not isinstance(value, kind):
+        name = f"supervisor.{kind.__name__}"
+        raise TypeError(f"{option}={value!r:.80}: give a {name}, such as {EXAMPLES[kind]}")
+    return value
+
+
+EXAMPLES: Final[dict[type, str]] = {
+    Limits: 'Limits(memory="200 MB")',
+    Restart: "Restart.TEMPORARY",
+}
 
 
 def _limits(limits: Limits) -> dict[str, float | int | None]:

@@ -23,6 +23,7 @@ from typing import Any, Final, final
 from actors.errors import ActorError, ConnectionLost, SpawnError
 from actors.log import levels
 from actors.process import script_guard
+from actors.seconds import check_seconds
 from supervisor import rundir
 from supervisor.boot import (
     Deframer,
@@ -34,7 +35,7 @@ from supervisor.boot import (
     frame,
 )
 from supervisor.farewell import interruptible
-from supervisor.gate import curve_for, guarded
+from supervisor.gate import EXAMPLE, check_tcp, curve_for, guarded
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.plan import plan_tree
 from supervisor.process import serve
@@ -73,6 +74,9 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
     Leaving the `with` block finishes what was told, stops the actors in reverse order and ends
     every process.  They end too, within 2 s, when this program is killed.
 
+    Raises `TypeError` or `ValueError` for what cannot be meant, `SpawnError` when the system does
+    not start, `FileExistsError` when the name is taken, `AccessDenied` for a network without keys.
+
     Args:
         tree: what to run from the beginning; more can be spawned later.
         listen: tcp endpoints, such as "tcp://0.0.0.0:7700" (port `*`: any).  Whoever joins there
@@ -88,8 +92,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
-    if name is not None:
-        rundir.check_name(name)
+    _check_options(tree, name, ask_timeout, launcher)
     endpoints, keys = guarded(listen)
     boot = SupervisorBoot(
         name=name or f"s-{os.getpid()}-{os.urandom(4).hex()}",
@@ -128,6 +131,19 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
     return system
 
 
+def _check_options(
+    tree: object, name: str | None, ask_timeout: float, launcher: str | None
+) -> None:
+    """Refuse here what would else be refused in another process, by its own words."""
+    if not isinstance(tree, Tree | None):
+        raise TypeError(f"start takes a Tree, not {tree!r:.80}: Tree(children=[...])")
+    if name is not None:
+        rundir.check_name(name)
+    check_seconds(ask_timeout, "ask_timeout", least=0.0)
+    if launcher not in (None, "fork", "spawn"):
+        raise ValueError(f"launcher={launcher!r:.80}: there are 'fork' (Linux) and 'spawn'")
+
+
 def connect(endpoint: str | None = None, key: str | None = None) -> System:
     """Join a running system.
 
@@ -138,15 +154,16 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
             default the one that `understudy keys trust` has noted, else this user's own.
 
     Raises:
+        ValueError: neither an endpoint nor a name.
         ConnectionLost: no such system, or it does not answer.
         AccessDenied: it does not know our key, or has another key than `key`.
     """
-    wanted = endpoint or os.environ.get("UNDERSTUDY_ENDPOINT") or ""
+    wanted = _checked(endpoint)
     if wanted.startswith("tcp://"):
         return System(wanted, curve=curve_for(wanted, key))
     if key is not None:
         raise ValueError("key= is for tcp endpoints; a system of this user needs none")
-    if "://" in wanted:
+    if wanted.startswith(("ipc://", "inproc://")):
         return System(wanted)
     found = rundir.live_systems()
     for system in found:
@@ -155,6 +172,19 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
     if not wanted and len(found) == 1:
         return System(found[0].endpoint, directory=_directory(found[0].endpoint))
     raise ConnectionLost(reason=_not_found(wanted, [system.name for system in found]))
+
+
+def _checked(endpoint: str | None) -> str:
+    """Return what to join, an endpoint or a name; "" when nobody has said."""
+    wanted = endpoint or os.environ.get("UNDERSTUDY_ENDPOINT") or ""
+    what = "endpoint" if endpoint else "UNDERSTUDY_ENDPOINT"
+    if not isinstance(wanted, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"{what}={wanted!r:.80}: give a text: a tcp endpoint, or a system's name")
+    if wanted.startswith("tcp://"):
+        check_tcp(what, wanted)
+    elif not wanted.startswith(("ipc://", "inproc://")) and (":" in wanted or "/" in wanted):
+        raise ValueError(f"{what}={wanted!r:.80}: write {EXAMPLE}, or the name of a system")
+    return wanted
 
 
 def _not_found(wanted: str, names: list[str]) -> str:

@@ -40,9 +40,9 @@ def key_text(key: bytes) -> str:
 
 def parse_key(text: str) -> bytes:
     """Return the key that `text` means; raises `ValueError` for anything else."""
-    if not _TEXT.fullmatch(text):
+    if not _TEXT.fullmatch(text if isinstance(text, str) else ""):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise ValueError(
-            f"{text[:60]!r} is no key: a public key is 52 letters and digits, as "
+            f"{text!r:.60} is no key: a public key is 52 letters and digits, as "
             "`understudy keys show` prints it"
         )
     return base64.b32decode(text.upper() + "====")

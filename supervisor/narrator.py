@@ -20,6 +20,8 @@ from supervisor.lifecycle import ExitKind
 from supervisor.muffler import Muffler
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from actors.blackbox import Record
     from actors.notices import DeadLetter
     from supervisor.lifecycle import ExitReason, Report
@@ -35,14 +37,20 @@ letters_log: Final = logging.getLogger("understudy.dead_letters")
 class Narrator:
     """Says how lives end, and what comes next."""
 
-    def __init__(self, tree: TreeDecider) -> None:
+    def __init__(self, tree: TreeDecider, awaited: Callable[[str], bool]) -> None:
         self._tree = tree
+        self._awaited = awaited
+        """Whether somebody waits for the start of an actor, and is told why it fails."""
 
     def ended(
         self, child: ChildLife, reason: ExitReason, record: Record, report: CrashReport | None
     ) -> None:
         """A life is over, and the tree has decided what this means."""
         status, now = self._tree.child(child.name), time.monotonic()
+        coming = status is not None and status.is_coming
+        if reason.kind is ExitKind.START_FAILED and not coming and self._awaited(child.name):
+            log.info("%s did not start; whoever spawned it is told why", child.label)
+            return
         around = () if status is None else status.path[:-1]
         tree = next((tree for tree in self._tree.trees(now) if tree.path == around), None)
         outlook = chronicle.Outlook(status, tree, self._tree.is_ending, now)
@@ -53,9 +61,9 @@ class Narrator:
             log.log(level, "%s%s", line, _more(child, reason, report))
 
     def killing(self, child: ChildLife) -> None:
-        """A child is killed, perhaps because it did not stop in time."""
+        """A child is killed, perhaps because it did not stop in time, or because all are."""
         status = self._tree.child(child.name)
-        if child.expected and status is not None:
+        if child.expected and not child.killed and status is not None:
             grace = status.spec.grace
             log.warning("%s has not stopped within %g s; it is killed", child.label, grace)
 

@@ -129,7 +129,7 @@ class Child:
             grace=grace,
             backoff=Backoff() if backoff is None else backoff,
             limits=Limits() if limits is None else limits,
-            metadata=MappingProxyType(dict(metadata or {})),
+            metadata=_as_mapping(name, metadata),
             threads=threads,
             significant=significant,
             fields=MappingProxyType(fields),
@@ -222,7 +222,15 @@ class Pool:
         init(template=template, size=size, intensity=intensity, members=members)
 
 
+def _as_mapping(name: str, metadata: Mapping[str, Scalar] | None) -> Mapping[str, Scalar]:
+    if not isinstance(metadata, Mapping | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"metadata of child {name!r} is {metadata!r:.80}: give a dict.")
+    return MappingProxyType(dict(metadata or {}))
+
+
 def _as_tuple(children: Iterable[Child | Pool | Tree]) -> tuple[Child | Pool | Tree, ...]:
+    if not isinstance(children, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"children of a tree is {children!r:.80}: give a list of them.")
     return tuple(children)
 
 
@@ -337,7 +345,8 @@ def _check_type(what: str, value: object, kind: type[T] | tuple[type[T], ...]) -
     if not isinstance(value, kind):
         kinds = kind if isinstance(kind, tuple) else (kind,)
         wanted = " or ".join(each.__name__ for each in kinds)
-        raise TypeError(f"{what} is {value!r}: give a {wanted}.")
+        article = "an" if wanted[0] in "AEIOU" else "a"
+        raise TypeError(f"{what} is {value!r:.80}: give {article} {wanted}.")
 
 
 def _is_int(value: object) -> bool:

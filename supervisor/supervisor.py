@@ -77,10 +77,10 @@ class Supervisor:
         self._lives: dict[str, ChildLife] = {}
         self.states = States()
         self.overview = Overview(self._lives, self._tree)
-        self._narrator = Narrator(self._tree)
         self._failed: dict[str, Failed] = {}
         """What the latest life that failed said, for whoever waits for its start."""
         self._waiters = Waiters()
+        self._narrator = Narrator(self._tree, self._waiters.for_start)
         self._tasks: set[asyncio.Task[None]] = set()
         self._draining = False
         self._reason = ""

@@ -25,6 +25,10 @@ class Waiters:
         self._starts.setdefault(name, []).append(future)
         return await future
 
+    def for_start(self, name: str) -> bool:
+        """Whether anybody waits for a start of this name."""
+        return any(not future.done() for future in self._starts.get(name, ()))
+
     def stop(self, name: str) -> asyncio.Future[None]:
         """Return what is done once this name is down for good."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()

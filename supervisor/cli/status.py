@@ -39,7 +39,11 @@ def status(
     json:
         One JSON object on standard output instead of the table.
     """
-    with connect(name or None) as system:
+    try:
+        system = connect(name or None)
+    except ValueError as error:  # also of UNDERSTUDY_ENDPOINT
+        raise CommandError(str(error), code=ExitCode.USAGE) from None
+    with system:
         seen = system.status()
     shown = [each for each in seen.actors if actor in ("", each.name)]
     if not shown and actor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+
 import pytest
 
 from actors.codec import codec_for
@@ -33,6 +35,17 @@ def test_lines_of_the_library_before_the_first_of_theirs_are_left_out():
 
     assert frames(ours)[0] == "codec_for"
     assert frames(from_theirs(ours)) == ["raised", "theirs"]
+
+
+def test_the_import_system_is_left_out_where_a_module_of_theirs_fails(tmp_path, monkeypatch):
+    (tmp_path / "unlucky_module.py").write_text("1 / 0")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    error = raised(lambda: importlib.import_module("unlucky_module"))
+    error.__traceback__ = error.__traceback__.tb_next.tb_next
+
+    assert "importlib" not in trace_of(error)
+    assert "unlucky_module.py" in trace_of(error)
 
 
 def test_an_error_of_the_librarys_own_keeps_its_lines():

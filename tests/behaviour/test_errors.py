@@ -271,6 +271,17 @@ def test_wrong_fields_are_refused_where_it_is_spawned(system, name):
         system.spawn("Calculator", name=name)
 
 
+def test_wrong_options_are_refused_where_it_is_spawned(system, spawn):
+    with pytest.raises(TypeError, match=r"limits=5: give a supervisor\.Limits, such as"):
+        spawn(Calculator, limits=5)
+    with pytest.raises(TypeError, match=r"restart='never': give a supervisor\.Restart, such as"):
+        spawn(Calculator, restart="never")
+    with pytest.raises(TypeError, match="an actor's name or its ref, not 5"):
+        system.ref(5)
+    with pytest.raises(TypeError, match="timeout='1': give seconds"):
+        system.wait_ended("1")
+
+
 def test_a_class_inside_a_function_cannot_be_found(system, name):
     class Hidden(Actor):
         @receive

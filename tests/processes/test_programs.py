@@ -66,7 +66,7 @@ def test_a_script_without_its_guard_is_told_so(tmp_path, run):
     program = run(path)
 
     assert program.end() == 1
-    assert "supervisor.start() was reached while an actor process imported" in program.errors
+    assert program.errors.count("supervisor.start() was reached while an actor process") == 1
     assert '`if __name__ == "__main__":`' in program.errors
     assert program.output == []
 
