@@ -96,12 +96,6 @@ class UnknownMessage(MessageError):
                 f"{self.target} has no handler for {self.tag or 'this message'}. "
                 "Mark a method of its class with @receive, or send it to another actor."
             )
-        if "<locals>" in self.tag:
-            around, _, name = self.tag.rpartition(":")[2].rpartition(".<locals>.")
-            return (
-                f"the message class {name} was made inside {around}, where no other process can "
-                "find it. Move it to the top of its module."
-            )
         remedy = "Import the module that defines it in both processes."
         if self.tag.startswith("__main__:"):  # of a prompt: there is no module
             remedy = (
@@ -302,8 +296,7 @@ class ConnectionLost(ActorError, ConnectionError):
 
     def _explain(self) -> str:
         why = f": {self.reason}" if self.reason else ""
-        stop = "" if why.endswith((".", "?")) else "."
-        return f"the connection to the system is gone{why}{stop} Start or connect again."
+        return f"the connection to the system is gone{why}. Start or connect again."
 
 
 def _what(error: NotDelivered | OutcomeUnknown) -> str:

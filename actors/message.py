@@ -155,7 +155,10 @@ def class_of(tag: str) -> type:
     """
     cls = _classes.get(tag)
     if cls is None:
-        raise UnknownMessage(tag=tag)
+        around, local, name = tag.rpartition(":")[2].rpartition(".<locals>.")
+        text = f"the message class {name} was made inside {around}, where no other process can find"
+        more = [f"{text} it. Move it to the top of its module."] if local else []
+        raise UnknownMessage(*more, tag=tag)
     return cls
 
 

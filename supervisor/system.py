@@ -79,7 +79,9 @@ class System(Calls):
             self._release()
             if connection.refused:
                 raise AccessDenied(reason=explain(endpoint, connection.refused))
-            raise ConnectionLost(reason=f"no broker answers at {endpoint}; is the system running?")
+            raise ConnectionLost(
+                reason=f"no broker answers at {endpoint}; see that the system runs"
+            )
 
     # --- the end
 

@@ -45,7 +45,7 @@ def real_party(endpoint: str, name: str) -> Portal:
     )
     if not peer.registered:
         thread.stop()
-        raise ConnectionLost(reason=f"no broker answers at {endpoint}; is the system running?")
+        raise ConnectionLost(reason=f"no broker answers at {endpoint}; see that the system runs")
     return portal
 
 

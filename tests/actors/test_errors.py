@@ -597,19 +597,3 @@ def test_an_int_serves_as_a_float() -> None:
 def test_message_errors_are_the_senders_fault() -> None:
     assert issubclass(UnknownMessage, MessageError)
     assert issubclass(InvalidMessage, MessageError)
-
-
-def test_a_message_class_inside_a_function_is_called_so():
-    error = UnknownMessage(tag="bank.py~9f86d081:make.<locals>.Pay")
-
-    assert str(error) == (
-        "the message class Pay was made inside make, where no other process can find it. "
-        "Move it to the top of its module."
-    )
-
-
-@pytest.mark.parametrize(
-    ("reason", "end"), [("it is over", "over. Start"), ("does it run?", "run? Start")]
-)
-def test_the_reason_of_a_lost_connection_keeps_its_own_stop(reason, end):
-    assert end in str(ConnectionLost(reason=reason))

@@ -328,3 +328,13 @@ def test_a_default_that_all_messages_would_share_is_refused(default):
         @message
         class Note:
             things: object = default
+
+
+def test_a_message_class_inside_a_function_is_called_so():
+    with pytest.raises(UnknownMessage) as error:
+        class_of("bank.py~9f86d081:make.<locals>.Pay")
+
+    assert str(error.value) == (
+        "the message class Pay was made inside make, where no other process can find it. "
+        "Move it to the top of its module."
+    )
