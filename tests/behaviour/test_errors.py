@@ -87,7 +87,9 @@ def test_a_wrong_field_is_refused_where_it_is_sent(spawn):
 
 
 @pytest.mark.parametrize("verb", ["tell", "ask", "stream"])
-@pytest.mark.parametrize("thing", ["hello", 5, None, Add, object()], ids=repr)
+@pytest.mark.parametrize(
+    "thing", ["hello", 5, None, Add, object()], ids=["text", "int", "None", "class", "object"]
+)
 def test_what_is_no_message_is_refused_at_once(spawn, verb, thing):
     ref = spawn(Calculator)
 

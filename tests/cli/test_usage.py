@@ -101,11 +101,7 @@ def test_a_wrong_command_line_is_a_usage_error(
     assert (code, text in said) == (2, True), said
 
 
-def test_status_and_down_say_that_nothing_runs(
-    answer: Callable[..., Answer], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-
+def test_status_and_down_say_that_nothing_runs(answer: Callable[..., Answer]) -> None:
     assert answer("status") == (3, "error: no system runs; start one with `understudy up`\n")
     assert answer("down") == (3, "error: no system called 'default' runs\n  none runs at all\n")
 
