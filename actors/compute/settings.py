@@ -62,6 +62,9 @@ class Settings:
                 field = self._field(name)
                 before[field.attribute] = getattr(self._model, field.attribute)
                 setattr(self._model, field.attribute, field.read(value))
+        except (TypeError, ValueError) as error:
+            self.put_back(before)
+            raise type(error)(refusal(error)) from None
         except BaseException:
             self.put_back(before)
             raise
@@ -91,6 +94,11 @@ class Settings:
 
     def _output(self, name: str) -> Value:
         return plain(getattr(self._model, name)())
+
+
+def refusal(error: Exception) -> str:
+    """Return what a validator says; those of attrs add whole objects, which help nobody."""
+    return str(error.args[0]) if error.args else type(error).__name__
 
 
 def unknown(name: str, what: str, known: Iterable[str]) -> str:

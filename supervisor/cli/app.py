@@ -10,6 +10,7 @@ import cyclopts
 
 from actors.errors import AccessDenied, ActorError, ConnectionLost
 from supervisor.cli.bench import bench
+from supervisor.cli.compute import compute
 from supervisor.cli.demo import demo
 from supervisor.cli.down import down
 from supervisor.cli.keys import keys
@@ -28,6 +29,7 @@ app = cyclopts.App(
 
 for _command in (up, status, down, demo, bench):
     app.command(_command)
+app.command(compute)
 app.command(keys)
 
 

@@ -87,10 +87,7 @@ def load_tree(text: str) -> Tree:
     if not colon or not module or not attribute or "/" in module:
         hint = "write package.module:name, with dots and without .py"
         raise CommandError(f"{text!r} does not name a tree", code=ExitCode.USAGE, hint=hint)
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
-    found: object = _imported(module, attribute)
+    found: object = imported(module, attribute)
     trees = [name for name, value in vars(found).items() if isinstance(value, Tree)]
     for part in attribute.split("."):
         found = getattr(found, part, None)
@@ -107,7 +104,11 @@ def load_tree(text: str) -> Tree:
     return found
 
 
-def _imported(module: str, attribute: str) -> ModuleType:
+def imported(module: str, attribute: str) -> ModuleType:
+    """Return a module of the user's, for the sake of `attribute`; the current directory counts."""
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
     try:
         return importlib.import_module(module)
     except (
@@ -173,4 +174,4 @@ def _say(text: str) -> None:
     sys.stdout.flush()
 
 
-__all__ = ["DEFAULT_NAME", "AlreadyRunningError", "load_tree", "up"]
+__all__ = ["DEFAULT_NAME", "AlreadyRunningError", "imported", "load_tree", "up"]
