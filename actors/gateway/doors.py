@@ -221,7 +221,7 @@ class Pub(Door):
     def publish(self, message: Message) -> None:
         """Say a message to all who listen now.
 
-        One who is more than 100 messages behind misses some, and is not told; nor does anybody
+        One who is more than 1,000 messages behind misses some, and is not told; nor does anybody
         hear what was said before he came.  Raises as `Phrasebook.write`.
         """
         self._socket.send_now(self._phrases.write(message))

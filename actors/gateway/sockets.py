@@ -19,7 +19,10 @@ LARGEST_FRAME: Final = 64 << 20
 """Bytes from which ZeroMQ cuts a connection: it must not fill memory before we can refuse."""
 
 QUEUE: Final = 100
-"""Messages that ZeroMQ keeps for one connection, in each direction."""
+"""Messages of one connection that ZeroMQ keeps for us; the other side keeps the rest."""
+
+BACKLOG: Final = 1_000
+"""Messages that ZeroMQ keeps for one who is slow; then a `Push` waits, and a `Pub` leaves out."""
 
 RECEIVE_CAP: Final = 100
 """Messages taken before others have their turn."""
@@ -71,7 +74,7 @@ class PlainSocket:
 
     def _open(self, kind: Kind, place: Place, topics: tuple[bytes, ...]) -> None:
         socket = self._socket
-        socket.setsockopt(zmq.SNDHWM, QUEUE)
+        socket.setsockopt(zmq.SNDHWM, BACKLOG)
         socket.setsockopt(zmq.RCVHWM, QUEUE)
         socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
         socket.setsockopt(zmq.LINGER, 0)
@@ -113,10 +116,14 @@ class PlainSocket:
         self._taken = (self._taken + 1) % RECEIVE_CAP
         if not self._taken:
             await asyncio.sleep(0)
-        await self._until(_POLLIN)
-        frames = self._socket.recv_multipart(_NOBLOCK)
-        self._look()
-        return frames
+        while True:
+            await self._until(_POLLIN)
+            try:
+                return self._socket.recv_multipart(_NOBLOCK)
+            except zmq.Again:
+                continue  # a REQ has thrown away the late answer of which EVENTS spoke
+            finally:
+                self._look()
 
     async def send(self, frames: list[bytes]) -> None:
         """Send a message as soon as somebody can take it."""

@@ -87,6 +87,28 @@ def test_a_message_that_arrives_while_another_waits_to_be_sent_is_not_overlooked
     asyncio.run(run())
 
 
+def test_a_late_answer_that_arrives_after_the_next_question_is_passed_over(stock):
+    async def run():
+        door = PlainSocket(Kind.REQ, Bind("tcp://127.0.0.1:*"))
+        peer = stock(zmq.ROUTER, door.endpoint)
+        async with asyncio.timeout(20):
+            await door.send([b"first"])
+            first = peer.recv_multipart()
+            await door.send([b"second"])
+            second = peer.recv_multipart()
+            waiting = asyncio.create_task(door.receive())
+            await asyncio.sleep(0)
+            peer.send_multipart([*first[:-1], b"late"])
+            speaks(door)
+            await asyncio.sleep(0.01)  # it has looked, and found nothing for it
+            peer.send_multipart([*second[:-1], b"answer"])
+
+            assert await waiting == [b"answer"]
+        door.close()
+
+    asyncio.run(run())
+
+
 def test_a_flood_leaves_others_their_turn(stock):
     async def plain(door):
         peer = stock(zmq.DEALER, door.endpoint)
