@@ -9,7 +9,7 @@ in    shared memory is read where it lies, a frame is viewed; both are read-only
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -45,6 +45,8 @@ class Memory:
         self._forwarded: dict[int, Lease] = {}
         """What others are to find through this process, by a number below 0."""
         self._numbers = count(1)
+        self.report: Callable[[int, int, float], None] = lambda _size, _arrays, _since: None
+        """Told now and then what is in use here: bytes, arrays, and since when the oldest is."""
         self.mapper = Mapper()
 
     @property
@@ -94,6 +96,8 @@ class Memory:
         """Give back what is not used any more.  Call it once or twice a second."""
         if self._arena is not None:
             self._arena.tidy()
+            seen = self._arena.statistics()
+            self.report(seen.living, seen.blocks + seen.lent, seen.oldest)
         self.mapper.tidy()
 
     def close(self) -> None:

@@ -27,6 +27,7 @@ from actors.recorder import (
     MARK,
     PAGE_SIZE,
     PROGRESS_AREA,
+    SHARED_WORDS,
     WORD,
     Buffer,
     State,
@@ -37,6 +38,7 @@ ReadBuffer: TypeAlias = bytes | Buffer
 _HEADER: Final = struct.Struct("=QQddQQQQQQQ")
 _PROGRESS: Final = struct.Struct("=Q16sd32s48s")
 _WORD: Final = struct.Struct("=Q")
+_SHARED: Final = struct.Struct("=QQd")
 _LATE: Final = struct.Struct("=Q16s8x")
 _LINK: Final = struct.Struct("=QQ16s")
 
@@ -89,6 +91,9 @@ class Record:
     peak: int  # most messages that ever waited
     engaged: int = 0  # streams and hooks that may run the user's code without a message
     expired: int = 0  # messages whose deadline had passed before they were begun
+    shared_bytes: int = 0  # of shared memory that are in use
+    shared_arrays: int = 0  # by so many arrays
+    shared_since: float = 0.0  # monotonic seconds; when the oldest of them was made
 
 
 @attrs.frozen
@@ -132,6 +137,7 @@ def read(buffer: ReadBuffer) -> Record:
     page = found.ljust(PAGE_SIZE, b"\0")
     magic, stored, alive_at, progress_at, *numbers = _HEADER.unpack_from(page)
     handled, failed, mailbox, peak, links_end, late_end, engaged = numbers
+    size, arrays, since = _SHARED.unpack_from(page, SHARED_WORDS * WORD)
     links = _read_links(page, min(links_end, LINKS), min(late_end, LATE))
     in_progress = _read_in_progress(page, links)
     busy_since = None
@@ -153,6 +159,9 @@ def read(buffer: ReadBuffer) -> Record:
         peak=peak,
         engaged=engaged,
         expired=_WORD.unpack_from(page, EXPIRED_WORD * WORD)[0],
+        shared_bytes=size,
+        shared_arrays=arrays,
+        shared_since=since if math.isfinite(since) else 0.0,
     )
 
 

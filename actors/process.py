@@ -144,6 +144,7 @@ class Life:
         self._recorder = Recorder(page)
         self._saver = Saver(boot.name, self, self._recorder, durable=boot.durable)
         memory = Memory()
+        memory.report = self._recorder.shares
         peer = Peer(boot.name, boot.incarnation, host=self._host, mailbox=boot.mailbox)
         portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)
         self._portal = portal

@@ -15,14 +15,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+from actors.arrays.segment import readers_of
 from actors.message import class_name
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
 from supervisor.chronicle import in_the_middle_of
-from supervisor.status import ActorStatus, CrashReport
+from supervisor.status import ActorStatus, CrashReport, SharedMemory
 
 if TYPE_CHECKING:
+    from actors.blackbox import Record
     from supervisor.limits import Limits
     from supervisor.lives import ChildLife
     from supervisor.tree import TreeDecider
@@ -141,7 +143,16 @@ class Overview:
             next_start=max(0.0, child.next_start - now) if child.next_start else None,
             metadata=dict(child.spec.metadata),
             pool=child.pool or "",
+            shared=_shared(alive, record, now),
         )
+
+
+def _shared(alive: ChildLife | None, record: Record | None, now: float) -> SharedMemory | None:
+    if alive is None or record is None or not record.shared_arrays:
+        return None
+    readers = readers_of(alive.pid) if alive.pid else 0
+    age = max(0.0, now - record.shared_since)
+    return SharedMemory(record.shared_bytes, record.shared_arrays, readers, age)
 
 
 def _clock(seconds: float) -> str:

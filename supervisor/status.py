@@ -8,6 +8,20 @@ from actors.message import Request, StreamRequest, message
 from actors.notices import Terminated
 
 
+@message(tag="understudy:SharedMemory")
+class SharedMemory:
+    """What one actor's arrays take of the memory that it shares."""
+
+    size: int
+    """Bytes."""
+    arrays: int
+    """On their way, kept by it, or read by others."""
+    readers: int
+    """How many of them are read in place by other processes, counted once for each reader."""
+    age: float
+    """Seconds since the oldest of them was made."""
+
+
 @message(tag="understudy:ActorStatus")
 class ActorStatus:
     """One actor."""
@@ -43,6 +57,8 @@ class ActorStatus:
     metadata: dict[str, str | int | float | bool]
     pool: str = ""
     """The pool it serves, "" for none."""
+    shared: SharedMemory | None = None
+    """None when nothing of its own is in shared memory; half a second old."""
 
 
 @message(tag="understudy:CrashReport")

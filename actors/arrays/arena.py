@@ -56,6 +56,7 @@ class Statistics:
     segments: int  # pieces of memory open, two file descriptors each
     shared: int  # arrays shared since the start
     copied: int  # how many of them had to be copied first
+    oldest: float  # when the block was taken that is in use for longest, monotonic s; 0.0: none
     refused: int  # arrays that found no room since the start
 
 
@@ -253,6 +254,7 @@ class Arena:
                 segments=len(shelves),
                 shared=self._shared,
                 copied=self._copied,
+                oldest=shelves.oldest,
                 refused=self._refused,
             )
 

@@ -51,6 +51,8 @@ HAS_MEMFD: Final = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir(
 HAS_LEASES: Final = HAS_MEMFD and hasattr(fcntl, "F_OFD_SETLK") and sys.maxsize > 2**32
 """Whether the kernel keeps locks that belong to an open file; else readers copy what they get."""
 
+_MEMFD: Final = "memfd:understudy-arena"
+_READ_LOCK: Final = ["OFDLCK", "ADVISORY", "READ"]
 _LOCK: Final = struct.Struct("@hhqqi4x").pack  # struct flock: type, whence, start, length, 0
 _WORD: Final = 8
 _PAGES_PER_TABLE_PAGE: Final = PAGE // _WORD
@@ -260,6 +262,35 @@ def is_open(pid: int, where: int, cookie: int, directory: Path | None = None) ->
         return path.stat().st_ino == cookie
     except OSError:
         return False
+
+
+def readers_of(pid: int) -> int:
+    """How many blocks of a process's segments are read in place, each reader counted.
+
+    0 when that cannot be known.
+    """
+    try:
+        mine = set(map(_lock_name, filter(_is_segment, Path(f"/proc/{pid}/fd").iterdir())))
+        locks = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]
+    except OSError:
+        return 0
+    return sum(line[1:4] == _READ_LOCK and line[5] in mine for line in locks)
+
+
+def _is_segment(fd: Path) -> bool:
+    try:
+        return fd.readlink().name.startswith(_MEMFD)
+    except OSError:  # it was closed meanwhile
+        return False
+
+
+def _lock_name(fd: Path) -> str:
+    """Return the name of an open file in /proc/locks; "" when it was closed meanwhile."""
+    try:
+        status = fd.stat()
+    except OSError:
+        return ""
+    return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
 
 
 def _file_name(pid: int, serial: int) -> str:

@@ -11,6 +11,7 @@ has the lock.
 from __future__ import annotations
 
 import errno
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final, TypeAlias, final
@@ -37,7 +38,8 @@ class Shelf:
     segment: Segment
     size: int  # bytes of each block
     fresh: list[int]  # offsets never used, lowest last; no memory is set aside for them yet
-    living: int = 0  # blocks that are in use now, lent ones too
+    taken: dict[int, float] = attrs.field(factory=dict[int, float])
+    """When (monotonic seconds) the blocks in use now were taken, lent ones too, by their offset."""
     used: int = 0  # at which look a block was last taken or put back
     capacity: int = attrs.field(init=False)  # blocks
 
@@ -82,6 +84,11 @@ class Shelves:
         return len(self._all)
 
     @property
+    def oldest(self) -> float:
+        """When the block was taken that is in use for longest, monotonic seconds; 0.0 for none."""
+        return min((next(iter(one.taken.values())) for one in self._all if one.taken), default=0.0)
+
+    @property
     def lent(self) -> int:
         """Blocks that nothing but readers in other processes uses, as far as known."""
         return sum(map(len, self._lent.values()))
@@ -93,8 +100,9 @@ class Shelves:
         # Last in, first out: the block that is still in the processor's cache goes out next.
         place = self._free_place(size) or self._fresh_place(size)
         if place is not None:
-            place[0].living += 1
-            place[0].used = self._looks
+            shelf, offset = place
+            shelf.taken[offset] = time.monotonic()  # a dictionary keeps its order: oldest first
+            shelf.used = self._looks
             self.living += size
         return place
 
@@ -104,7 +112,7 @@ class Shelves:
         if not shelf.segment.reclaim(offset):
             self._lent.setdefault(shelf.size, deque()).append(place)
             return
-        shelf.living -= 1
+        del shelf.taken[offset]
         shelf.used = self._looks
         self.living -= shelf.size
         self._free.setdefault(shelf.size, []).append(place)
@@ -116,14 +124,14 @@ class Shelves:
 
     def retire_idle(self) -> bool:
         """Give back every segment without a living block; return whether there was one."""
-        return self._retire_all([shelf for shelf in self._all if not shelf.living])
+        return self._retire_all([shelf for shelf in self._all if not shelf.taken])
 
     def tidy(self) -> None:
         """Give back what was not used during the last `IDLE_LOOKS` calls."""
         self._looks += 1
         self.reclaim()
         since = self._looks - IDLE_LOOKS
-        self._retire_all([one for one in self._all if not one.living and one.used <= since])
+        self._retire_all([one for one in self._all if not one.taken and one.used <= since])
 
     def close(self) -> None:
         """Let go of everything."""
@@ -190,7 +198,7 @@ class Shelves:
         """
         if self.reserved + size <= self.limit:
             return True
-        idle = [shelf for shelf in self._all if not shelf.living]
+        idle = [shelf for shelf in self._all if not shelf.taken]
         if self.reserved + size - sum(shelf.reserved for shelf in idle) > self.limit:
             return False
         while self.reserved + size > self.limit:

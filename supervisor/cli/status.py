@@ -13,7 +13,7 @@ from rich.table import Table
 from supervisor.chronicle import evidence
 from supervisor.cli.text import CommandError, ExitCode, duration, safe, size
 from supervisor.entrance import connect
-from supervisor.status import ActorStatus, SystemStatus
+from supervisor.status import ActorStatus, SharedMemory, SystemStatus
 
 SCHEMA = 1
 """Version of the JSON form."""
@@ -82,6 +82,10 @@ def show(seen: SystemStatus, shown: list[ActorStatus], console: Console) -> None
     )
     for failure in seen.failures[-5:]:
         console.print(f"  {safe(failure)}", highlight=False, markup=False, soft_wrap=True)
+    if lines := [f"  {each.name}: {_shared(each.shared)}" for each in shown if each.shared]:
+        console.print("Shared memory", highlight=False)
+        for line in lines:
+            console.print(safe(line), highlight=False, markup=False, soft_wrap=True)
     if seen.dead_letters:
         console.print(f"Dead letters  {seen.dead_letters}", highlight=False)
 
@@ -139,6 +143,13 @@ def _row(actor: ActorStatus) -> list[str]:
         str(actor.handled),
         str(actor.restarts),
     ]
+
+
+def _shared(shared: SharedMemory) -> str:
+    return (
+        f"{size(shared.size)}   arrays {shared.arrays}   readers {shared.readers}   "
+        f"oldest {duration(shared.age)}"
+    )
 
 
 def _note(actor: ActorStatus) -> str:

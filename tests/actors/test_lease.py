@@ -292,6 +292,19 @@ def test_what_a_killed_reader_held_comes_back_at_once(arena, tmp_path):
     assert lent(arena) == 0
 
 
+def test_the_readers_of_a_process_can_be_counted(mappers):
+    arena = Arena()
+    descriptors = [shared(arena), shared(arena)]
+    before = segment.readers_of(os.getpid())
+    arrays = [read(mapper, one) for mapper in mappers for one in descriptors * 2]
+    assert segment.readers_of(os.getpid()) == before + 6
+
+    del arrays
+    assert segment.readers_of(os.getpid()) == before
+    assert segment.readers_of(2**22 + 7) == 0
+    arena.close()
+
+
 def test_many_threads_read_and_let_go(arena, mapper):
     descriptors = [shared(arena, n) for n in range(8)]
     seen: list[bool] = []

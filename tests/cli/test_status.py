@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from supervisor.cli.status import show
-from supervisor.status import ActorStatus, SystemStatus
+from supervisor.status import ActorStatus, SharedMemory, SystemStatus
 
 
 def actor(name: str, state: str, **facts: object) -> ActorStatus:
@@ -67,6 +67,16 @@ def test_no_cell_is_cut_and_no_row_is_broken(width: int) -> None:
     assert "  compute-with-a-long-name/3: handles Advance" in lines
     assert "  camera/3: raised ValueError: bad gain (next start in 3.2 s)" in lines
     assert any(line.startswith("ACTOR") and "MAILBOX" in line for line in lines)
+
+
+def test_who_shares_memory_is_shown() -> None:
+    camera = actor("camera", "running", shared=SharedMemory(12 << 20, 3, 2, 5.0))
+    out = io.StringIO()
+    show(SYSTEM, [camera], Console(file=out, width=80))
+
+    assert "Shared memory\n  camera: 13 MB   arrays 3   readers 2   oldest 5.0 s\n" in (
+        out.getvalue()
+    )
 
 
 def test_a_narrow_terminal_shows_what_matters_most() -> None:

@@ -87,19 +87,29 @@ def use_of(pids: list[int]) -> Use:
     """Say what these processes, the first of all, hold of shared arrays."""
     sizes: dict[int, int] = {}
     for pid in pids:
+        for fd in _arenas(pid):
+            with contextlib.suppress(OSError):  # closed meanwhile
+                seen = fd.stat()
+                sizes[seen.st_ino] = seen.st_blocks * 512
+    maps = Path(f"/proc/{pids[0]}/maps").read_text().count(ARENA)
+    return Use(len(_arenas(pids[0])), maps, sum(sizes.values()))
+
+
+def _arenas(pid: int) -> list[Path]:
+    found = []
+    with contextlib.suppress(OSError):  # the process has ended meanwhile
         for fd in Path(f"/proc/{pid}/fd").iterdir():
             with contextlib.suppress(OSError):
                 if fd.readlink().as_posix().startswith(ARENA):
-                    seen = fd.stat()
-                    sizes[seen.st_ino] = seen.st_blocks * 512
-    mine = Path(f"/proc/{pids[0]}")
-    links = [fd.readlink().as_posix() for fd in list((mine / "fd").iterdir()) if fd.is_symlink()]
-    maps = (mine / "maps").read_text().count(ARENA)
-    arenas = sum(link.startswith(ARENA) for link in links)
-    return Use(arenas, maps, sum(sizes.values()))
+                    found.append(fd)
+    return found
 
 
-def settled(system: supervisor.System) -> Use:
+def _in_use() -> Use:
+    return use_of([os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))])
+
+
+def settled(system: supervisor.System, before: Use) -> Use:
     """End the actors, let go of all that is not used, and say what is left in use."""
     for name in ("one", "two"):
         with contextlib.suppress(ActorError):
@@ -109,8 +119,8 @@ def settled(system: supervisor.System) -> Use:
         gc.collect()
         memory.arena.trim()
         memory.mapper.tidy()
-        used = use_of([os.getpid(), *(p.pid for p in psutil.Process().children(recursive=True))])
-        if used == Use(0, 0, 0) or time.monotonic() > end:
+        used = _in_use()
+        if used == before or time.monotonic() > end:
             return used
         time.sleep(0.01)  # the last words about the ended actors are on their way
 
@@ -152,14 +162,11 @@ def _ask(
 
 def passed(system: supervisor.System, kills: int, seed: int) -> tuple[Use, Use, tuple[int, int]]:
     """Return what was in use before and after so many kills, and how the asks went."""
-    torn = []
-    for count in (1, kills):  # the first one makes what is made once
-        before = settled(system)
-        two = system.spawn(Hand, name="two")
-        system.spawn(Hand, name="one", next=two)
-        torn.append((before, torment(system, count, seed)))
-    (_, _), (before, asks) = torn
-    return before, settled(system), asks
+    before = _in_use()
+    two = system.spawn(Hand, name="two")
+    system.spawn(Hand, name="one", next=two)
+    asks = torment(system, kills, seed)
+    return before, settled(system, before), asks
 
 
 def main() -> None:

@@ -6,10 +6,11 @@ import gc
 
 import numpy as np
 import pytest
+from programs import eventually
 
 import supervisor
 from actors.arrays.lease import Lease
-from tests.processes.leaks import Hand, Look, Make, Pass, Use, passed
+from tests.processes.leaks import Hand, Look, Make, Pass, passed
 
 SIZE = 100_000
 
@@ -66,8 +67,27 @@ def test_a_killed_owner_leaves_its_readers_what_they_read(system, hands):
     assert again.min() == again.max() == 7.0
 
 
+def test_the_status_says_who_shares_how_much_with_how_many_for_how_long(system, hands):
+    assert system.status().actor("two").shared is None
+    array = hands[1].ask(Make(SIZE, 7.0)).result()
+    hands[0].ask(Look(array)).result()
+
+    def shared():
+        return system.status().actor("two").shared
+
+    assert eventually(lambda: shared() is not None and shared().readers == 2)
+    seen = shared()
+    assert array.nbytes <= seen.size < 1.25 * array.nbytes
+    assert seen.arrays == 1
+    assert 0.0 <= seen.age < 60.0
+    system.kill("one")
+    assert eventually(lambda: shared().readers == 1)
+    del array
+    assert eventually(lambda: shared() is None)
+
+
 def test_after_twenty_kills_all_memory_is_back(system):
     before, after, (well, _) = passed(system, kills=20, seed=7)
 
     assert well > 0
-    assert before == after == Use(0, 0, 0)
+    assert after == before
