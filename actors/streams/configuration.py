@@ -209,8 +209,16 @@ def _pattern(configuration: Mapping[str, Any]) -> str:
             "filename_pattern is missing: say where the files go, with one %d for the packet's "
             "number, such as '/data/run-%06d', or a folder as endpoint 'file:///data'"
         )
-    if not isinstance(pattern, str) or not _NUMBERED.fullmatch(pattern) or "\0" in pattern:
-        raise ValueError(f"filename_pattern {pattern!r:.80}: expected a path with exactly one %d")
+    if (
+        not isinstance(pattern, str)
+        or "\0" in pattern
+        or not _NUMBERED.fullmatch(pattern)
+        or not _NUMBERED.fullmatch(pattern.rpartition("/")[2])
+    ):
+        raise ValueError(
+            f"filename_pattern {pattern!r:.80}: expected a path with exactly one %d, in the file's "
+            "name"
+        )
     return pattern
 
 

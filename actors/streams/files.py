@@ -16,12 +16,13 @@ import re
 import threading
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, final
+from typing import Final, cast, final
 
 from actors.streams.carrier import Packed, Statistics
 from actors.streams.configuration import Configuration
 
-_NUMBER: Final = re.compile(r"%(0?\d*)d")
+_NAME: Final = re.compile(r"((?:[^%]|%%)*)%0?\d*d((?:[^%]|%%)*)")
+"""The last part of a pattern: before and after the number."""
 
 
 @final
@@ -48,9 +49,9 @@ class FileWriter:
         """
         folder = Path(self._pattern % 0).parent
         folder.mkdir(parents=True, exist_ok=True)
-        name = Path(self._pattern).name
-        before, after = (part.replace("%%", "%") for part in _NUMBER.split(name)[::2])
-        found = re.compile(rf"{re.escape(before)}(\d+){re.escape(after)}\.(?:json|data)")
+        around = cast("re.Match[str]", _NAME.fullmatch(Path(self._pattern).name))
+        before, after = (re.escape(part.replace("%%", "%")) for part in around.groups())
+        found = re.compile(rf"{before}(\d+){after}\.(?:json|data)")
         numbers = [
             int(match[1]) for path in folder.iterdir() if (match := found.fullmatch(path.name))
         ]

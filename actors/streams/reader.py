@@ -169,9 +169,9 @@ class Reader(End):
 
     def _unpack(self, parts: Sequence[Buffer]) -> Packet | None:
         packet = unpack(parts)
-        if not self._topics or packet.meta.get("topic") in self._topics:
-            return packet
-        return None
+        topic = packet.meta.get("topic")  # whatever JSON can say
+        wanted = not self._topics or (isinstance(topic, str) and topic in self._topics)
+        return packet if wanted else None
 
     def _nothing(self, timeout: float | None) -> TimeoutError:
         given = "" if timeout is None else f" within {timeout:g} s"

@@ -35,7 +35,10 @@ _FAILED: Final = (
     | zmq.Event.HANDSHAKE_FAILED_PROTOCOL
 )
 _TRIES: Final = zmq.Event.CONNECT_DELAYED | zmq.Event.CONNECT_RETRIED
-_WATCHED: Final = _FAILED | _TRIES | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
+_WATCHED: Final = _FAILED | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
+
+_LONGEST_WORD: Final = 4096
+"""Bytes in what a reader may say to a writer: the first bytes of the packets it wants."""
 
 
 @final
@@ -48,15 +51,20 @@ class Endpoint:
         self._configuration = configuration
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket: zmq.Socket[bytes] = self._context.socket(kind)
-        self.peer_counter = PeerCounter(self.socket)
+        reads = configuration.role is Role.READER
+        pair: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
+        self.peer_counter = PeerCounter(self.socket, pair, tries=reads and not binds)
         self._lost_at = math.inf
         for option, value in (
-            (zmq.LINGER, LINGER if configuration.role is Role.WRITER else 0),
+            (zmq.LINGER, 0 if reads else LINGER),
             (zmq.SNDHWM, configuration.high_water_mark),
             (zmq.RCVHWM, configuration.high_water_mark),
             (zmq.RECONNECT_IVL, RECONNECT[0]),
             (zmq.RECONNECT_IVL_MAX, RECONNECT[1]),
-            (zmq.MAXMSGSIZE, max(configuration.max_bytes, MOST_META)),
+            (
+                zmq.MAXMSGSIZE,
+                max(configuration.max_bytes, MOST_META) if reads else _LONGEST_WORD,
+            ),
         ):
             self.socket.setsockopt(option, value)
 
@@ -125,9 +133,15 @@ class PeerCounter:
     first said to have failed.
     """
 
-    def __init__(self, socket: zmq.Socket[bytes]) -> None:
-        """Watch a socket, before it is bound or connected."""
-        self.monitor: zmq.Socket[bytes] = socket.get_monitor_socket(_WATCHED)
+    def __init__(self, socket: zmq.Socket[bytes], pair: zmq.Socket[bytes], *, tries: bool) -> None:
+        """Watch a socket through a pair, before it is bound; `tries` for who is to `mend` it."""
+        place = f"inproc://of-{id(self):x}"
+        socket.monitor(place, _WATCHED | _TRIES if tries else _WATCHED)
+        self.monitor = pair
+        # Without limit: at a limit ZeroMQ's own thread would wait, and with it everything, until
+        # somebody counts.
+        pair.setsockopt(zmq.RCVHWM, 0)
+        pair.connect(place)
         self.known = 0
         """As counted last."""
         self.given_up = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from typing import Any, final
@@ -32,6 +33,8 @@ class Writer(End):
             ValueError: a key is missing or wrong.
         """
         super().__init__(configuration, Role.WRITER)
+        self._life = threading.Lock()
+        """Held to open and to close: the first two writes may come at once."""
         self._carrier: WriterCarrier | None = None
         self._closed = False
         self._last = Statistics()
@@ -81,22 +84,24 @@ class Writer(End):
 
     def close(self) -> None:
         """Send what waits, for a second at most; then end.  Twice is fine."""
-        self._closed = True
-        carrier, self._carrier = self._carrier, None
+        with self._life:
+            self._closed = True
+            carrier, self._carrier = self._carrier, None
         if carrier is not None:
             carrier.close()
             self._last = carrier.statistics()
             self._log.debug("%s: closed, %s", self.title, self._last)
 
     def _opened(self) -> WriterCarrier:
-        if self._carrier is None:
-            if self._closed:
-                raise RuntimeError(f"{self.title} is closed: make a new one")
-            carrier = writer_carrier(self._configuration)
-            carrier.open()
-            self._carrier = carrier
-            self._log.debug("%s: active", self.title)
-        return self._carrier
+        with self._life:
+            if self._carrier is None:
+                if self._closed:
+                    raise RuntimeError(f"{self.title} is closed: make a new one")
+                carrier = writer_carrier(self._configuration)
+                carrier.open()
+                self._carrier = carrier
+                self._log.debug("%s: active", self.title)
+            return self._carrier
 
 
 def _topic_first(meta: dict[str, Any]) -> dict[str, Any]:

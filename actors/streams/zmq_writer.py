@@ -74,6 +74,7 @@ class _Publisher:
 
     def peers(self) -> int:
         """Return how many have subscribed to the topic that most have subscribed to."""
+        self._endpoint.peers()  # or what is said of connections would pile up
         for _ in range(MOST_WORDS):
             if not self._endpoint.readable():
                 break
@@ -85,7 +86,8 @@ class _Publisher:
                 self._subscribed[topic] += 1
             elif word[:1] == b"\x00" and topic in self._subscribed:
                 self._subscribed[topic] -= 1
-                self._subscribed += Counter()  # those who are left
+                if not self._subscribed[topic]:
+                    del self._subscribed[topic]
         return max(self._subscribed.values(), default=0)
 
     @property

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import numpy as np
 import psutil
@@ -231,6 +234,24 @@ def test_asyncio_reads_without_holding_the_loop_and_a_cancelled_wait_loses_nothi
 
     with line.ends() as (writer, reader):
         assert asyncio.run(read(writer, reader)) == ([0, 1, 2], 2)
+
+
+def test_the_first_writes_of_several_threads_open_it_once(line):
+    def write_first(writer, together):
+        together.wait(10)
+        writer.write({})
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        for _ in range(10):
+            with ThreadPoolExecutor(4) as threads, closing(Writer(line.writer)) as writer:
+                together = threading.Barrier(4)
+                writes = [threads.submit(write_first, writer, together) for _ in range(4)]
+                for done in writes:
+                    done.result()
+    finally:
+        sys.setswitchinterval(interval)
 
 
 def test_1_14_all_readers_or_one_in_turn(folder):

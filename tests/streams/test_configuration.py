@@ -111,7 +111,11 @@ def test_1_02_the_level_of_the_log_is_honoured(caplog):
 
 
 @pytest.mark.parametrize(
-    "pattern", ["/tmp/a", "/tmp/%d/%d", "/tmp/%s", "/tmp/%", "/tmp/%*d", "/tmp/\0%d", 7, None]
+    "pattern",
+    [
+        *("/tmp/a", "/tmp/%d/%d", "/tmp/%d/a", "/tmp/%s", "/tmp/%", "/tmp/%*d", "/tmp/\0%d"),
+        *(7, None),
+    ],
 )
 def test_1_22_a_pattern_of_files_has_one_number(pattern):
     given = {"class_name": "file", "filename_pattern": pattern}

@@ -54,6 +54,14 @@ def test_1_22_an_endpoint_may_name_the_folder(tmp_path):
     assert _names(tmp_path / "100%d") == ["0.data", "0.json"]
 
 
+def test_a_name_may_have_a_percent_before_a_d(tmp_path):
+    for _ in range(2):
+        with Writer({"class_name": "file", "filename_pattern": f"{tmp_path}/a%%d%d"}) as writer:
+            writer.write({}, b"abc")
+
+    assert _names(tmp_path) == ["a%d0.data", "a%d0.json", "a%d1.data", "a%d1.json"]
+
+
 @pytest.mark.parametrize("large", ["data", "meta"])
 def test_1_22_without_room_there_is_an_error_and_no_half_packet(tmp_path, small_files, large):
     big = "x" * 100_000

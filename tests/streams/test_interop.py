@@ -133,6 +133,42 @@ def test_whoever_speaks_no_zeromq_is_not_counted_as_a_reader(folder):
                 last = reader.next(timeout=10).meta["n"]
 
 
+@pytest.mark.parametrize("carrier", stage.SOCKETS)
+def test_thousands_who_come_and_go_make_nobody_wait(carrier, folder):
+    line = stage.line(carrier, "ipc", folder)
+    binds, other = (Reader, Writer) if carrier == "zmq_pullpush" else (Writer, Reader)
+    path = line.writer["endpoint"].removeprefix("ipc://")
+    with binds(line.writer) as bound:
+        for _ in range(1_200):  # ZeroMQ's own thread waits when nobody takes 2,000 of its words
+            with sockets.socket(sockets.AF_UNIX) as stranger:
+                stranger.connect(path)
+        with other(line.reader) as connected:
+            writer, reader = (bound, connected) if binds is Writer else (connected, bound)
+            writer.wait_for_peer(timeout=10)
+            writer.write({"n": 1})
+
+            assert reader.next(timeout=10).meta == {"n": 1}
+
+
+def test_a_reader_that_says_too_much_is_cut_off(folder, plain_socket):
+    line = stage.line("zmq_pubsub", "ipc", folder)
+    with Writer(line.writer) as writer:
+        plain_socket(zmq.SUB, line.writer["endpoint"], topic=bytes(5_000))
+        with pytest.raises(TimeoutError):
+            writer.wait_for_peer(timeout=0.1)
+
+
+@pytest.mark.parametrize("carrier", stage.SOCKETS)
+def test_a_topic_may_be_whatever_json_can_say(carrier, folder):
+    line = stage.line(carrier, "ipc", folder)
+    with line.ends(topics=["b"]) as (writer, reader):
+        for topic in ([], {}, 1, None, "b"):
+            writer.write({"topic": topic})
+            writer.flush(timeout=10)
+
+        assert reader.next(timeout=10).meta == {"topic": "b"}
+
+
 def test_a_star_is_bound_to_this_host_only(folder):
     line = stage.line("zmq_pubsub", "tcp", folder)
     port = int(line.writer["endpoint"].rpartition(":")[2])
