@@ -15,6 +15,7 @@ carrier        what a carrier is; carriers: which one
 end            what both ends share; reader, writer, data
 valkyrie       Valkyrie's own names for all this
 proxy          an actor that forwards
+hdf5           images in one HDF5 file (extra `hdf5`)
 """
 
 from actors.streams.carrier import Statistics

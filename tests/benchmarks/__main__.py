@@ -19,7 +19,7 @@ from supervisor.bench import arrays, births, crowd, lives, rings, talk
 from supervisor.bench.figures import Figure
 from supervisor.bench.program import Result, perform
 from supervisor.bench.table import HEADER, line, machine
-from tests.benchmarks import batches, load, peers, plot, steps, worlds
+from tests.benchmarks import batches, load, packets, peers, plot, steps, worlds
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "ask": talk.ask_plain,
@@ -41,6 +41,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "load-sizes": load.sizes,
     "load-actors": load.actors,
     "load-clients": load.clients,
+    "packets": packets.packets,
     "peers": peers.peers,
     "worlds": worlds.worlds,
     "gallery": worlds.gallery,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
@@ -107,6 +108,7 @@ class PusherMachine(WriterMachine):
 
 TestPublishing = WriterMachine.TestCase
 TestPushing = PusherMachine.TestCase
+TestPublishing.settings = TestPushing.settings = settings(stateful_step_count=20)
 
 
 def _offer(packets, packet, *, taken):
