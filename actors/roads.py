@@ -1,7 +1,8 @@
 """Roads: over which connection the letters of a link travel.  A decider.
 
     relay     through the broker: always there first, and again when a direct road breaks
-    direct    a connection between two lives of one host, made by either, used by both
+    direct    a connection between two lives of one host, made by either, used by both; never over
+              the network, where the broker alone has the keys (docs/explanation/security.md)
 
     first letter over the relay ─► dial ─► Meet ─► Met ─► a better road is known
         ─► nothing is under way on the relay ─► the letters take the direct road

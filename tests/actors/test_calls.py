@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from actors.calls import STALE_DEADLINES, Call, Calls
+from actors.calls import NOBODY, STALE_DEADLINES, Call, Calls
 
 
 class Sink:
@@ -128,3 +128,12 @@ def test_a_call_without_a_deadline_stays_without_one():
 
     assert len(calls._deadlines) <= STALE_DEADLINES + 1
     assert all(deadline < math.inf for deadline, _ in calls._deadlines)
+
+
+def test_a_call_that_was_never_opened_is_none_of_the_open_ones_and_nobody_waits_for_it():
+    calls, early = Calls(), call()
+    calls.open(call())
+
+    assert calls.close(early.correlation) is None
+    assert len(calls) == 1
+    assert (early.waiter, early.lost, early.reason) == (NOBODY, False, "")

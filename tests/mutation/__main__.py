@@ -45,7 +45,7 @@ TREE = (
 )
 LINK = ("tests/actors/test_link.py", "tests/machines/test_link_machine.py")
 ROUTING = ("tests/supervisor/test_routing.py", "tests/machines/test_routing_machine.py")
-POOL = ("tests/machines/test_pool_machine.py",)
+POOL = ("tests/actors/test_pool.py", "tests/machines/test_pool_machine.py")
 
 TESTS = {
     "actors/link.py": (*LINK, *PEER),
