@@ -53,9 +53,9 @@ from actors.testing.script import (
 from actors.testing.victims import Victims
 from supervisor.broker import TICK, Broker, serve
 
-PATIENCE: Final = 5.0
-"""Seconds that a doomed actor has for the message it shall die after, at the most: on a busy machine
-one that died before it would be another schedule."""
+PATIENCE: Final = 3.0
+"""Seconds that a doomed actor has for the message it shall die after, at the most.  On a busy
+machine it needs some; one that died before would be another schedule."""
 
 A_MOMENT: Final = 1.0
 """Seconds it has when nobody will say that it is done, because it is no message but an answer."""

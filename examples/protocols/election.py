@@ -16,11 +16,12 @@ cut off from each other.  Worlds until found: 43; length of the minimal schedule
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from itertools import combinations, product
 from typing import TypeAlias
 
 from actors import Actor, Request, message, receive
-from actors.errors import NotDelivered, OutcomeUnknown
+from actors.errors import NoSuchActor, NotDelivered, OutcomeUnknown
 from actors.testing import Simulation, check
 
 NAMES = ("ann", "ben", "cem")
@@ -103,7 +104,8 @@ class Eager(Actor):
         if self.leading:
             self.reign(self.since, now)
             for name in self.others:
-                self.context.actor(name).tell(Beat())
+                with suppress(NoSuchActor):  # a slow machine has not spawned it yet
+                    self.context.actor(name).tell(Beat())
 
 
 class Voted(Eager):
@@ -138,7 +140,10 @@ class Voted(Eager):
             return
         if not self.promise(self.context.name, asked + PROMISE):
             return
-        asks = [self.context.actor(name).ask(Vote(), timeout=BEAT) for name in self.others]
+        asks = []
+        for name in self.others:
+            with suppress(NoSuchActor):
+                asks.append(self.context.actor(name).ask(Vote(), timeout=BEAT))
         for ask in asks:
             try:
                 promised = await ask

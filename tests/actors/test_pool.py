@@ -100,3 +100,19 @@ def test_a_pool_whose_members_are_known_already_is_up_at_once():
     hear(peer, Stands("p", Standing.UP, 0, 100, members=["p#1"]))
 
     assert front.standing is Standing.UP
+
+
+def test_a_pool_is_where_all_its_members_are_and_down_with_the_last():
+    peer = online("me")
+    front = peer.link("p")
+    hear(peer, Stands("p", Standing.UP, 0, 100, members=["p#1", "p#2"]))
+    hear(peer, Stands("p#1", Standing.UP, 1, 100, "", b"here"))
+    assert (front.standing, front.host) == (Standing.UP, b"here")
+
+    hear(peer, Stands("p#2", Standing.UP, 1, 100, "", b"there"))
+    assert front.host == b"", "arrays must reach either"
+
+    hear(peer, Obituary("p#2", 1, "killed", None))
+    assert (front.standing, front.host) == (Standing.UP, b"here")
+    hear(peer, Obituary("p#1", 1, "killed", None))
+    assert (front.standing, front.host) == (Standing.DOWN, b"")
