@@ -125,17 +125,16 @@ class Rep(Door):
             self._refuse("it comes from no REQ socket, so it cannot be answered")
             return
         back, said = divided
-        question = self._phrases.read(said)
-        if isinstance(question, Refusal):
-            self._refuse(question.text)
-            answer = _error(question.text)
-        else:
-            answer = await self._ask(question)
+        answer = await self._reply(said)
         self._socket.send_now([*back, answer])
         self._counts["sent"] += 1
 
-    async def _ask(self, question: Any) -> bytes:
+    async def _reply(self, said: list[bytes]) -> bytes:
         try:
+            question: Any = self._phrases.read(said)
+            if isinstance(question, Refusal):
+                self._refuse(question.text)
+                return _error(question.text)
             return self._phrases.write_answer(question, await self._to.ask(question))
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             self._refuse(error)

@@ -64,13 +64,13 @@ class PlainSocket:
         self._socket = self._context.socket(kind.value)
         try:
             self._open(kind, place, topics)
+            self._descriptor = self._socket.fileno()
+            self._loop.add_reader(self._descriptor, self._look)
         except BaseException as error:
             self._free()
             if isinstance(error, zmq.ZMQError):
                 raise OSError(error.errno, f"{place.endpoint}: {error}") from error
             raise
-        self._descriptor = self._socket.fileno()
-        self._loop.add_reader(self._descriptor, self._look)
 
     def _open(self, kind: Kind, place: Place, topics: tuple[bytes, ...]) -> None:
         socket = self._socket
