@@ -1,16 +1,20 @@
 """Packets through shared memory, for the readers of one user on one host: the newest wins.
 
-    slot of the ring    data │ meta          data first, so that arrays in it are aligned
+    slot of the ring    data │ meta │ nothing     data first, so that arrays in it are aligned
     meta of the slot    bytes of meta
 
 The writer copies once and waits for nobody, each reader copies once.  There is no queue to grow
 old: what a reader finds is the newest packet, or nothing new.
+
+A reader must copy faster than the writer goes round all slots.  Fresh memory would take it longer
+than the copy itself, so it takes that of a packet which nobody holds any more.
 """
 
 from __future__ import annotations
 
 import math
 import struct
+import sys
 import threading
 import time
 from typing import Any, Final, final
@@ -26,6 +30,12 @@ from actors.streams.meeting import Meeting
 from actors.streams.packet import MOST_META, Packet
 
 LENGTH: Final = struct.Struct("<Q")
+
+STEP: Final = 256
+"""What bytes of meta are rounded up to, so that packets of one kind have one size."""
+
+MOST_SPARE: Final = 3
+"""Packets whose memory a reader keeps."""
 
 SLICE: Final = 0.1
 """Seconds after which a waiting `receive` looks whether it was closed."""
@@ -63,13 +73,13 @@ class RingWriter:
             if not self._meeting.read():
                 self._dropped += 1
                 return
-            size = len(packed.data)
+            size, length = len(packed.data), len(packed.meta)
             try:
                 with self._ring.frame(
-                    size + len(packed.meta), np.uint8, LENGTH.pack(len(packed.meta))
+                    size + _room(length), np.uint8, LENGTH.pack(length)
                 ) as memory:
                     memory[:size] = np.frombuffer(packed.data, np.uint8)
-                    memory[size:] = np.frombuffer(packed.meta, np.uint8)
+                    memory[size : size + length] = np.frombuffer(packed.meta, np.uint8)
             except BaseException:
                 self._dropped += 1
                 raise
@@ -111,6 +121,7 @@ class RingPacketReader:
         self._frames: RingReader | None = None
         self._since = math.inf
         self._received = self._invalid = 0
+        self._memory = _Memory()
 
     def open(self) -> None:
         """Come to the meeting, whether the writer is there or not."""
@@ -127,7 +138,7 @@ class RingPacketReader:
                 if self._frames is None:
                     return None
                 try:
-                    packet = self._take(self._frames.wait(min(left, SLICE)))
+                    packet = self._take(self._frames.wait(min(left, SLICE), self._memory.spare()))
                 except TimeoutError:
                     packet = None
             if packet is not None or left <= 0:
@@ -153,6 +164,7 @@ class RingPacketReader:
             meeting.close()
 
     def _take(self, frame: Frame) -> Packet | None:
+        self._memory.lend(frame.array)
         if frame.written_at < self._since:
             return None  # what was there before this reader was missed
         try:
@@ -167,7 +179,37 @@ class RingPacketReader:
 def _parts(frame: Frame) -> tuple[memoryview, memoryview]:
     array: np.ndarray[Any, Any] = frame.array
     length = LENGTH.unpack(frame.meta)[0] if len(frame.meta) == LENGTH.size else -1
-    if array.dtype != np.uint8 or array.ndim != 1 or not 0 <= length <= array.size:
+    size = array.size - _room(length)
+    if array.dtype != np.uint8 or array.ndim != 1 or length < 0 or size < 0:
         raise InvalidMessage(message="packet", reason="what is in this ring is no packet")
     memory = array.data
-    return memory[array.size - length :], memory[: array.size - length]
+    return memory[size : size + length], memory[:size]
+
+
+def _room(length: int) -> int:
+    return -(-length // STEP) * STEP
+
+
+@final
+class _Memory:
+    """The memory of the packets read last, to be used again when nobody looks at it any more."""
+
+    def __init__(self) -> None:
+        self._lent: list[np.ndarray[Any, Any]] = []
+        self._alone = 0
+        probe: list[np.ndarray[Any, Any]] = [np.empty(0)]
+        for array in probe:
+            self._alone = sys.getrefcount(array)  # of what only such a list and loop know
+
+    def lend(self, array: np.ndarray[Any, Any]) -> None:
+        """Remember the memory of a packet that is given away."""
+        if not any(array is known for known in self._lent):
+            self._lent = [*self._lent[1 - MOST_SPARE :], array]
+
+    def spare(self) -> np.ndarray[Any, Any] | None:
+        """Return memory of a packet that has been forgotten since."""
+        for array in self._lent:
+            if sys.getrefcount(array) == self._alone:
+                array.flags.writeable = True
+                return array
+        return None
