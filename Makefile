@@ -52,6 +52,10 @@ bench-peers: $(DEV_READY)
 	  Pyro5 msgpack rpyc thespian xoscar $(PEERS)
 	UNDERSTUDY_PEERS=.venv-peers/bin/python $(BIN)/python -m tests.benchmarks peers $(ARGS)
 
+# Valkyrie's test programs under both their names, such as run-test-05-speed.
+test-0% run-test-0%: $(DEV_READY)
+	$(BIN)/python -m pytest -q -s tests/streams/test_seed_programs.py -k 0$(subst -,_,$*)
+
 soak: $(DEV_READY)
 	$(BIN)/python -m tests.soak $(ARGS)
 
