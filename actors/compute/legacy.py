@@ -131,12 +131,11 @@ class Door:
         cut = parts.index(b"", 1) + 1
         road, said = parts[:cut], parts[cut:]
         client = road[0]
-        if client in self._tasks or len(self._tasks) >= MOST_CALLS:
-            self._send(road, failure(RuntimeError("busy: wait for the answer before, then ask")))
-            return
         todo = self._conversations.received(client, said)
         if isinstance(todo, Reply):
             self._send(road, todo.frames)
+        elif client in self._tasks or len(self._tasks) >= MOST_CALLS:
+            self._send(road, failure(RuntimeError("busy: wait for the answer before, then ask")))
         else:
             self._tasks[client] = asyncio.ensure_future(self._call(road, todo))
 

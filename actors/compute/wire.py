@@ -33,6 +33,9 @@ ERROR: Final = b"Error: "
 MOST_HALVES: Final = 1024
 """Clients in the midst of a `send`; beyond it the one that is longest in it must begin again."""
 
+MOST_JSON: Final = 1 << 20
+"""Bytes of JSON that are read: each costs some ten bytes of memory.  What is long is an array."""
+
 LONGEST_NAME: Final = 256
 MOST_DIMENSIONS: Final = 32
 LONGEST_AXIS: Final = (1 << 63) - 1
@@ -202,6 +205,8 @@ def write_json(value: Any) -> bytes:
 
 def read_json(data: bytes) -> Any:
     """Read a JSON value; raises `ValueError` or `RecursionError`, NaN and infinity included."""
+    if len(data) > MOST_JSON:
+        raise ValueError(f"{len(data):,} bytes of JSON, {MOST_JSON:,} at most: send an array")
     return json.loads(data.decode(), parse_constant=_no_number)
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 import sys
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -141,19 +145,20 @@ def test_0_07_text_is_refused_before_anything_is_sent(stage):
         assert client.get(b"size") == 4
 
 
+def answered(client, name, expected):
+    """Whether it is answered, by now."""
+    try:
+        return client.get(name) == expected
+    except TimeoutError:
+        return False
+
+
 def test_the_port_comes_back_with_its_actor(stage):
     system, _, port = stage
     with Client(port=port, timeout=0.5) as client:
-        assert client.get(b"size") == 4
+        eventually(lambda: answered(client, b"size", 4))
         system.kill("reception")
-
-        def answered():
-            try:
-                return client.get(b"size") == 4
-            except TimeoutError:
-                return False
-
-        eventually(answered)
+        eventually(lambda: answered(client, b"size", 4))
 
 
 def echo():
@@ -208,7 +213,7 @@ def test_0_32_after_a_time_out_the_same_client_works_once_there_is_a_server():
             client.get(b"Nx")
         assert 0.8 <= time.monotonic() - begun < 5.0
         with Server(echo(), port=port):
-            assert client.get(b"Nx") == 64
+            eventually(lambda: answered(client, b"Nx", 64))
 
 
 def test_a_port_that_is_taken_is_named():
@@ -224,4 +229,52 @@ def test_a_message_that_is_too_large_ends_its_sender_and_no_other(monkeypatch):
             with pytest.raises(TimeoutError):
                 large.send_array(b"array", np.zeros(1 << 16))
             assert other.get(b"Nx") == 64
-            assert large.get(b"Nx") == 64
+            eventually(lambda: answered(large, b"Nx", 64))
+
+
+class Patience:
+    """A service that answers nothing until it is told to."""
+
+    table: ClassVar = {b"wait": Verb.REQUEST, b"value": Verb.SEND, b"Nx": Verb.GET}
+
+    def __init__(self):
+        self.asked, self.release = threading.Event(), None
+
+    async def call(self, call):
+        if call.verb is Verb.GET:
+            return 64
+        self.loop, self.release = asyncio.get_running_loop(), asyncio.Event()
+        self.asked.set()
+        await self.release.wait()
+        return None
+
+
+def test_a_send_that_is_refused_because_others_are_at_work_is_over(monkeypatch):
+    monkeypatch.setattr("actors.compute.legacy.MOST_CALLS", 1)
+    service = Patience()
+    with (
+        Server(service, port=0) as server,
+        Client(port=server.port) as other,
+        ThreadPoolExecutor(1) as thread,
+        zmq.Context() as context,
+        context.socket(zmq.REQ) as plain,
+    ):
+        plain.linger, plain.rcvtimeo = 0, 10_000
+        plain.connect(f"tcp://127.0.0.1:{server.port}")
+        plain.send(b"value")
+        assert plain.recv() == b"ok"
+        waits = thread.submit(other.request, b"wait")
+        assert service.asked.wait(10)
+        plain.send(b"1")
+        assert b"busy" in plain.recv()
+        service.loop.call_soon_threadsafe(service.release.set)
+        assert waits.result(10) == b"ok"
+        plain.send(b"Nx")
+        assert plain.recv() == b"64"
+
+
+def test_json_that_would_fill_the_memory_is_not_read():
+    with Server(echo(), port=0) as server, Client(port=server.port) as client:
+        with pytest.raises(WireError, match="send an array"):
+            client.send(b"obj", [[]] * 300_000)
+        assert client.get(b"Nx") == 64
