@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from itertools import count
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
@@ -20,6 +21,7 @@ from actors.arrays.birth import Birth, freeze
 from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
+from actors.arrays.segment import HAS_MEMFD, sweep
 from actors.envelope import LARGEST_FRAME
 from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
@@ -38,7 +40,14 @@ SHARE_FROM: Final = 64 << 10
 class Memory:
     """Shared memory of this process: what it lends and what it has attached."""
 
-    def __init__(self) -> None:
+    def __init__(self, directory: Path | None = None) -> None:
+        """Begin with nothing.
+
+        Args:
+            directory: The system's own, where arrays are files when this machine has no memfd.
+                Without both nothing is shared.
+        """
+        self._directory = directory
         self._arena: Arena | None = None
         self._lock = threading.Lock()
         self._rings: dict[str, SharedRing] = {}
@@ -47,7 +56,7 @@ class Memory:
         self._numbers = count(1)
         self.report: Callable[[int, int, float], None] = lambda _size, _arrays, _since: None
         """Told now and then what is in use here: bytes, arrays, and since when the oldest is."""
-        self.mapper = Mapper()
+        self.mapper = Mapper(directory)
 
     @property
     def arena(self) -> Arena:
@@ -55,14 +64,20 @@ class Memory:
         # Two threads that send their first large array at once must not make two of them.
         with self._lock:
             if self._arena is None:
-                self._arena = Arena()
+                self._arena = Arena(directory=self._directory)
             return self._arena
 
     def empty(
         self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = "float64"
     ) -> npt.NDArray[Any]:
         """Return an array that is born in shared memory, whatever its size."""
+        if not self._shares:
+            return np.empty(shape, dtype)
         return self.arena.empty(shape, dtype)
+
+    @property
+    def _shares(self) -> bool:
+        return HAS_MEMFD or self._directory is not None
 
     def keep(self, name: str, ring: SharedRing) -> None:
         """Close a ring when this process lends no more, or another one takes its name."""
@@ -77,6 +92,8 @@ class Memory:
         """
         lease = Lease.of(array)
         found = None if lease is None else lease.forward(array)
+        if not self._shares:
+            return None
         if lease is None or found is None:
             shared = self.arena.share(array)
             return None if shared is None else (shared, shared[-1])
@@ -99,6 +116,8 @@ class Memory:
             seen = self._arena.statistics()
             self.report(seen.living, seen.blocks + seen.lent, seen.oldest)
         self.mapper.tidy()
+        if self._directory is not None and not HAS_MEMFD:
+            sweep(self._directory)
 
     def close(self) -> None:
         """Let go of everything."""
@@ -108,6 +127,12 @@ class Memory:
         if self._arena is not None:
             self._arena.close()
         self.mapper.close()
+
+
+def directory_of(endpoint: str) -> Path | None:
+    """Return the directory of a broker's local socket, and of all that belongs to its system."""
+    scheme, _, path = endpoint.partition("://")
+    return Path(path).parent if scheme == "ipc" else None
 
 
 LARGEST_PIECE: Final = LARGEST_FRAME - (8 << 20)

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 from actors import classes, lastwords
 from actors.actor import Actor
 from actors.arrays.segment import host_key
-from actors.attachments import Memory
+from actors.attachments import Memory, directory_of
 from actors.connection import Connection
 from actors.context import Context
 from actors.control import Boot, Die, Failed, Kept, Started, Stop, Stopped, Word
@@ -143,7 +143,7 @@ class Life:
         boot = self._boot
         self._recorder = Recorder(page)
         self._saver = Saver(boot.name, self, self._recorder, durable=boot.durable)
-        memory = Memory()
+        memory = Memory(directory_of(boot.endpoint))
         memory.report = self._recorder.shares
         peer = Peer(boot.name, boot.incarnation, host=self._host, mailbox=boot.mailbox)
         portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)

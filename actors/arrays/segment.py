@@ -293,6 +293,19 @@ def _lock_name(fd: Path) -> str:
     return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
 
 
+def sweep(directory: Path) -> None:
+    """Remove the files of owners that have ended: nobody new can read what is in them."""
+    for path in directory.glob("arena-*-*"):
+        pid = path.name.split("-")[1]
+        try:
+            if pid.isdecimal():
+                os.kill(int(pid), 0)
+        except ProcessLookupError:
+            path.unlink(missing_ok=True)
+        except (PermissionError, OverflowError):
+            continue  # another user's process, so not the one that made it; the end removes it
+
+
 def _file_name(pid: int, serial: int) -> str:
     """Return the file's name: made of two checked numbers, never of text from the wire."""
     return f"arena-{pid}-{serial}"

@@ -4,6 +4,8 @@ import errno
 import mmap
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -18,6 +20,7 @@ from actors.arrays.segment import (
     create_memory,
     data_size,
     host_key,
+    sweep,
     table_size,
 )
 
@@ -270,3 +273,16 @@ if HAS_MEMFD:
         memory[:1] = b"x"
 
         assert memory[:1] == b"x"
+
+
+def test_the_files_of_owners_that_have_ended_are_swept(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        pass
+    mine = Segment(PAGE, directory=tmp_path, serial=7)
+    for name in (f"arena-{ended.pid}-1", f"arena-{ended.pid}-2", f"arena-{10**30}-1", "arena-a-1"):
+        (tmp_path / name).touch()
+    sweep(tmp_path)
+    left = {path.name for path in tmp_path.iterdir()}
+    mine.close()
+
+    assert left == {f"arena-{os.getpid()}-7", f"arena-{10**30}-1", "arena-a-1"}
