@@ -3,6 +3,7 @@
 Needs the extra `understudy[testing]`; nothing else in `actors` imports it.
 """
 
+from actors.testing import basis as _basis  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from actors.testing.check import CounterExample, Report, check
 from actors.testing.clock import ManualClock
 from actors.testing.construction import UnstableConverter

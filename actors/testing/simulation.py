@@ -237,8 +237,11 @@ class Run:
 
     @cached_property
     def chart(self) -> str:
-        """The same as a sequence chart."""
-        return draw(self.events, first=CLIENT)
+        """The same as a sequence chart; of a run that failed before anything was sent, why."""
+        drawn = draw(self.events, first=CLIENT)
+        if self.error is None or "\n" in drawn.rstrip():
+            return drawn
+        return f"{drawn}\nnothing was sent: {type(self.error).__name__}: {self.error}"
 
 
 @final

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import re
 import sys
@@ -107,3 +108,21 @@ def test_what_is_shrunk_still_fails_and_needs_every_fault(kinds, seed):
     for left_out in range(len(found)):
         fewer = found[:left_out] + found[left_out + 1 :]
         assert simulate(scenario, fewer, seed=seed).error is None
+
+
+async def fails_at_once(sim):
+    raise ValueError("no money")
+
+
+def test_the_chart_of_a_run_that_failed_before_anything_was_sent_says_why():
+    run = simulate(fails_at_once)
+
+    assert run.chart.splitlines()[1:] == ["nothing was sent: ValueError: no money"]
+
+
+def test_a_library_that_is_missing_is_named_with_the_extra_that_brings_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "hypothesis", None)
+    monkeypatch.delitem(sys.modules, "actors.testing.basis")
+
+    with pytest.raises(ModuleNotFoundError, match=r"needs hypothesis: pip .*understudy\[testing\]"):
+        importlib.import_module("actors.testing.basis")
