@@ -74,9 +74,9 @@ def test_a_sender_that_died_waits_in_no_line():
     peer = member_with_two_senders()
 
     hear(peer, Obituary("a", 1, "killed", None))
-    peer.outgoing(0.0)
 
-    assert [link.name for link in peer._line.waiting] == []
+    assert [link.name for link in peer._line.waiting] == ["b"]
+    peer.outgoing(0.0)
     assert offered_to(peer) == ["b"]
 
 

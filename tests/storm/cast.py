@@ -21,6 +21,7 @@ from actors import (
     receive,
 )
 from actors.control import SUPERVISOR
+from actors.errors import ConnectionLost
 from supervisor import Backoff, Child, Intensity, Pool, Tree
 from supervisor.status import StatusRequest
 from tests.storm.records import Ledger
@@ -204,8 +205,13 @@ class Watcher(Actor):
 
     def on_start(self) -> None:
         self.notices = Ledger(self.folder, "watched")
-        for name in self.others:
-            self.context.watch(self.context.actor(name))
+        while True:
+            try:
+                for name in self.others:
+                    self.context.watch(self.context.actor(name))
+            except ConnectionLost:
+                continue  # a stopped broker was not replaced within 5 s on this machine
+            return
 
     @receive
     def ended(self, msg: Terminated) -> None:

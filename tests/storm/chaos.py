@@ -186,12 +186,12 @@ class Chaos(threading.Thread):
         self._invite()
 
     def _invite(self) -> None:
-        if self._over.is_set():
-            return
-        guest = Guest(self._system, self._words, len(self._killed) + 1)
-        if not guest.joined:
-            self.faults.append("a program could not join")
-        self._guest = guest
+        while not self._over.is_set():
+            guest = Guest(self._system, self._words, len(self._killed) + 1)
+            if guest.joined:
+                self._guest = guest
+                return
+            guest.kill()  # it came while there was no broker, or no network
 
     def _see_off(self) -> None:
         """Kill the last program too, and wait until all are forgotten."""
