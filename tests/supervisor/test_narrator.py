@@ -1,0 +1,40 @@
+"""What the supervisor's log says of its children."""
+
+from __future__ import annotations
+
+import random
+from types import SimpleNamespace
+
+import pytest
+
+from supervisor.lifecycle import ExitKind, ExitReason
+from supervisor.narrator import Narrator
+from supervisor.spec import Child, Tree
+from supervisor.tree import TreeDecider
+
+
+def narrator(*, awaited=False):
+    tree = TreeDecider(Tree(children=[Child(object, name="a")]), random.Random(1))
+    return Narrator(tree, lambda _name: awaited)
+
+
+def life(**facts):
+    return SimpleNamespace(name="a", label="a/1", **facts)
+
+
+@pytest.mark.parametrize(("killed", "lines"), [(False, 1), (True, 0)])
+def test_who_is_killed_on_request_is_not_blamed_for_being_slow_to_stop(killed, lines, caplog):
+    narrator().killing(life(expected=True, killed=killed))
+
+    assert caplog.text.count("a/1 has not stopped within 5 s; it is killed") == lines
+
+
+def test_a_start_that_fails_is_told_to_its_spawner_and_the_log_has_one_line(caplog):
+    caplog.set_level("INFO", "understudy.supervisor")
+    reason = ExitReason(ExitKind.START_FAILED, text="no device")
+
+    narrator(awaited=True).ended(
+        SimpleNamespace(name="b", label="b/1"), reason, record=None, report=None
+    )
+
+    assert caplog.messages == ["b/1 did not start; whoever spawned it is told why"]
