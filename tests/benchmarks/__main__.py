@@ -19,7 +19,7 @@ from supervisor.bench import arrays, births, crowd, lives, rings, talk
 from supervisor.bench.figures import Figure
 from supervisor.bench.program import Result, perform
 from supervisor.bench.table import HEADER, line, machine
-from tests.benchmarks import batches, load, packets, peers, plot, steps, worlds
+from tests.benchmarks import batches, load, packets, peers, plot, steps, viewers, worlds
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "ask": talk.ask_plain,
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "crowd": crowd.crowd,
     "arrays": arrays.arrays,
     "rings": rings.rings,
+    "viewers": viewers.viewers,
     "start": births.start,
     "spawn": births.spawn,
     "kill": lives.kill,
