@@ -20,7 +20,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [(record.levelno, record.getMessage()) for record in caplog.records]
 
 
-def test_log_says_it_at_info_under_our_name(caplog: pytest.LogCaptureFixture) -> None:
+def test_0_12_log_says_it_at_info_under_our_name(caplog: pytest.LogCaptureFixture) -> None:
     log("here we are")
 
     assert caplog.record_tuples == [("understudy", logging.INFO, "here we are")]
@@ -40,7 +40,7 @@ def test_a_text_with_percent_signs_is_said_as_it_is(caplog: pytest.LogCaptureFix
     assert [text for _, text in said(caplog)] == ["100 %s done", "50 %d...", "50 %d. Done."]
 
 
-def test_a_task_says_its_start_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
+def test_0_13_a_task_says_its_start_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
     with log_task("Loading"):
         pass
 
@@ -54,7 +54,7 @@ def test_a_task_speaks_at_the_level_asked_for(caplog: pytest.LogCaptureFixture) 
     assert {level for level, _ in said(caplog)} == {logging.DEBUG}
 
 
-def test_a_failure_is_an_error_and_is_raised_again(caplog: pytest.LogCaptureFixture) -> None:
+def test_0_13_a_failure_is_an_error_and_is_raised_again(caplog: pytest.LogCaptureFixture) -> None:
     problem = ValueError("no")
 
     with pytest.raises(ValueError, match="no") as caught, log_task("Loading", logging.DEBUG):
@@ -64,7 +64,7 @@ def test_a_failure_is_an_error_and_is_raised_again(caplog: pytest.LogCaptureFixt
     assert said(caplog) == [(logging.DEBUG, "Loading..."), (logging.ERROR, "Loading. Failed!")]
 
 
-def test_nested_tasks_are_indented_by_two_spaces(caplog: pytest.LogCaptureFixture) -> None:
+def test_0_13_nested_tasks_are_indented_by_two_spaces(caplog: pytest.LogCaptureFixture) -> None:
     with log_task("a"):
         log("in a")
         with log_task("b"):
@@ -108,7 +108,7 @@ def test_the_records_name_the_line_that_logged(caplog: pytest.LogCaptureFixture)
     }
 
 
-def test_threads_do_not_share_nesting(caplog: pytest.LogCaptureFixture) -> None:
+def test_0_13_threads_do_not_share_nesting(caplog: pytest.LogCaptureFixture) -> None:
     with log_task("outer"):
         thread = threading.Thread(target=log, args=("from the thread",))
         thread.start()

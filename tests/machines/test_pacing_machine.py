@@ -57,6 +57,14 @@ class Paced(RuleBasedStateMachine):
             self.pacing.step(count)
             self.owed += count
 
+    @rule(counts=st.lists(st.integers(1, 3), min_size=1, max_size=3))
+    def pause_and_make_a_few_steps(self, counts):
+        self.pause()
+        for count in counts:
+            self.step(count)
+            self.run_until_it_rests_for_good_or_long()
+            assert not self.owed
+
     @rule()
     def reset(self):
         self.pacing.reset()
