@@ -68,7 +68,8 @@ def test_1_22_without_room_there_is_an_error_and_no_half_packet(tmp_path, small_
     with _writer(tmp_path) as writer:
         writer.write({}, b"first")
         with pytest.raises(OSError, match="write again") as caught:
-            writer.write({"m": big} if large == "meta" else {}, big.encode())
+            writer.write(*(({"m": big}, b"") if large == "meta" else ({}, big.encode())))
+        assert _names(tmp_path) == ["run-0000.data", "run-0000.json"]
         writer.write({}, b"second")
 
         assert caught.value.errno == errno.EFBIG

@@ -35,6 +35,16 @@ def test_packets_that_are_held_keep_their_bytes_whatever_is_read_after_them(line
         assert [set(view.tolist()) for view in views] == [{n} for n in range(5, 10)]
 
 
+def test_1_09_a_reader_misses_what_was_written_for_others_before_it_came(line):
+    with line.ends() as (writer, reader):
+        _next(writer, reader, 1)
+        with Reader(line.reader) as late:
+            with pytest.raises(TimeoutError):
+                late.next(timeout=0.05)
+
+            assert _next(writer, late, 2).meta == {"n": 2}
+
+
 def test_the_memory_of_packets_that_nobody_holds_is_used_again(line):
     with line.ends() as (writer, reader):
         places = {np.frombuffer(_next(writer, reader, n).data, "u1").ctypes.data for n in range(10)}
