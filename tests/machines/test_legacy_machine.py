@@ -141,7 +141,7 @@ def test_0_04_and_0_08_any_json_value_comes_back_and_is_json_on_the_wire(value):
     assert read_json(data) == value
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object()], ids=repr)
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, object], ids=repr)
 def test_0_08_what_is_no_json_is_an_error_and_not_sent(value):
     (said,) = answer(Call(Verb.GET, b"x"), value)
 
