@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from actors.arrivals import GONE_NAMES, LIGHT, RETIRED_ROUTES
+from actors.arrivals import ACK_EVERY, GONE_NAMES, LIGHT, RETIRED_ROUTES
 from actors.control import LaneRecord, Obituary, Standing, Stands
 from actors.departures import ACK_DELAY
 from actors.envelope import (
@@ -170,7 +170,10 @@ def test_a_program_declines_as_much_as_is_sent():
     assert len(client.losses) == 2
 
 
-@pytest.mark.parametrize(("mailbox", "every"), [(1, 1), (2, 1), (3, 1), (4, 2), (64, 32), (90, 32)])
+@pytest.mark.parametrize(
+    ("mailbox", "every"),
+    [(1, 1), (2, 1), (3, 1), (4, 2), (2 * ACK_EVERY, ACK_EVERY), (3 * ACK_EVERY, ACK_EVERY)],
+)
 def test_with_little_credit_its_sender_hears_more_often(mailbox, every):
     peer = online("me", mailbox=mailbox)
     writes(peer, "a", envelopes=[told(n + 1) for n in range(mailbox)])
