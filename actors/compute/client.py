@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, final
 
@@ -32,6 +33,7 @@ from actors.compute.words import (
     HandlerRequest,
     Heartbeat,
     HeartbeatRequest,
+    Leave,
     Look,
     Pause,
     Quit,
@@ -41,7 +43,14 @@ from actors.compute.words import (
     Step,
     Value,
 )
-from actors.errors import ActorError, MessageError, NotDelivered, OutcomeUnknown
+from actors.errors import (
+    ActorError,
+    ActorStopped,
+    MessageError,
+    NoSuchActor,
+    NotDelivered,
+    OutcomeUnknown,
+)
 from actors.ref import ActorRef
 from actors.stream import Stream
 
@@ -194,6 +203,10 @@ class View:
         attending, self._attending = self._attending, None
         if attending is not None:
             attending.close()
+        handler, self._handler = self._handler, None
+        if handler is not None:
+            with suppress(ActorError):  # whoever has lost us, or has ended, ends it as well
+                handler.tell(Leave())
 
     def __enter__(self) -> Self:
         return self
@@ -244,7 +257,8 @@ class View:
 
     def _check(self, error: ActorError) -> None:
         """Raise when the computation has ended for good; else its next life is waited for."""
-        self._handler = None
+        if isinstance(error, NoSuchActor | ActorStopped):
+            self._handler = None  # any other failure it survives, perhaps in its next life
         heartbeat = self._server.ask(HeartbeatRequest())
         failure = heartbeat.exception()
         if isinstance(failure, NotDelivered):

@@ -16,7 +16,7 @@ from typing import Final
 from actors.actor import Actor
 from actors.arrays.reader import RingReader
 from actors.compute.stage import moment_of
-from actors.compute.words import Frame, Look
+from actors.compute.words import Frame, Leave, Look
 from actors.control import SUPERVISOR
 from actors.handler import receive
 from actors.notices import Terminated
@@ -67,7 +67,15 @@ class ClientHandler(Actor):
     def gone(self, msg: Terminated) -> None:
         """End with the client; the computation's own end is none while it comes back."""
         if msg.name == self.client.name or not msg.restarting:
-            self.context.actor(SUPERVISOR).tell(StopActor(self.context.name))
+            self._end()
+
+    @receive
+    def leave(self, _msg: Leave) -> None:
+        """End: its client has closed what it looked through, and may go on with other things."""
+        self._end()
+
+    def _end(self) -> None:
+        self.context.actor(SUPERVISOR).tell(StopActor(self.context.name))
 
 
 def _order(frame: Frame) -> tuple[int, int]:

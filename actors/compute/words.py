@@ -4,7 +4,7 @@ Start Pause Reset Step Quit Do       what it shall do
 Get Set                              its parameters and outputs
 DescriptionRequest HeartbeatRequest  what can be said, and how it fares
 Attend                               "I am here", for as long as the stream is open
-Look                                 to a client's handler: the newest frame
+Look Leave                           to a client's handler: the newest frame; no more
 """
 
 from __future__ import annotations
@@ -199,3 +199,8 @@ class Look(Request[Frame | None]):
     output: str
     after: tuple[int, int] = (0, 0)
     seconds: float = attrs.field(default=1.0, validator=attrs.validators.ge(0))
+
+
+@message(tag="understudy:compute.Leave")
+class Leave:
+    """I look no more."""

@@ -58,6 +58,14 @@ def test_a_killed_computation_goes_on_and_its_view_does_too(system, count, by_me
         eventually(lambda: count.heartbeat().clients == 1)
 
 
+def test_a_view_that_is_closed_leaves_no_handler_behind(system, count):
+    for _ in range(2):
+        with count.view("field", by_message=True) as view:
+            view.wait(10.0)
+            assert len(handlers(system)) == 1
+        eventually(lambda: not handlers(system))
+
+
 def test_stopped_viewers_slow_neither_the_computation_nor_others_and_dead_ones_go(
     system, count, run
 ):
@@ -73,7 +81,7 @@ def test_stopped_viewers_slow_neither_the_computation_nor_others_and_dead_ones_g
         begun = view.wait(10.0).moment
         moments = [frame.moment for frame, _ in zip(view, range(100), strict=False)]
         took = moments[-1].taken - begun.taken
-        assert moments[-1].frame - begun.frame >= 0.5 * RATE * took
+        assert moments[-1].frame - begun.frame >= 0.2 * RATE * took  # held up, it would be none
         assert count.heartbeat().clients == 3
         for viewer in frozen:
             os.kill(viewer.pid, signal.SIGKILL)
