@@ -1,7 +1,7 @@
 """A superfluid that runs live: the compute server, and one handler for each of its clients.
 
-    controller ── Steer ──► ComputeServer ── Frames, ──► ClientHandler 1 ◄── Newest ── viewer 1
-                                          a stream   ──► ClientHandler 2 ◄── Newest ── viewer 2
+    controller ── Steer ──► FluidServer ── Frames, ──► FluidHandler 1 ◄── Newest ── viewer 1
+                                        a stream   ──► FluidHandler 2 ◄── Newest ── viewer 2
 
 The server steps; a handler keeps the newest frame for its client, so a slow client costs the
 server nothing.  The server's state is kept as a snapshot: when it is killed, its next incarnation
@@ -107,7 +107,7 @@ class Press(Request[None]):
     strength: float
 
 
-class ComputeServer(Actor):
+class FluidServer(Actor):
     """Solves the Gross-Pitaevskii equation, a frame at a time."""
 
     size: int = 64
@@ -197,7 +197,7 @@ class Newest(Request[Frame | None]):
     """Number of the frame the client had last."""
 
 
-class ClientHandler(Actor):
+class FluidHandler(Actor):
     """Serves one client: keeps the newest frame for it."""
 
     server: ActorRef

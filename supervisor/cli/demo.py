@@ -25,7 +25,7 @@ from rich.table import Table
 
 from actors.attachments import SHARE_FROM
 from actors.compute.audience import Controller, PictureRequest, Seen, SeenRequest, Viewer
-from actors.compute.live import ClientHandler, ComputeServer, Health, HealthRequest
+from actors.compute.live import FluidHandler, FluidServer, Health, HealthRequest
 from actors.errors import ActorError
 from supervisor.cli.picture import refusal, write_picture
 from supervisor.cli.text import CommandError, ExitCode, safe
@@ -128,9 +128,9 @@ def _perform(system: System, seconds: float, size: int, console: Console) -> Run
         f"a superfluid on {size} x {size} points, {VIEWERS} viewers, {seconds:g} s",
         highlight=False,
     )
-    compute = system.spawn(ComputeServer, name="compute", size=size)
+    compute = system.spawn(FluidServer, name="compute", size=size)
     handlers = [
-        system.spawn(ClientHandler, name=f"handler-{i}", server=compute)
+        system.spawn(FluidHandler, name=f"handler-{i}", server=compute)
         for i in range(1, VIEWERS + 1)
     ]
     for i, handler in enumerate(handlers, start=1):
