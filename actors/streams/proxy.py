@@ -41,7 +41,7 @@ class Passed:
     dropped: int
     """By its writer: nobody was there, or not ready."""
     invalid: int
-    """Were no packets; they are logged and left out."""
+    """Were no packets, and were left out; the first is logged."""
 
 
 @message
@@ -60,6 +60,7 @@ class Forwarder(Actor):
     def on_start(self) -> None:
         """Open both ends; what is wrong with them makes the start fail."""
         self._reader, self._writer = Reader(self.source), Writer(self.target)
+        self._warned = False
         self._writer.activate()
         self._reader.activate()
         self.context.tell_after(0, Forward())
@@ -75,7 +76,10 @@ class Forwarder(Actor):
         except TimeoutError:
             pass  # of the slice, or the reader's own
         except InvalidMessage as error:
-            self.context.log.warning("%s left out: %s", self._reader.title, error)
+            if not self._warned:  # a stranger must not fill the log
+                self._warned = True
+                text = "%s: left out: %s; further ones are counted in Passed.invalid"
+                self.context.log.warning(text, self._reader.title, error)
         self.context.tell_after(PAUSE, Forward())
 
     @receive

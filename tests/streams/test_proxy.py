@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
+import zmq
 
 import supervisor
 from actors.errors import SpawnError
@@ -52,3 +55,31 @@ def test_1_30_a_forwarding_actor_passes_packets_on_and_goes_on_after_a_kill(syst
 def test_a_forwarder_with_a_wrong_configuration_does_not_start(system):
     with pytest.raises(SpawnError, match="class_name"):
         system.spawn(Forwarder, name="wrong", source={"endpoint": "x"}, target={})
+
+
+def test_what_is_no_packet_is_left_out_counted_and_said_once(system, folder, capfd):
+    before, after = (
+        stage.line("zmq_pullpush", "ipc", folder),
+        stage.line("zmq_pushpull", "ipc", folder),
+    )
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.PUSH) as plain,
+        Reader(after.reader) as reader,
+    ):
+        plain.linger, plain.sndtimeo = 0, 10_000
+        plain.connect(before.writer["endpoint"])
+        proxy = system.spawn(Forwarder, name="picky", source=before.reader, target=after.writer)
+        for _ in range(5):
+            plain.send_multipart([b"nonsense", b""])
+        reader.wait_for_peer(timeout=20)
+        plain.send_multipart([b'{"fine": 1}', b""])
+
+        assert reader.next(timeout=20).meta == {"fine": 1}
+        assert proxy.ask(PassedRequest()).result(timeout=10).invalid == 5
+        system.stop("picky")
+    said, end = "", time.monotonic() + 20
+    while "picky/1 stopped" not in said and time.monotonic() < end:
+        said += capfd.readouterr().err
+        time.sleep(0.01)
+    assert said.count("left out") == 1
