@@ -30,6 +30,7 @@ from actors.arrays.spec import Array, Shape, same_value
 from actors.codec import FrameCarrier, Part, codec_for, register_reference, value_codec
 from actors.errors import InvalidMessage, MessageError
 from actors.message import Request, message
+from tests.ids import numbered
 
 T = TypeVar("T")
 B = TypeVar("B", bound=int)
@@ -115,13 +116,6 @@ def at_most(limit):
         assert tracemalloc.get_traced_memory()[1] < limit
     finally:
         tracemalloc.stop()
-
-
-def numbered(cases):
-    """Give each case a readable id of its own."""
-    return [
-        pytest.param(*case, id=f"{number}-{ascii(case)[1:60]}") for number, case in enumerate(cases)
-    ]
 
 
 def over_the_wire(value, codec=None):

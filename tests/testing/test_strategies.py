@@ -43,6 +43,7 @@ from actors.testing import (
     strategies,
 )
 from actors.testing.leaves import LARGEST_INT, SMALLEST_INT
+from tests.ids import numbered
 
 T = TypeVar("T")
 
@@ -164,12 +165,6 @@ def same(one, other):
             for field in attrs.fields(type(one))
         )
     return repr(one) == repr(other) or one == other
-
-
-def numbered(cases):
-    return [
-        pytest.param(*case, id=f"{number}-{ascii(case)[1:60]}") for number, case in enumerate(cases)
-    ]
 
 
 # ---------------------------------------------------------------------------- every type

@@ -23,6 +23,7 @@ from actors.testing.validators import (
     passes,
     read,
 )
+from tests.ids import numbered
 
 GE, IN = v.ge(0), v.in_([1, 2])
 PATTERN = re.compile("a+")
@@ -63,7 +64,7 @@ LOOKS = [
 ]
 
 
-@pytest.mark.parametrize(("validator", "looks"), LOOKS, ids=lambda case: repr(case)[:50])
+@pytest.mark.parametrize(("validator", "looks"), numbered(LOOKS))
 def test_this_validator_of_attrs_is_read(validator, looks):
     assert read(validator) == looks(validator)
 
