@@ -47,6 +47,7 @@ class Reader(End):
         self._last = Statistics()
         self._thread: ThreadPoolExecutor | None = None
         self._coming: asyncio.Future[Packet | None] | None = None
+        self._awaited = False
 
     def activate(self) -> None:
         """Connect, whether the writer is there or not; or bind (zmq_pullpush).  Twice is fine.
@@ -96,8 +97,17 @@ class Reader(End):
         """Return the next packet, in asyncio code; raises as `next` does.
 
         Nothing is lost when the waiting is cancelled, as `asyncio.timeout` does: whoever waits
-        next gets the packet.
+        next gets the packet.  One task waits at a time: for a second one it is a `RuntimeError`.
         """
+        if self._awaited:
+            raise RuntimeError(f"{self.title}: another task waits for the next packet")
+        self._awaited = True
+        try:
+            return await self._next()
+        finally:
+            self._awaited = False
+
+    async def _next(self) -> Packet:
         timeout = self._configuration.timeout
         loop = asyncio.get_running_loop()
         end = math.inf if timeout is None else loop.time() + timeout

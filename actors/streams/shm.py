@@ -1,7 +1,7 @@
 """Packets through shared memory, for the readers of one user on one host: the newest wins.
 
     slot of the ring    data │ meta │ nothing     data first, so that arrays in it are aligned
-    meta of the slot    bytes of meta
+    meta of the slot    bytes of meta, seconds of the host's clock that is never set
 
 The writer copies once and waits for nobody, each reader copies once.  There is no queue to grow
 old: what a reader finds is the newest packet, or nothing new.
@@ -29,7 +29,8 @@ from actors.streams.configuration import Configuration
 from actors.streams.meeting import Meeting
 from actors.streams.packet import MOST_META, Packet
 
-LENGTH: Final = struct.Struct("<Q")
+SAID: Final = struct.Struct("<Qd")
+"""Length of the meta, and when it was written by `time.monotonic`."""
 
 STEP: Final = 256
 """What bytes of meta are rounded up to, so that packets of one kind have one size."""
@@ -76,7 +77,7 @@ class RingWriter:
             size, length = len(packed.data), len(packed.meta)
             try:
                 with self._ring.frame(
-                    size + _room(length), np.uint8, LENGTH.pack(length)
+                    size + _room(length), np.uint8, SAID.pack(length, time.monotonic())
                 ) as memory:
                     memory[:size] = np.frombuffer(packed.data, np.uint8)
                     memory[size : size + length] = np.frombuffer(packed.meta, np.uint8)
@@ -125,9 +126,9 @@ class RingPacketReader:
 
     def open(self) -> None:
         """Come to the meeting, whether the writer is there or not."""
+        self._since = time.monotonic()  # before the writer can see that somebody reads
         self._meeting = Meeting(self._configuration.ring, writes=False)
         self._frames = RingReader(self._meeting.find, self._configuration.title)
-        self._since = time.time()
 
     def receive(self, seconds: float) -> Packet | None:
         """Return the newest packet that was not read yet."""
@@ -165,10 +166,11 @@ class RingPacketReader:
 
     def _take(self, frame: Frame) -> Packet | None:
         self._memory.lend(frame.array)
-        if frame.written_at < self._since:
-            return None  # what was there before this reader was missed
         try:
-            packet = self._unpack(_parts(frame))
+            *parts, written_at = _parts(frame)
+            if written_at < self._since:
+                return None  # what was there before this reader was missed
+            packet = self._unpack(parts)
         except InvalidMessage:
             self._invalid += 1
             raise
@@ -176,14 +178,15 @@ class RingPacketReader:
         return packet
 
 
-def _parts(frame: Frame) -> tuple[memoryview, memoryview]:
+def _parts(frame: Frame) -> tuple[memoryview, memoryview, float]:
+    """Return meta, data, and when they were written."""
     array: np.ndarray[Any, Any] = frame.array
-    length = LENGTH.unpack(frame.meta)[0] if len(frame.meta) == LENGTH.size else -1
+    length, written_at = SAID.unpack(frame.meta) if len(frame.meta) == SAID.size else (-1, 0.0)
     size = array.size - _room(length)
     if array.dtype != np.uint8 or array.ndim != 1 or length < 0 or size < 0:
         raise InvalidMessage(message="packet", reason="what is in this ring is no packet")
     memory = array.data
-    return memory[size : size + length], memory[:size]
+    return memory[size : size + length], memory[:size], written_at
 
 
 def _room(length: int) -> int:

@@ -233,6 +233,19 @@ def test_asyncio_reads_without_holding_the_loop_and_a_cancelled_wait_loses_nothi
         assert asyncio.run(read(writer, reader)) == ([0, 1, 2], 2)
 
 
+def test_a_second_task_that_awaits_a_packet_is_told_and_the_first_gets_it(folder):
+    async def read(writer, reader):
+        first = asyncio.create_task(reader.next_async())
+        await asyncio.sleep(0)
+        with pytest.raises(RuntimeError, match="another task"):
+            await reader.next_async()
+        writer.write({"n": 1})
+        return (await first).meta
+
+    with stage.line("zmq_pushpull", "ipc", folder).ends() as (writer, reader):
+        assert asyncio.run(read(writer, reader)) == {"n": 1}
+
+
 def test_the_first_writes_of_several_threads_open_it_once(line):
     def write_first(writer, together):
         together.wait(10)

@@ -60,6 +60,13 @@ def test_packets_of_changing_size_are_read_as_they_are(line):
             assert packet.data.nbytes == packet.meta["size"] == size
 
 
+def test_a_clock_that_is_set_back_hides_no_packet(line, monkeypatch):
+    with line.ends() as (writer, reader):
+        monkeypatch.setattr("time.time", lambda: 0.0)
+
+        assert _next(writer, reader, 1).meta == {"n": 1}
+
+
 def test_a_ring_that_holds_other_things_is_an_error_that_can_be_read_over(line):
     meeting, ring = Meeting(line.writer["endpoint"][6:], writes=True), SharedRing()
     with Reader(line.reader) as reader:
