@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from actors.credit import WriterCredit
 from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
-from actors.errors import ActorStopped, MessageError, pack_error
+from actors.errors import MessageError, OutcomeUnknown, pack_error
 from actors.log import logger
 from actors.outbox import Letter
 from actors.verbs import answer_codec
@@ -49,6 +49,7 @@ class Writer:
         self._correlation = job.delivery.envelope.correlation
         self.key: StreamKey = job.key
         self._codec = answer_codec(type(job.message))
+        self._message = type(job.message).__name__
         self._waiter = job.waiter
         self._waiter.hold = Hold.NOTHING
         self._over = over
@@ -170,8 +171,10 @@ class Writer:
         self._over(self.key)
 
     def stop(self) -> None:
-        """The actor ends: tell the reader."""
-        self.close(pack_error(ActorStopped(target=self._portal.peer.name), escaped=False))
+        """The actor ends: tell the reader, which has had a part of it."""
+        name = self._portal.peer.name
+        error = OutcomeUnknown(target=name, message=self._message, reason="it was stopped")
+        self.close(pack_error(error, escaped=False))
 
     def _end(self, kind: Kind, payload: bytes = b"") -> None:
         self._items = None
