@@ -5,6 +5,8 @@ other parameter, scalar      get
 array output                 get_array
 command                      request
 heartbeat, commands          get
+
+JSON has no infinity, so `null` stands for it, both ways: a `shutdown` that is null is never.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ class Desk:
         self._server = server
         self._described = described
         self.table: Mapping[bytes, Verb] = _table(described)
+        self._numbers = {one.name for one in described.parameters if one.type == "float"}
 
     async def call(self, call: Call) -> Any:
         """Ask the computation."""
@@ -50,12 +53,14 @@ class Desk:
             case Verb.GET:
                 return await self._get(name)
             case Verb.GET_MANY:
-                return await self._server.ask(Get(call.value))
+                found = await self._server.ask(Get(call.value))
+                return {name: _told(value) for name, value in found.items()}
             case Verb.SEND:
-                return await self._server.ask(Set({name: _value(call.value)}))
+                return await self._server.ask(Set({name: self._value(name, call.value)}))
             case Verb.SEND_MANY:
                 values: dict[str, Any] = call.value
-                return await self._server.ask(Set({n: _value(v) for n, v in values.items()}))
+                meant = {name: self._value(name, value) for name, value in values.items()}
+                return await self._server.ask(Set(meant))
             case Verb.GET_ARRAY:
                 return await self._server.ask(GetArray(name))
             case _:
@@ -64,12 +69,18 @@ class Desk:
     async def _get(self, name: str) -> Any:
         if name == "heartbeat":
             beat: Heartbeat = await self._server.ask(HeartbeatRequest())
-            never = math.isinf(beat.ends_in)  # which is no JSON
             told: dict[str, Any] = msgspec.to_builtins(beat)
-            return told | {"ends_in": None if never else beat.ends_in}
+            return told | {"ends_in": _told(beat.ends_in)}
         if name == "commands":
             return _commands(self._described)
-        return (await self._server.ask(Get([name])))[name]
+        return _told((await self._server.ask(Get([name])))[name])
+
+    def _value(self, name: str, value: object) -> Value:
+        """Return what was sent as what a parameter can be; raises `ValueError`."""
+        if value is None and name in self._numbers:
+            return math.inf
+        taken: Value = msgspec.convert(value, bool | int | float | str | list[float] | None)
+        return taken
 
 
 def _table(described: Description) -> dict[bytes, Verb]:
@@ -95,10 +106,9 @@ def _commands(described: Description) -> dict[str, dict[str, str]]:
     }
 
 
-def _value(value: object) -> Value:
-    """Return what was sent as what a parameter can be; raises `ValueError`."""
-    taken: Value = msgspec.convert(value, bool | int | float | str | list[float] | None)
-    return taken
+def _told(value: Value) -> Value:
+    """Return what is said of a value: null for infinity."""
+    return None if value == math.inf else value
 
 
 class Reception(Actor):

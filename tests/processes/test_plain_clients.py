@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import socket
 import sys
 import threading
@@ -96,10 +97,8 @@ def test_0_23_a_plain_client_learns_what_there_is_and_all_of_it_is_callable(stag
         assert known["set"]["by"] == "what a step adds"
         for name in known["do"]:
             assert client.request(name.encode()) == b"ok"
-        for name in known["get"].keys() - {"shutdown"}:
+        for name in known["get"]:
             client.get(b"get:" + name.encode())
-        with pytest.raises(WireError, match="JSON"):
-            client.get(b"get:shutdown")  # never is no number of JSON
         for name in known["get_array"]:
             client.get_array(name.encode())
         assert client.get(b"heartbeat")["name"] == "count"
@@ -120,6 +119,20 @@ def test_a_refused_value_is_an_error_that_says_why(stage):
             with pytest.raises(WireError, match=r"by|Expected"):
                 client.send(b"by", value)
         assert client.send(b"by", 2) == b"ok"
+
+
+def test_what_never_ends_is_null_both_ways(stage):
+    _, count, port = stage
+    with Client(port=port) as client:
+        assert client.get(b"get:shutdown") is None
+        assert client.get(b"heartbeat")["ends_in"] is None
+        client.send(b"shutdown", 500)
+        assert count.get("shutdown") == {"shutdown": 500.0}
+        client.send(b"shutdown", None)
+        assert count.get("shutdown") == {"shutdown": math.inf}
+        assert client.get(b"get:shutdown") is None
+        with pytest.raises(WireError):
+            client.send(b"by", None)  # a count is never without end
 
 
 def test_getting_what_is_to_be_sent_names_the_remedy(stage):
