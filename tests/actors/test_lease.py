@@ -53,6 +53,18 @@ def lent(arena):
     return arena.statistics().lent
 
 
+@pytest.mark.parametrize("size", [1 << 18, 1 << 25], ids=["256 KiB", "32 MiB"])
+def test_0_11_an_array_of_any_size_is_read_where_it_lies(tmp_path, mapper, size):
+    arena = Arena(2 * size, tmp_path)
+    born = arena.empty(size // 16, np.complex128)
+    cells = born[:]  # from before it was sent: it can still be written to
+    array = mapper.read(arena.share(born), "c16", born.shape)
+    cells[0], cells[-1] = 1j, 2j
+
+    assert (array[0], array[-1], array.nbytes) == (1j, 2j, size)
+    arena.close()
+
+
 def test_an_array_is_read_where_its_owner_wrote_it(arena, mapper):
     born = arena.empty(SIZE, np.uint8)
     born[:] = 1

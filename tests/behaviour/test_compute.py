@@ -43,13 +43,34 @@ def paused(count, **fields):
     return count(start_paused=True, **fields)
 
 
+def test_0_28_the_interface_is_the_same_here_and_there(count):
+    made = paused(count, steps_per_frame=1)
+    told = made.describe()
+    assert (told.model, {one.name for one in told.commands}) == (
+        "Count",
+        {"start", "pause", "reset", "jump"},
+    )
+    for by_message in (False, True):
+        with made.view("field", by_message=by_message) as view:
+            made.set(by=3)
+            made.step(2)
+            frame, _ = frame_where(view, lambda frame: frame.moment.steps == 2)
+            assert frame.array.tolist() == made.get_array("field").tolist() == [6.0] * 4
+            assert (
+                made.get("by", "total") == {"by": 3, "total": 6} == frame.moment.scalars | {"by": 3}
+            )
+            made.reset()
+
+
 def test_0_05_a_paused_computation_makes_no_step_and_a_started_one_does(count):
     made = count(steps_per_frame=1)
     with made.view("field") as view:
         frame_where(view, lambda frame: frame.moment.steps > 3)
         made.pause()
+        paused_at, total = made.heartbeat(), made.get("total")
         stood, _ = frame_where(view, lambda frame: not frame.moment.running)
-        assert made.get("total") == {"total": stood.moment.steps}
+        assert stood.moment.frame <= paused_at.frames + 1
+        assert made.get("total") == total == {"total": stood.moment.steps}
         made.start()
         frame_where(view, lambda frame: frame.moment.steps > stood.moment.steps)
 

@@ -119,7 +119,7 @@ def test_the_status_says_how_everything_stands(transport):
             assert status.broker_pid is not None
 
 
-def test_log_records_reach_the_supervisors_stderr_with_name_and_incarnation(
+def test_0_14_log_records_reach_the_supervisors_stderr_with_name_and_incarnation(
     transport, capfd, caplog
 ):
     caplog.set_level("INFO")

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from supervisor.cli.app import main
 
 sys.path.append(str(Path(__file__).parent.parent / "processes"))
 
-from programs import Program
+from programs import Program, gone
 
 BEHAVIOUR = Path(__file__).parent.parent / "behaviour"
 COMMAND = "import sys; from supervisor.cli import main; sys.exit(main())"
@@ -89,5 +91,11 @@ def test_0_31_ctrl_c_in_the_midst_of_a_step_ends_it_in_good_order():
         listen=("stderr",),
     ) as program:
         assert b"count runs in cli-slow" in program.process.stdout.readline()
+        started = psutil.Process(program.pid).children(recursive=True)
+        assert len(started) >= 2  # the broker, and the computation in the midst of a step
+        begun = time.monotonic()
         program.interrupt()
         assert program.process.wait(50.0) == 130
+        # Not even a second on a quiet machine; a stop that waits for something takes longer.
+        assert time.monotonic() - begun < 10.0
+        assert gone([process.pid for process in started])

@@ -13,7 +13,7 @@ FRAMES = 24
 
 @pytest.mark.process
 @pytest.mark.timeout(120)  # nine processes and 150 MB, on a machine that may be busy
-def test_4_01_every_frame_is_written_once_or_counted_as_dropped_and_the_live_view_is_fresh():
+def test_every_frame_is_written_once_or_counted_as_dropped_and_the_live_view_is_fresh():
     done = subprocess.run(
         [sys.executable, str(STORY), str(FRAMES)],
         capture_output=True,

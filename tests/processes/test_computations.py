@@ -20,6 +20,7 @@ from models import Count
 
 RATE = 100.0
 VIEWING = Path(__file__).with_name("viewing.py")
+STEERING = Path(__file__).with_name("steering.py")
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +88,26 @@ def test_stopped_viewers_slow_neither_the_computation_nor_others_and_dead_ones_g
             os.kill(viewer.pid, signal.SIGKILL)
         eventually(lambda: count.heartbeat().clients == 1)
         eventually(lambda: not handlers(system))
+
+
+def test_0_01_three_viewers_see_within_two_frames_what_a_fourth_process_sets(system, count, run):
+    endpoint, name = system._connection.endpoint, count.ref.name
+    count.set(frames_per_second=20.0)
+    viewers = [run(VIEWING, endpoint, name, road) for road in ("shared", "shared", "message")]
+    for viewer in viewers:
+        viewer.fact("frame")
+    setter = run(STEERING, endpoint, name, 2, 3, 4)
+    for by in (2, 3, 4):
+        done = setter.fact("by")
+        for viewer in viewers:
+            seen = viewer.fact("frame")
+            while seen["by"] != by:  # none is late, however many it has skipped
+                assert seen["frame"] < done["frame"] + 2, (seen, done)
+                seen = viewer.fact("frame")
+        assert count.heartbeat().clients == 3
+        setter.process.stdin.write(b"\n")
+        setter.process.stdin.flush()
+    assert setter.end() == 0
 
 
 def test_0_26_it_ends_by_itself_when_nobody_has_come_for_so_many_minutes(system):

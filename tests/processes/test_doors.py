@@ -249,15 +249,16 @@ def test_4_01_a_stock_client_says_hello_ten_times_and_each_time_hears_world(spaw
 
 
 @pytest.mark.process
-def test_4_03_the_third_transport_is_for_actors_that_are_threads():
-    with supervisor.start(inproc=True) as system:
-        system.spawn(World, name="world", at="inproc://world")
-        with zmq.Context.instance().socket(zmq.REQ) as socket:
-            socket.setsockopt(zmq.LINGER, 0)
-            socket.setsockopt(zmq.RCVTIMEO, PATIENCE)
-            socket.connect("inproc://world")
+def test_4_03_hello_over_three_transports_that_differ_by_their_address_only(tmp_path):
+    with supervisor.start(inproc=True) as system:  # inproc:// is for actors that are threads
+        for at in ("tcp://127.0.0.1:*", f"ipc://{tmp_path}/world", "inproc://world"):
+            endpoint = door_of(system.spawn(World, at=at))
+            with zmq.Context.instance().socket(zmq.REQ) as socket:
+                socket.setsockopt(zmq.LINGER, 0)
+                socket.setsockopt(zmq.RCVTIMEO, PATIENCE)
+                socket.connect(endpoint)
 
-            assert asked(socket, b"Hello") == b"World"
+                assert [asked(socket, b"Hello") for _ in range(10)] == [b"World"] * 10
 
 
 def test_4_05_a_client_that_comes_first_and_many_at_once_are_all_answered(spawn, tmp_path):

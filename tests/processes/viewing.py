@@ -14,5 +14,6 @@ if __name__ == "__main__":
         for frame in Computation(system, name).view("field", by_message=road == "message"):
             moment = frame.moment
             fact = {"frame": moment.frame, "life": moment.incarnation, "steps": moment.steps}
+            fact["by"] = moment.parameters["by"]
             sys.stdout.write(json.dumps(fact) + "\n")
             sys.stdout.flush()

@@ -12,6 +12,9 @@ import attrs
 
 from actors.streams import Reader, Writer
 
+LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
+"""Whether to repeat as often as the promises say; else often enough to see that it works."""
+
 _serial = itertools.count()
 
 

@@ -12,7 +12,7 @@ import pytest
 import zmq
 
 from actors.errors import InvalidMessage
-from actors.streams import Reader, Writer
+from actors.streams import Data, Reader, Writer
 from tests.streams import stage
 
 READS = {"zmq_pubsub": zmq.SUB, "zmq_pushpull": zmq.PULL, "zmq_pullpush": zmq.PULL}
@@ -61,6 +61,27 @@ def test_1_27_a_plain_reader_reads_what_we_write(socket_line, plain_socket):
 
         assert plain.recv_multipart() == [b'{"topic": "t", "some": "thing"}', image.tobytes()]
         assert plain.recv_multipart() == [b'{"n": 2}', b""]
+
+
+def test_1_28_a_packet_of_meta_alone_is_two_parts_and_its_reader_may_be_in_a_hurry(
+    socket_line, plain_socket
+):
+    carrier = socket_line.carrier
+    plain = plain_socket(
+        READS[carrier], socket_line.writer["endpoint"], binds=carrier == "zmq_pullpush"
+    )
+    with Writer(socket_line.writer) as writer:
+        writer.wait_for_peer(timeout=10)
+        writer.write({"n": 1})
+
+        assert plain.recv_multipart() == [b'{"n": 1}', b""]
+    other = stage.line(carrier, "tcp", None)
+    with other.ends(recv_timeout_milliseconds=1) as (writer, reader):
+        meta, data = {}, Data()
+        writer.write({"n": 2}, bytes(1 << 22))
+        while not meta:  # a time-out never takes the half of a packet
+            reader.read(meta, data)
+        assert (meta, data.memoryview.nbytes) == ({"n": 2}, 1 << 22)
 
 
 def test_1_16_a_plain_writer_may_send_empty_parts_and_mistakes_are_counted(

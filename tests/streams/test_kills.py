@@ -19,14 +19,32 @@ from tests.streams import stage
 pytestmark = pytest.mark.process
 
 WRITES = """
-import hashlib, itertools, os, sys
+import hashlib, os, signal, sys
 from actors.streams import Writer
-writer = Writer({"class_name": sys.argv[1], "endpoint": sys.argv[2]})
-writer.wait_for_peer(timeout=20)
-for n in itertools.count():
-    data = os.urandom(1000) * 2000
-    writer.write({"pid": os.getpid(), "n": n, "sha": hashlib.sha256(data).hexdigest()}, data)
+
+def write(parent):
+    writer = Writer({"class_name": sys.argv[1], "endpoint": sys.argv[2]})
+    writer.wait_for_peer(timeout=20)
+    n = 0
+    while os.getppid() == parent:
+        data = os.urandom(1000) * 2000
+        writer.write({"pid": os.getpid(), "n": n, "sha": hashlib.sha256(data).hexdigest()}, data)
+        n += 1
+
+for _ in range(int(sys.argv[3])):  # lives, each a process that writes until it is killed
+    parent = os.getpid()
+    life = os.fork()
+    if not life:
+        write(parent)
+        os._exit(0)
+    print(life, flush=True)
+    sys.stdin.readline()
+    os.kill(life, signal.SIGKILL)
+    os.waitpid(life, 0)
 """
+
+KILLS = 13 if stage.LONG else 4
+"""Over each of four lines."""
 
 READS = """
 import sys
@@ -42,15 +60,17 @@ def program():
     """Start a program on a line; whatever happens it is ended."""
     started = []
 
-    def start(code, configuration):
+    def start(code, configuration, *arguments):
         command = [
             sys.executable,
             "-c",
             code,
             configuration["class_name"],
             configuration["endpoint"],
+            *arguments,
         ]
-        started.append(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
+        pipe = subprocess.PIPE
+        started.append(subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True))
         return started[-1]
 
     yield start
@@ -62,15 +82,16 @@ def program():
 @pytest.mark.parametrize("line", stage.LINES[::2], ids="-".join, indirect=True)
 def test_1_06_a_killed_writer_leaves_whole_packets_and_its_next_life_is_read(line, program):
     with Reader(line.reader) as reader:
-        for _ in range(2):
-            writer = program(WRITES, line.writer)
-            seen = 0
+        writers = program(WRITES, line.writer, str(KILLS))
+        for _ in range(KILLS):
+            life, seen = int(writers.stdout.readline()), 0
             while seen < 3:
                 packet = reader.next(timeout=30)
                 assert hashlib.sha256(packet.data).hexdigest() == packet.meta["sha"]
-                seen += packet.meta["pid"] == writer.pid
-            writer.kill()
-            writer.wait()
+                seen += packet.meta["pid"] == life
+            writers.stdin.write("kill\n")
+            writers.stdin.flush()
+        assert writers.wait(30) == 0
 
         assert reader.stats().invalid == 0
 
