@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ class End(ABC):
 
     def __init__(self, configuration: Mapping[str, Any], role: Role) -> None:
         self._configuration = read_configuration(configuration, role)
+        self._life = threading.Lock()
+        """Held to open and to close: two threads may do that at once."""
         self._log = logging.getLogger(f"understudy.streams.{self._configuration.carrier}")
         if self._configuration.level is not None:
             self._log.setLevel(self._configuration.level)

@@ -144,8 +144,9 @@ class Reader(End):
 
     def close(self) -> None:
         """End; whoever waits in another thread is told.  Twice is fine."""
-        self._closed = True
-        carrier, self._carrier = self._carrier, None
+        with self._life:
+            self._closed = True
+            carrier, self._carrier = self._carrier, None
         if carrier is not None:
             self._last = carrier.statistics()
             carrier.close()
@@ -154,14 +155,15 @@ class Reader(End):
             self._thread.shutdown(wait=False)
 
     def _opened(self) -> ReaderCarrier:
-        if self._carrier is None:
-            if self._closed:
-                raise RuntimeError(f"{self.title} is closed: make a new one")
-            carrier = reader_carrier(self._configuration, self._unpack)
-            carrier.open()
-            self._carrier = carrier
-            self._log.debug("%s: active", self.title)
-        return self._carrier
+        with self._life:
+            if self._carrier is None:
+                if self._closed:
+                    raise RuntimeError(f"{self.title} is closed: make a new one")
+                carrier = reader_carrier(self._configuration, self._unpack)
+                carrier.open()
+                self._carrier = carrier
+                self._log.debug("%s: active", self.title)
+            return self._carrier
 
     def _receive(self, timeout: float | None) -> Packet | None:
         packet = self._opened().receive(math.inf if timeout is None else max(0.0, timeout))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Mapping
 from typing import Any, final
@@ -33,8 +32,6 @@ class Writer(End):
             ValueError: a key is missing or wrong.
         """
         super().__init__(configuration, Role.WRITER)
-        self._life = threading.Lock()
-        """Held to open and to close: the first two writes may come at once."""
         self._carrier: WriterCarrier | None = None
         self._closed = False
         self._last = Statistics()
