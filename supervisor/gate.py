@@ -7,13 +7,11 @@ from typing import Final
 
 from actors.connection import Curve
 from actors.errors import AccessDenied
+from actors.ports import LAST_PORT, has_port
 from supervisor.access import identity_of
 from supervisor.keys import KeyRing, key_text, parse_key
 
 LOOPBACK: Final = ("127.0.0.1", "[::1]")
-
-LAST_PORT: Final = 65535
-"""ZeroMQ would take a larger number for another one, and not say so."""
 
 EXAMPLE: Final = "tcp://127.0.0.1:7700"
 
@@ -52,17 +50,11 @@ def check_tcp(what: str, endpoint: str, *, any_port: bool = False) -> str:
     Raises:
         ValueError: it is none; the text calls it `what` and shows how one is written.
     """
-    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
-    numbered = port.isascii() and port.isdigit() and int(port) <= LAST_PORT
-    if (
-        not endpoint.startswith("tcp://")
-        or not host
-        or not (numbered or (any_port and port == "*"))
-    ):
+    if not endpoint.startswith("tcp://") or not has_port(endpoint, any_port=any_port):
         raise ValueError(
             f"{what}={endpoint!r}: write it as {EXAMPLE}, with a port up to {LAST_PORT}"
         )
-    return host
+    return endpoint.removeprefix("tcp://").rpartition(":")[0]
 
 
 def curve_for(endpoint: str, key: str | None) -> Curve:

@@ -39,6 +39,7 @@ from actors.compute.wire import (
     write_json,
 )
 from actors.log import logger
+from actors.ports import LAST_PORT
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -75,8 +76,11 @@ class Door:
     def __init__(self, service: Service, host: str = HERE, port: int = PORT) -> None:
         """Bind; port 0 takes a free one.
 
-        Raises `OSError` when it cannot be bound, naming host and port.
+        Raises `OSError` when it cannot be bound, naming host and port, and `ValueError` for a
+        number that is no port.
         """
+        if not 0 <= port <= LAST_PORT:
+            raise ValueError(f"{port} is no port: give one up to {LAST_PORT}, or 0 for a free one")
         self._service = service
         self._conversations = Conversations(service.table)
         self._tasks: dict[bytes, asyncio.Task[None]] = {}
@@ -217,7 +221,7 @@ class Server:
         self._loop = asyncio.new_event_loop()
         try:
             self._door = Door(service, host, port)
-        except OSError:
+        except (OSError, ValueError):
             self._loop.close()
             raise
         self.host, self.port = host, self._door.port

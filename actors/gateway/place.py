@@ -13,6 +13,8 @@ from ipaddress import ip_address
 
 import attrs
 
+from actors.ports import LAST_PORT, has_port
+
 _NEAR = ("ipc://", "inproc://")
 
 
@@ -29,6 +31,13 @@ class Place:
             raise ValueError(
                 f"{self.endpoint!r} is no place for a door: write tcp://127.0.0.1:PORT, "
                 "ipc://PATH or inproc://NAME."
+            )
+        if transport == "tcp" and not has_port(
+            self.endpoint, any_port=not isinstance(self, Connect)
+        ):
+            raise ValueError(
+                f"{self.endpoint!r} has no port that can be used: write tcp://127.0.0.1:PORT, with "
+                f"a number up to {LAST_PORT}, or with * for a free one, where it is bound."
             )
         if not (self.beyond_this_host or self.endpoint.startswith(_NEAR) or _is_loopback(rest)):
             raise ValueError(

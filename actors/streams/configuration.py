@@ -16,6 +16,8 @@ from typing import Any, Final, cast, final
 
 import attrs
 
+from actors.ports import LAST_PORT, has_port
+
 CARRIERS: Final = ("zmq_pubsub", "zmq_pushpull", "zmq_pullpush", "shm", "file", "dummy")
 
 SOCKETS: Final = ("zmq_pubsub", "zmq_pushpull", "zmq_pullpush")
@@ -166,6 +168,10 @@ def _endpoint(configuration: Mapping[str, Any], carrier: str) -> str:
             )
     elif re.match(r"(tcp|ipc)://.", endpoint) is None:
         raise ValueError(f"endpoint {endpoint!r:.80}: expected tcp://HOST:PORT or ipc://PATH")
+    elif endpoint.startswith("tcp://") and not has_port(endpoint, any_port=True):
+        raise ValueError(
+            f"endpoint {endpoint!r:.80}: expected tcp://HOST:PORT, with a port up to {LAST_PORT}"
+        )
     return endpoint
 
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final
 
 import attrs
 import cyclopts
-from cyclopts import Group, Parameter
+from cyclopts import Group, Parameter, validators
 
 from actors.actor import fields_of
 from actors.compute.interface import interface_of
@@ -18,6 +18,7 @@ from actors.compute.reception import Reception
 from actors.compute.server import ComputeServer
 from actors.compute.settings import refusal
 from actors.errors import AccessDenied, ActorError
+from actors.ports import LAST_PORT
 from supervisor.cli.text import CommandError, ExitCode
 from supervisor.cli.up import DEFAULT_NAME, imported
 from supervisor.entrance import start
@@ -116,8 +117,12 @@ def model_app(model: str, cls: type[ComputeServer]) -> cyclopts.App:
 
 
 def _places() -> list[inspect.Parameter]:
-    def option(name: str, default: object, kind: Any, text: str) -> inspect.Parameter:
-        said = Annotated[kind, Parameter(help=text, negative=(), env_var=_variable(name))]
+    def option(
+        name: str, default: object, kind: Any, text: str, check: Any = None
+    ) -> inspect.Parameter:
+        said = Annotated[
+            kind, Parameter(help=text, negative=(), env_var=_variable(name), validator=check)
+        ]
         only = inspect.Parameter.KEYWORD_ONLY
         return inspect.Parameter(name, only, default=default, annotation=said)
 
@@ -125,7 +130,13 @@ def _places() -> list[inspect.Parameter]:
         option("name", DEFAULT_NAME, str, "The name by which other programs find this system."),
         option("listen", None, list[str] | None, "A tcp endpoint for others with keys."),
         option("state_dir", None, Path | None, "Where its state outlives the system."),
-        option("plain_port", None, int | None, "A port of this machine for plain clients."),
+        option(
+            "plain_port",
+            None,
+            int | None,
+            "A port of this machine for plain clients.",
+            validators.Number(gte=1, lte=LAST_PORT),
+        ),
     ]
 
 

@@ -42,6 +42,8 @@ def test_0_29_the_models_parameters_are_options_in_its_help(here, capsys):
     [
         (["models:Count", "--by", "77"], 2, "'by' must be in"),
         (["models:Count", "--by", "x"], 2, "--by"),
+        (["models:Count", "--plain-port", "65536"], 2, "Must be <= 65535"),
+        (["models:Count", "--plain-port", "-1"], 2, "Must be >= 1"),
         (["models:Cout"], 78, "its models are: Count"),
         (["nosuch:Count"], 78, "cannot be imported"),
         (["models"], 2, "package.module:Model"),

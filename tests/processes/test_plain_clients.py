@@ -234,6 +234,12 @@ def test_a_port_that_is_taken_is_named():
         Server(echo(), port=server.port)
 
 
+@pytest.mark.parametrize("port", [-1, 65536, 99999])
+def test_a_number_that_is_no_port_is_refused_and_not_taken_for_another(port):
+    with pytest.raises(ValueError, match=f"{port} is no port: give one up to 65535"):
+        Server(echo(), port=port)
+
+
 def test_a_message_that_is_too_large_ends_its_sender_and_no_other(monkeypatch):
     monkeypatch.setattr("actors.compute.legacy.LARGEST", 1 << 16)
     with Server(echo(), port=0) as server:
