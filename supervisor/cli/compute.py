@@ -30,7 +30,11 @@ SHUTDOWN_MINUTES: Final = 60.0
 _MODEL: Final = Group("Parameters of the model", sort_key=1)
 
 compute = cyclopts.App(
-    name="compute", help_flags=[], version_flags=[], result_action="return_value"
+    name="compute",
+    usage="Usage: understudy compute MODEL [OPTIONS]",
+    help_flags=[],
+    version_flags=[],
+    result_action="return_value",
 )
 
 
@@ -70,7 +74,12 @@ def choose(
         compute.help_print(["--help"])
         return ExitCode.OK
     cls = load_model(model)
-    result = model_app(model, cls)(options, exit_on_error=False, print_error=False)
+    line = model_app(model, cls)
+    try:
+        result = line(options, exit_on_error=False, print_error=False)
+    except cyclopts.CycloptsError as error:
+        hint = f"see `understudy compute {model} --help`"
+        raise CommandError(str(error), code=ExitCode.USAGE, hint=hint) from None
     return result if isinstance(result, int) else ExitCode.OK
 
 
