@@ -14,6 +14,7 @@ that is not in the book.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from types import GenericAlias
 from typing import Any, Final, TypeVar, Union, cast, final
 
@@ -131,9 +132,8 @@ class Phrasebook:
     """
 
     def __init__(self, phrases: Mapping[str, type]) -> None:
-        self._phrases = {word.encode(): _Phrase(cls) for word, cls in phrases.items()}
-        self._words = {phrase.cls: word for word, phrase in self._phrases.items()}
-        self._only: _Phrase | None = None
+        self._classes = dict(phrases)
+        self._wordless = False
         if len(self._words) < len(self._phrases) or not phrases:
             raise TypeError("a phrasebook has at least one word, and one word for each class")
 
@@ -141,16 +141,31 @@ class Phrasebook:
     def of(cls, message: type) -> Phrasebook:
         """Return the book of those who say one thing only, without a word for it."""
         book = cls({"": message})
-        book._only = book._phrases[b""]
+        book._wordless = True
         return book
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Hand over what it was made of, for a book that was typed at a prompt.
+
+        Its classes may still be under way when it arrives, so the rest is made when it is needed.
+        """
+        return {"_classes": self._classes, "_wordless": self._wordless}
+
+    @cached_property
+    def _phrases(self) -> dict[bytes, _Phrase]:
+        return {word.encode(): _Phrase(cls) for word, cls in self._classes.items()}
+
+    @cached_property
+    def _words(self) -> dict[type, bytes]:
+        return {phrase.cls: word for word, phrase in self._phrases.items()}
 
     def read(self, frames: Sequence[bytes]) -> object:
         """Return the message that the frames mean, or a `Refusal`."""
         size = sum(map(len, frames))
         if size > LARGEST:
             return Refusal(f"{size} bytes in one message; {LARGEST} are the most")
-        if self._only is not None:
-            return self._only.read(frames)
+        if self._wordless:
+            return self._phrases[b""].read(frames)
         word = frames[0] if frames else b""
         phrase = self._phrases.get(word)
         if phrase is None:
@@ -169,7 +184,7 @@ class Phrasebook:
         phrase = self._phrase_of(type(message))
         phrase.codec.encode(message, FrameCarrier())  # checks every field, as any send does
         fields = [form.write(getattr(message, field)) for field, form in phrase.fields.values()]
-        frames = fields if self._only is not None else [self._words[phrase.cls], *fields]
+        frames = fields if self._wordless else [self._words[phrase.cls], *fields]
         size = sum(map(len, frames))
         if size > LARGEST:
             raise InvalidMessage(message=phrase.cls.__name__, reason=f"larger than {LARGEST} bytes")

@@ -13,6 +13,7 @@ import attrs
 import numpy as np
 import supervisor
 from actors import Actor, ActorRef, Array, Request, StreamRequest, message, receive
+from actors.gateway import Phrasebook
 
 T = TypeVar("T")
 FACTOR = 10
@@ -56,6 +57,12 @@ class Give(StreamRequest[int]):
 class Have(Request[str]):
     """A child."""
 
+@message
+class Say(Request[str]):
+    word: str
+
+BOOK, ONLY = Phrasebook({"Say": Say}), Phrasebook.of(Say)
+
 class Polite:
     def greeting(self):
         return f"{type(self).__name__} greets"
@@ -81,6 +88,9 @@ class Assistant(Polite, Geometer):
     def have(self, _msg: Have) -> str:
         self.context.spawn(Assistant, name="child", origin=Point(1000.0))
         return self.greeting()
+    @receive
+    def say(self, msg: Say) -> str:
+        return BOOK.read([b"Say", *ONLY.write(msg)]).word
 
 class Heir(Assistant):
     def on_start(self):
@@ -108,6 +118,7 @@ with supervisor.start() as system:
     print(heir.ask(Have()).result(), system.ref("child").ask(Circle(Point(1.0), 3.0)).result())
     print(system.kill("heir"), heir.ask(Count(4)).result())
     print(system.spawn(Inner).ask(Local(4)).result())
+    print(heir.ask(Say("a book came too")).result())
 '''
 
 ANSWERS = [
@@ -117,6 +128,7 @@ ANSWERS = [
     "Heir greets 1031.0",
     "1 5",
     "47",
+    "a book came too",
 ]
 
 CHANGES = """
