@@ -226,6 +226,9 @@ class Sink(Actor):
         self.reader = Reader(self.source)
         self.reader.activate()
 
+    def on_stop(self, reason: str) -> None:  # noqa: ARG002 - every end is the same to it
+        self.reader.close()
+
     @receive
     async def took(self, msg: Took) -> float:
         await self.reader.next_async()

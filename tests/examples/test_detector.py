@@ -1,5 +1,6 @@
 """The story of `examples/detector`, with real processes and a real kill."""
 
+import os
 import re
 import subprocess
 import sys
@@ -13,12 +14,13 @@ FRAMES = 24
 
 @pytest.mark.process
 @pytest.mark.timeout(120)  # nine processes and 150 MB, on a machine that may be busy
-def test_every_frame_is_written_once_or_counted_as_dropped_and_the_live_view_is_fresh():
+def test_every_frame_is_written_once_or_counted_as_dropped_and_the_live_view_is_fresh(tmp_path):
     done = subprocess.run(
         [sys.executable, str(STORY), str(FRAMES)],
         capture_output=True,
         text=True,
         timeout=110,
+        env=os.environ | {"XDG_RUNTIME_DIR": str(tmp_path)},
         check=False,
     )
 
@@ -31,3 +33,4 @@ def test_every_frame_is_written_once_or_counted_as_dropped_and_the_live_view_is_
     assert frames
     assert oldest < 10_000  # milliseconds, of a machine that may be busy
     assert re.findall(r"^(\w+) [\d,]+ MB/s$", done.stdout, re.MULTILINE) == ["tcp", "ipc", "shm"]
+    assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
