@@ -28,7 +28,12 @@ class Crowd:
         command = [sys.executable, "-m", "supervisor.bench.crowd", kind, where]
         self._count = count
         self._clients = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+            subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                process_group=0,  # Ctrl-C is ours
+            )
             for _ in range(count)
         ]
         self._hear()

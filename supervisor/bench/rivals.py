@@ -46,16 +46,23 @@ class Stage:
             subprocess.Popen(
                 [sys.executable, "-m", "supervisor.bench.rivals", part[0], endpoint, *part[1:]],
                 stdin=subprocess.PIPE,
+                process_group=0,  # Ctrl-C is ours: it ends when its standard input does
             )
             for part in parts
         ]
         self._context = zmq.Context()
         self.endpoint = endpoint
         self.socket = _dealer(self._context, endpoint)
-        if relayed:
-            self.socket.send_multipart([HELLO, TO_CLIENT])
-            self.socket.recv_multipart()  # the server has said hello as well
-        self.ask()
+        try:
+            if relayed:
+                self.socket.send_multipart([HELLO, TO_CLIENT])
+                self.socket.recv_multipart()  # the server has said hello as well
+            self.ask()
+        except BaseException:  # Ctrl-C while they start: their directory is about to go
+            for process in self._processes:
+                process.kill()
+                process.wait()
+            raise
 
     def ask(self) -> None:
         """One round trip."""

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from typing import get_args
 
+import psutil
 import pytest
 
 from supervisor.bench.figures import Figure, compared, rounds
 from supervisor.bench.program import QUICK
+from supervisor.bench.rivals import Stage
 from supervisor.bench.table import line
 from supervisor.cli.bench import Benchmark
 from tests.benchmarks.plot import curves, svg
@@ -35,6 +38,15 @@ def test_a_benchmark_stands_beside_its_rival_as_json():
     assert figure["beside"] == "from plain code"
     assert figure["value"] > 0
     assert figure["ratio"] > 0
+
+
+@pytest.mark.process
+def test_ctrl_c_does_not_reach_the_rivals_which_end_with_the_command_and_without_a_traceback():
+    with Stage(relayed=True):
+        groups = [os.getpgid(child.pid) for child in psutil.Process().children()]
+
+    assert len(groups) >= 2
+    assert os.getpgrp() not in groups
 
 
 @pytest.mark.process
