@@ -19,3 +19,9 @@ state         everything a superfluid is at one moment
 live          the demo's server of a superfluid
 audience      the demo's viewers and controller
 """
+
+from actors.compute.client import Computation, View
+from actors.compute.interface import command, output
+from actors.compute.server import ComputeServer
+
+__all__ = ["Computation", "ComputeServer", "View", "command", "output"]

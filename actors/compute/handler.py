@@ -15,8 +15,9 @@ from typing import Final
 
 from actors.actor import Actor
 from actors.arrays.reader import RingReader
+from actors.compute.settings import unknown
 from actors.compute.stage import moment_of
-from actors.compute.words import Frame, Leave, Look
+from actors.compute.words import DescriptionRequest, Frame, Leave, Look
 from actors.control import SUPERVISOR
 from actors.handler import receive
 from actors.notices import Terminated
@@ -43,7 +44,12 @@ class ClientHandler(Actor):
 
     @receive(concurrent=True)
     async def look(self, msg: Look) -> Frame | None:
-        """Return the newest frame when it is later than what the client has."""
+        """Return the newest frame when it is later than what the client has.
+
+        Raises `LookupError` for an output that is no array.
+        """
+        if msg.output not in self.readers:
+            await self.open(msg.output)
         end = time.monotonic() + min(msg.seconds, LONGEST_LOOK)
         while True:
             frame = self.newest(msg.output)
@@ -53,12 +59,17 @@ class ClientHandler(Actor):
                 return None
             await asyncio.sleep(GLANCE_SECONDS)
 
+    async def open(self, output: str) -> None:
+        """Read an output from now on."""
+        description = await self.server.ask(DescriptionRequest())
+        arrays = [one.name for one in description.outputs if one.array]
+        if output not in arrays:
+            raise LookupError(unknown(output, "array", arrays))
+        self.readers.setdefault(output, self.context.frames(self.server, output))
+
     def newest(self, output: str) -> Frame | None:
         """Return the newest frame of an output."""
-        reader = self.readers.get(output)
-        if reader is None:
-            reader = self.readers[output] = self.context.frames(self.server, output)
-        seen = reader.newest()
+        seen = self.readers[output].newest()
         if seen is not None:
             self.frames[output] = Frame(moment_of(seen.meta), seen.array)
         return self.frames.get(output)

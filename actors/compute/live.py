@@ -213,9 +213,10 @@ class FluidHandler(Actor):
             try:
                 async for frame in self.server.stream(Frames()):
                     self.frame = frame
-            except (OutcomeUnknown, NotDelivered):
-                # Its next incarnation takes the request as soon as it is up.
-                continue
+            except OutcomeUnknown:
+                continue  # its next incarnation takes the request as soon as it is up
+            except NotDelivered:
+                return  # there will be none
 
     @receive
     def newest(self, msg: Newest) -> Frame | None:

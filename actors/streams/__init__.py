@@ -14,7 +14,7 @@ configuration  what a configuration asks for               pure
 carrier        what a carrier is; carriers: which one
 end            what both ends share; reader, writer, data
 valkyrie       Valkyrie's own names for all this
-proxy          an actor that forwards
+forwarder      an actor that forwards
 hdf5           images in one HDF5 file (extra `hdf5`)
 """
 

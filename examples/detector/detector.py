@@ -29,7 +29,7 @@ from roles import Detector, FileWriter, Health, LiveView, Look, Progress, Seen, 
 
 import supervisor
 from actors.streams import Writer
-from actors.streams.proxy import Forwarder
+from actors.streams.forwarder import Forwarder
 
 FRAMES = int(sys.argv[1]) if len(sys.argv) > 1 else 60
 RATE = float(sys.argv[2]) if len(sys.argv) > 2 else 40.0  # a second

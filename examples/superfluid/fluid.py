@@ -24,9 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors import message
-from actors.compute.interface import command, output
+from actors.compute import ComputeServer, command, output
 from actors.compute.medium import Bucket, Grid, Harmonic, Medium
-from actors.compute.server import ComputeServer
 from actors.compute.state import State
 from actors.compute.stirrer import Finger
 from actors.compute.superfluid import Superfluid

@@ -8,6 +8,7 @@ import pytest
 from models import Count
 
 from actors.compute.client import Computation
+from actors.compute.words import HandlerRequest, Look
 from actors.errors import ActorError, NotDelivered
 
 ATTEMPTS = 200
@@ -233,3 +234,10 @@ def test_0_27_there_are_no_more_frames_a_second_than_asked_for(count):
         last, _ = frame_where(view, lambda frame: frame.moment.frame >= first.frame + 25)
     rate = (last.moment.frame - first.frame) / (last.moment.taken - first.taken)
     assert rate <= 50.0 * 1.05
+
+
+def test_a_handler_refuses_an_output_that_is_no_array(count):
+    handler = paused(count).ref.ask(HandlerRequest()).result()
+
+    with pytest.raises(LookupError, match="no array 'total' here; there are: field"):
+        handler.ask(Look("total")).result()

@@ -1,4 +1,4 @@
-"""Streams inside actors: the forwarding actor (actors/streams/proxy.py)."""
+"""Streams inside actors: the forwarding actor (actors/streams/forwarder.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import zmq
 import supervisor
 from actors.errors import SpawnError
 from actors.streams import Reader, Writer
-from actors.streams.proxy import Forwarder, PassedRequest
+from actors.streams.forwarder import Forwarder, PassedRequest
 from tests.streams import stage
 
 
