@@ -206,9 +206,11 @@ class Life:
                 text = f"the runtime itself failed: {error!r}"
                 self.say(Failed(text, trace_of(error), starting=False))
                 self.end(1, text)
-            self._saver.look(stopping=self._stopping)
+        # Before a snapshot is begun: when it is done there may be more to do, for ever.
         if self._stop is not None:
             self._stop_when_idle(self._stop)
+        if self._started:
+            self._saver.look(stopping=self._stopping)
 
     def _hear(self) -> None:
         if not self._lifeline.ready(0.0):

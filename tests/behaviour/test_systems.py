@@ -18,6 +18,7 @@ from troupe import (
     Get,
     Note,
     Put,
+    Restless,
     Say,
     Stillborn,
     Texts,
@@ -56,6 +57,18 @@ def test_leaving_the_block_lets_every_actor_finish_what_it_was_told(transport, t
             ref.tell(Put(n))
 
     assert path.read_text().split() == [str(n) for n in range(2000)]
+
+
+def test_leaving_the_block_stops_an_actor_that_never_rests_and_does_not_kill_it(
+    transport, tmp_path
+):
+    # Recorded: a snapshot held the next message, which held the stop, until the grace was over.
+    path = tmp_path / "reason"
+
+    with running(transport) as system:
+        system.spawn(Restless, name="restless", path=str(path))
+
+    assert path.read_text() == "the system is shut down"
 
 
 def test_everything_raises_connection_lost_after_the_end(transport):

@@ -756,6 +756,27 @@ class Saver(Keeper):
         self.context.save(State(self.total, self.array))
 
 
+class Restless(Actor):
+    """Always has something to do for itself, and takes a snapshot after each of it."""
+
+    path: str
+
+    snapshot_seconds = 0.001
+
+    def on_start(self) -> None:
+        self.context.tell_after(0.0, Note("again"))
+
+    def on_stop(self, reason: str) -> None:
+        Path(self.path).write_text(reason)
+
+    async def snapshot(self) -> None:
+        await asyncio.sleep(0.01)
+
+    @receive
+    def note(self, msg: Note) -> None:
+        self.context.tell_after(0.0, msg)
+
+
 class Catcher(Actor):
     """Says which error its own ask met."""
 
