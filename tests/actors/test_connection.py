@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import zmq
 
-from actors.connection import Connection
+from actors.connection import Connection, _Door
 from actors.link import Road
 from actors.peer import Peer
 
@@ -50,3 +50,26 @@ def test_a_connection_on_which_something_waits_is_hung_up_only_when_it_was_taken
     connection.close()
     other.close(0)
     context.term()
+
+
+class Mistaken:
+    """A socket that speaks of a message and has none."""
+
+    def get(self, _option):
+        return zmq.POLLIN
+
+    def recv(self, *_flags, **_options):
+        raise zmq.Again
+
+
+def test_a_message_that_is_not_there_after_all_ends_nobody():
+    # Recorded: EVENTS spoke of a message as its sender was ending, and the error that came instead
+    # of it ended a program's connection.
+    context = zmq.Context()
+    door = _Door(context, zmq.ROUTER)
+    door.socket.close(0)
+    context.term()
+    door.socket = Mistaken()
+
+    assert door.take() == []
+    assert not door.unsure  # the descriptor speaks of the next one
