@@ -233,6 +233,9 @@ class Ended(_Word, frozen=True):
 class Synced(_Word, frozen=True):
     """The broker now knows every name there is."""
 
+    number: int = 0
+    """Of what was said so far; the broker answers with `Heard` to a number above 0."""
+
 
 # --- broker to party -----------------------------------------------------------------------------
 
@@ -268,6 +271,12 @@ class Obituary(_Word, frozen=True):
     lane: LaneRecord | None
     """None when nothing of yours had reached it (or the record is lost: see `known`)."""
     known: bool = True
+
+
+class Heard(_Word, frozen=True):
+    """To the supervisor: all that it said before its `Synced` of this number is known here."""
+
+    number: int
 
 
 class Vouched(_Word, frozen=True):
@@ -306,7 +315,7 @@ class Met(_Word, frozen=True):
 Word = (
     Boot | BrokerBoot | Stop | Kept | Die | Started | Failed | Stopped | Logged | Saved
     | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
-    | Welcome | Stands | Obituary | Vouched | Closing | Refused | Meet | Met
+    | Welcome | Stands | Obituary | Heard | Vouched | Closing | Refused | Meet | Met
 )  # fmt: skip
 
 _encode = msgspec.msgpack.Encoder().encode

@@ -22,12 +22,14 @@ from collections.abc import Callable, Iterable
 from typing import Final, final
 
 from actors.arrivals import Arrivals
+from actors.asides import Asides
 from actors.calls import Call
 from actors.control import (
     BROKER,
     ENDED,
     Closing,
     Goodbye,
+    Heard,
     Hello,
     Obituary,
     Refused,
@@ -52,10 +54,6 @@ REFUSALS: Final = 64
 """Refusals of the broker that are kept for whoever looks."""
 
 
-VOUCHED: Final = 10_000
-"""Programs on the network whose roles are remembered; one forgotten may do nothing."""
-
-
 @final
 class Peer:
     """The deciders of one party, joined."""
@@ -77,8 +75,7 @@ class Peer:
         """Why the whole system is over, once the broker has said so."""
         self.departed: deque[tuple[str, int]] = deque()
         """Lives that have ended, for whoever was working for them."""
-        self.vouched: dict[str, str] = {}
-        """Roles of programs on the network, by name, as the broker vouches (supervisor only)."""
+        self.asides = Asides()
         self.refusals: deque[Refused] = deque(maxlen=REFUSALS)
         self._followed: dict[str, Callable[[int, str], None]] = {}
         self.bad_frames = 0
@@ -257,10 +254,8 @@ class Peer:
                 self.ended = word.reason
             case Refused():
                 self._refused(word)
-            case Vouched():
-                self.vouched[word.name] = word.role
-                if len(self.vouched) > VOUCHED:
-                    del self.vouched[next(iter(self.vouched))]
+            case Heard() | Vouched():
+                self.asides.take(word)
             case _:
                 raise MessageError(f"the broker does not say {type(word).__name__}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Container
+from collections.abc import AsyncIterator, Container
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeVar, final
 
 from actors.actor import Actor, FailurePolicy
@@ -14,6 +15,8 @@ from actors.handler import receive
 from actors.hints import no_such_ring
 from actors.message import tag_of
 from actors.notices import DeadLetter, Terminated
+from actors.portal import Portal, Until
+from actors.reply import wait_in_loop
 from actors.requests import (
     DeadLetters,
     FindRing,
@@ -60,6 +63,9 @@ ABSENT: Final = 10_000
 PUBLISHERS_SECONDS: Final = 1.0
 """Seconds a subscription waits for publishers to have heard of it; one that hangs may be late."""
 
+BROKER_SECONDS: Final = 1.0
+"""Seconds a spawned name waits for the broker to know it; one that hangs may be late."""
+
 MOST_RINGS: Final = 64
 """Rings that one actor may have others find."""
 
@@ -72,10 +78,11 @@ class Desk(Actor):
 
     failure_policy = FailurePolicy.RESUME
 
-    def open(self, supervisor: Supervisor, notify: Callable[[str, object], None]) -> Desk:
-        """Give the desk the supervisor it speaks for, and a way to tell without waiting."""
+    def open(self, supervisor: Supervisor, portal: Portal) -> Desk:
+        """Give the desk the supervisor it speaks for, and its connection."""
         self.supervisor = supervisor
-        self.notify = notify
+        self.portal = portal
+        self.notify = portal.notify
         self.watchers: dict[str, set[str]] = {}
         self.absent: dict[str, None] = {}
         """Watched names that nobody had when last heard of, the longest ago first."""
@@ -95,7 +102,12 @@ class Desk(Actor):
     async def spawn(self, msg: SpawnActor) -> int:
         """Start an actor."""
         spawner = self.context.sender
-        return await self.supervisor.spawn(msg, None if spawner is None else spawner.name)
+        life = await self.supervisor.spawn(msg, None if spawner is None else spawner.name)
+        if not msg.wait:  # whoever hears of the name through its spawner may ask the broker for it
+            heard = Until(self.portal, self.supervisor.exchange.heard())
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(wait_in_loop(heard), BROKER_SECONDS)
+        return life
 
     @receive(concurrent=True)
     async def stop(self, msg: StopActor) -> None:

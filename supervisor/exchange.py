@@ -34,6 +34,7 @@ class Exchange:
         self._names: dict[str, Declare] = {}
         self._gone: dict[str, Declare] = {}
         self._endings: dict[str, deque[Ended]] = {}
+        self._said = 0
         peer.introduce = self._everything
 
     def follow(self, name: str, told: Callable[[int, str], None]) -> None:
@@ -76,9 +77,21 @@ class Exchange:
             )
         self._say(word)
 
+    def heard(self) -> Callable[[], bool]:
+        """Return what tells whether nobody hears less of the broker than what was said so far.
+
+        Our answers overtake our words to the broker, for they take another connection.
+        """
+        self._said = mine = self._said + 1
+        self._say(Synced(mine))
+        # Without a connection there is nothing to wait for: the next broker hears all of it before
+        # it answers anybody.
+        peer = self._peer
+        return lambda: peer.asides.heard >= mine or not peer.online
+
     def _everything(self) -> list[Word]:
         words: list[Word] = [ended for endings in self._endings.values() for ended in endings]
-        return [*words, *self._gone.values(), *self._names.values(), Synced()]
+        return [*words, *self._gone.values(), *self._names.values(), Synced(self._said)]
 
     def _say(self, word: Word) -> None:
         # What is said without a connection is said with everything else once there is one.

@@ -231,11 +231,11 @@ class SupervisorProcess:
         peer = Peer(SUPERVISOR, 1, host=host_key())
         portal = Portal(peer, memory, ask_timeout=self._boot.ask_timeout)
         recorder, owner = Recorder(Recorder.blank()), _Owner()
-        desk = supervisor.desk = Desk().open(supervisor, portal.notify)
+        desk = supervisor.desk = Desk().open(supervisor, portal)
         runtime = Runtime(desk, portal, recorder=recorder, owner=owner, own_errors=True)
         pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)
         runtime.pump = pump
-        runtime.dispatch.admit = lambda sender, request: admit(peer.vouched, sender, request)
+        runtime.dispatch.admit = lambda sender, request: admit(peer.asides.roles, sender, request)
         supervisor.exchange = Exchange(peer, pump.again)
         desk.context = Context(portal, owner)
         runtime.open = True

@@ -24,6 +24,7 @@ from actors.control import (
     Declare,
     Ended,
     Goodbye,
+    Heard,
     Hello,
     Obituary,
     Ping,
@@ -300,7 +301,8 @@ class Routing:
         match word:
             case Synced():
                 self._synced_at = now
-                return self._try_questions(now)
+                heard = [Send(self._supervisor, Heard(word.number))] if word.number else []
+                return heard + self._try_questions(now)
             case Ended():
                 return self._ended(word)
             case Declare() if word.standing in ENDED:

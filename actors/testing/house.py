@@ -96,7 +96,7 @@ class House:
         supervisor.launcher = cast("Any", None)
         portal = Portal(Peer(SUPERVISOR, 1), Memory(), ask_timeout=self.ask_timeout)
         recorder = Recorder(Recorder.blank())
-        desk = supervisor.desk = Desk().open(supervisor, portal.notify)
+        desk = supervisor.desk = Desk().open(supervisor, portal)
         owner = _Owner()
         runtime = Runtime(desk, portal, recorder=recorder, owner=owner, own_errors=True)
         pump = runtime.pump = Pump(

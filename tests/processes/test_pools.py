@@ -10,7 +10,7 @@ import pytest
 from scenes import Carry, Hold, Mover
 
 import supervisor
-from actors.errors import ActorStopped, OutcomeUnknown
+from actors.errors import ActorStopped, AnswerLost, OutcomeUnknown
 from supervisor import Pool, Tree
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
@@ -44,11 +44,15 @@ def test_two_hundred_jobs_survive_the_death_of_two_of_four_workers(system, ledge
     for name in ("mover#2", "mover#3"):
         os.kill(system.status().actor(name).pid, signal.SIGKILL)
 
-    assert [reply.result() for reply in replies] == list(range(200))
+    answers = [reply.exception() or reply.result() for reply in replies]
     begun = entries(ledger)
     assert {number for number, _, _ in begun} == set(range(200))
     twice = [n for n, count in Counter(number for number, _, _ in begun).items() if count > 1]
-    assert len(twice) <= 2, "only what a dead worker had begun is done again"
+    # A worker may die between the end of a job and the way of its answer: that is done all right.
+    lost = [number for number, answer in enumerate(answers) if isinstance(answer, AnswerLost)]
+    assert [n for n in range(200) if answers[n] != n] == lost
+    assert len(set(twice) | set(lost)) <= 2, "only what a dead worker had begun is in question"
+    assert not set(twice) & set(lost), "what was done to its end is not done again"
     assert all(attempt == 1 or number in twice for number, attempt, _ in begun)
     assert {name for _, _, name in begun} == set(MEMBERS)
     assert {actor.pool for actor in system.status().actors} == {"mover"}

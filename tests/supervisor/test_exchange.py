@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import attrs
+import pytest
 
 from actors.blackbox import InProgress, LinkRecord, read
-from actors.control import SUPERVISOR, Declare, Ended, LaneRecord, Standing, Synced, decode_word
+from actors.control import (
+    BROKER,
+    SUPERVISOR,
+    Declare,
+    Ended,
+    Heard,
+    LaneRecord,
+    Standing,
+    Synced,
+    decode_word,
+    encode_word,
+)
+from actors.envelope import MAGIC, Route, encode_route
 from actors.peer import Peer
 from actors.recorder import Recorder
 from supervisor.exchange import GONE, Exchange, lanes_of
@@ -17,7 +30,11 @@ BLANK = read(Recorder.blank())
 def exchange():
     peer = Peer(SUPERVISOR, 1)
     woken = []
-    return Exchange(peer, lambda: woken.append(True)), peer, woken
+    return (
+        Exchange(peer, lambda: woken.append(True)),
+        peer,
+        woken,
+    )
 
 
 def words(peer):
@@ -57,6 +74,39 @@ def test_a_new_broker_hears_how_every_life_ended_before_how_names_stand():
     assert ended == Ended("a", 1, "killed", {})
     assert declared == Declare("a", Standing.DOWN, 1, mailbox=10, reason="killed")
     assert synced == Synced()
+
+
+FROM_BROKER = encode_route(Route(MAGIC, SUPERVISOR, 1, BROKER, 0))
+
+
+def hears(number):
+    """Return the broker's word that it has heard so much."""
+    return [FROM_BROKER, encode_word(Heard(number))]
+
+
+@pytest.mark.parametrize(
+    ("happens", "enough"),
+    [
+        (lambda peer: peer.receive(hears(1), 0.0), True),
+        (lambda peer: peer.disconnected(), True),
+        (lambda peer: peer.receive(hears(0), 0.0), False),
+        (lambda peer: None, False),
+    ],
+    ids=["it says so", "it is gone", "it has heard what came before", "nothing"],
+)
+def test_a_name_is_known_when_the_broker_says_so_or_the_next_one_hears_it_first(happens, enough):
+    exchange_, peer, _ = exchange()
+    peer.connected()
+    words(peer)
+    up = Declare("a", Standing.DOWN, 1, ONE)
+    exchange_.declare(up)
+    heard = exchange_.heard()
+    assert [decode_word(message[1]) for message in peer.outgoing(0.0)] == [up, Synced(1)]
+    assert not heard()
+
+    happens(peer)
+
+    assert heard() is enough
 
 
 def test_names_that_are_gone_are_said_again_up_to_a_limit():

@@ -12,6 +12,7 @@ from actors.control import (
     Declare,
     Ended,
     Goodbye,
+    Heard,
     Hello,
     LaneRecord,
     Obituary,
@@ -200,6 +201,13 @@ def test_a_question_for_a_name_that_never_comes_is_answered_when_the_supervisor_
     broker.say(ONE, Resolve("b"))
 
     assert standings(broker.say(BOSS, Synced())[ONE]) == [Standing.UNKNOWN]
+
+
+def test_the_supervisor_hears_when_all_it_has_said_is_known():
+    broker = Broker()
+
+    assert broker.say(BOSS, Synced(7)) == {BOSS: [Heard(7)]}
+    assert broker.say(BOSS, Synced()) == {}
 
 
 @pytest.mark.parametrize(("known", "patience"), [(1, CLIENT_RETURN), (0, CLIENT_FIRST)])
