@@ -6,26 +6,28 @@ from collections.abc import Callable
 from typing import Final
 
 from actors.streams.carrier import ReaderCarrier, Unpack, WriterCarrier
-from actors.streams.configuration import SOCKETS, Configuration
+from actors.streams.configuration import Carrier, Configuration
 from actors.streams.dummy import DummyReader, DummyWriter
 from actors.streams.files import FileWriter
 from actors.streams.shm import RingPacketReader, RingWriter
 from actors.streams.zmq_reader import Puller, Subscriber
 from actors.streams.zmq_writer import SocketWriter
 
-_WRITERS: Final[dict[str, Callable[[Configuration], WriterCarrier]]] = {
-    **dict.fromkeys(SOCKETS, SocketWriter),
-    "shm": RingWriter,
-    "file": FileWriter,
-    "dummy": DummyWriter,
+_WRITERS: Final[dict[Carrier, Callable[[Configuration], WriterCarrier]]] = {
+    Carrier.PUBSUB: SocketWriter,
+    Carrier.PUSHPULL: SocketWriter,
+    Carrier.PULLPUSH: SocketWriter,
+    Carrier.SHM: RingWriter,
+    Carrier.FILE: FileWriter,
+    Carrier.DUMMY: DummyWriter,
 }
 
-_READERS: Final[dict[str, Callable[[Configuration, Unpack], ReaderCarrier]]] = {
-    "zmq_pubsub": Subscriber,
-    "zmq_pushpull": Puller,
-    "zmq_pullpush": Puller,
-    "shm": RingPacketReader,
-    "dummy": DummyReader,
+_READERS: Final[dict[Carrier, Callable[[Configuration, Unpack], ReaderCarrier]]] = {
+    Carrier.PUBSUB: Subscriber,
+    Carrier.PUSHPULL: Puller,
+    Carrier.PULLPUSH: Puller,
+    Carrier.SHM: RingPacketReader,
+    Carrier.DUMMY: DummyReader,
 }
 
 

@@ -11,16 +11,12 @@ import logging
 import re
 from collections.abc import Mapping
 from difflib import get_close_matches
-from enum import Enum
+from enum import Enum, StrEnum
 from typing import Any, Final, cast, final
 
 import attrs
 
 from actors.ports import LAST_PORT, has_port
-
-CARRIERS: Final = ("zmq_pubsub", "zmq_pushpull", "zmq_pullpush", "shm", "file", "dummy")
-
-SOCKETS: Final = ("zmq_pubsub", "zmq_pushpull", "zmq_pullpush")
 
 WITHOUT_EFFECT: Final = ("send_timeout_milliseconds", "should_block", "should_copy")
 """Keys of the original that have nothing to say here: a write never blocks and always copies."""
@@ -32,6 +28,18 @@ _SPELLING: Final = re.compile(r"(?:dls_?::(?:valkyrie|pairstream)::)?(\w+)")
 _RING: Final = re.compile(r"shm://([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})")
 _EVERYWHERE: Final = re.compile(r"tcp://\*:")
 _NUMBERED: Final = re.compile(r"(?:[^%]|%%)*%0?\d*d(?:[^%]|%%)*")
+
+
+@final
+class Carrier(StrEnum):
+    """What may carry packets, as a `class_name` spells it."""
+
+    PUBSUB = "zmq_pubsub"
+    PUSHPULL = "zmq_pushpull"
+    PULLPUSH = "zmq_pullpush"
+    SHM = "shm"
+    FILE = "file"
+    DUMMY = "dummy"
 
 
 @final
@@ -48,8 +56,7 @@ class Configuration:
     """A checked configuration; see `docs/reference/streams.md` for the keys."""
 
     role: Role
-    carrier: str
-    """Of `CARRIERS`."""
+    carrier: Carrier
     endpoint: str = ""
     high_water_mark: int = 1
     timeout: float | None = None
@@ -76,13 +83,18 @@ class Configuration:
         return frozenset(self.topics)
 
     @property
+    def binds(self) -> bool:
+        """Whether this end of a socket binds, and the other one connects."""
+        return self.role is (Role.READER if self.carrier is Carrier.PULLPUSH else Role.WRITER)
+
+    @property
     def place(self) -> str:
-        """Where to bind: an endpoint for all interfaces is taken for the loopback.
+        """Where to bind or connect: who binds takes all interfaces for the loopback.
 
         There is no authentication on these sockets.  Who wants to be reached from elsewhere names
         an address of the host, or 0.0.0.0.
         """
-        return _EVERYWHERE.sub("tcp://127.0.0.1:", self.endpoint)
+        return _EVERYWHERE.sub("tcp://127.0.0.1:", self.endpoint) if self.binds else self.endpoint
 
     @property
     def ring(self) -> str:
@@ -108,7 +120,7 @@ def read_configuration(configuration: Mapping[str, Any], role: Role) -> Configur
         high_water_mark=_number(configuration, "high_water_mark", default=1, least=1),
         timeout=_timeout(configuration),
         topics=_topics(configuration),
-        pattern=_pattern(configuration) if carrier == "file" else "",
+        pattern=_pattern(configuration) if carrier is Carrier.FILE else "",
         console=bool(configuration.get("console", False)),
         max_bytes=_number(configuration, "max_bytes", default=LARGEST_PACKET, least=1),
         level=_level(log),
@@ -135,32 +147,34 @@ _KNOWN: Final = frozenset(
 )
 
 
-def _carrier(configuration: Mapping[str, Any], role: Role) -> str:
+def _carrier(configuration: Mapping[str, Any], role: Role) -> Carrier:
     spelled: object = configuration.get("class_name")
+    names = [carrier.value for carrier in Carrier]
     if spelled is None:
-        raise ValueError(f"class_name is missing: choose one of {', '.join(CARRIERS)}")
+        raise ValueError(f"class_name is missing: choose one of {', '.join(names)}")
     found = _SPELLING.fullmatch(spelled) if isinstance(spelled, str) else None
-    if found is None or found[1] not in CARRIERS:
-        near = get_close_matches(str(spelled).rpartition(":")[2], CARRIERS, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(CARRIERS)}"
+    if found is None or found[1] not in names:
+        near = get_close_matches(str(spelled).rpartition(":")[2], names, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(names)}"
         raise ValueError(f"class_name {spelled!r:.80} is no carrier: {hint}")
-    if found[1] == "file" and role is Role.READER:
+    carrier = Carrier(found[1])
+    if carrier is Carrier.FILE and role is Role.READER:
         raise ValueError(
             "class_name 'file' has a writer only: read the files with json.load and np.fromfile"
         )
-    return found[1]
+    return carrier
 
 
-def _endpoint(configuration: Mapping[str, Any], carrier: str) -> str:
+def _endpoint(configuration: Mapping[str, Any], carrier: Carrier) -> str:
     endpoint: object = configuration.get("endpoint")
-    if carrier in ("file", "dummy"):
+    if carrier in (Carrier.FILE, Carrier.DUMMY):
         return endpoint if isinstance(endpoint, str) else ""
-    example = "shm://detector" if carrier == "shm" else "tcp://localhost:15000"
+    example = "shm://detector" if carrier is Carrier.SHM else "tcp://localhost:15000"
     if endpoint is None:
         raise ValueError(f"endpoint is missing: {carrier} needs one, such as {example!r}")
     if not isinstance(endpoint, str) or "\0" in endpoint:
         raise ValueError(f"endpoint {endpoint!r:.80}: expected a text such as {example!r}")
-    if carrier == "shm":
+    if carrier is Carrier.SHM:
         if _RING.fullmatch(endpoint) is None:
             raise ValueError(
                 f"endpoint {endpoint!r:.80}: expected shm:// and a name of letters, digits, "

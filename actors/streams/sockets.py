@@ -45,15 +45,14 @@ _LONGEST_WORD: Final = 4096
 class Endpoint:
     """One socket with a context of its own, so that closing it waits until its packets left."""
 
-    def __init__(self, configuration: Configuration, kind: int, *, binds: bool) -> None:
+    def __init__(self, configuration: Configuration, kind: int) -> None:
         """Make the socket; a reader's has nothing to send that its end must wait for."""
-        self._binds = binds
         self._configuration = configuration
         self._context: zmq.Context[zmq.Socket[bytes]] = zmq.Context()
         self.socket: zmq.Socket[bytes] = self._context.socket(kind)
         reads = configuration.role is Role.READER
         pair: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
-        self.peer_counter = PeerCounter(self.socket, pair, tries=reads and not binds)
+        self.peer_counter = PeerCounter(self.socket, pair, tries=reads and not configuration.binds)
         self._lost_at = math.inf
         for option, value in (
             (zmq.LINGER, 0 if reads else LINGER),
@@ -74,15 +73,12 @@ class Endpoint:
         Raises:
             OSError: the place is taken, or no such place can be.
         """
-        title = self._configuration.title
-        place = self._configuration.place if self._binds else self._configuration.endpoint
-        if self._binds and _listens(place):
+        title, place = self._configuration.title, self._configuration.place
+        binds = self._configuration.binds
+        if binds and _listens(place):
             raise OSError(errno.EADDRINUSE, _advice(errno.EADDRINUSE, "", title, place))
         try:
-            if not self._binds:
-                self.socket.connect(place)
-            else:
-                self.socket.bind(place)
+            (self.socket.bind if binds else self.socket.connect)(place)
         except zmq.ZMQError as error:
             number = error.errno or errno.EINVAL
             raise OSError(number, _advice(number, error.strerror, title, place)) from None
@@ -95,15 +91,16 @@ class Endpoint:
         """Connect anew when ZeroMQ has given up, as it does on who sent too large a packet."""
         counter = self.peer_counter
         counter.count()
-        if self._binds or not counter.given_up:
+        if self._configuration.binds or not counter.given_up:
             self._lost_at = math.inf
         elif self._lost_at == math.inf:
             self._lost_at = now
         elif now - self._lost_at > GIVEN_UP:
             counter.given_up = False
+            place = self._configuration.place
             with suppress(zmq.ZMQError):  # or it would be the same connection, which is no more
-                self.socket.disconnect(self._configuration.endpoint)
-            self.socket.connect(self._configuration.endpoint)
+                self.socket.disconnect(place)
+            self.socket.connect(place)
 
     @property
     def descriptor(self) -> int:
@@ -201,8 +198,8 @@ def take_parts(socket: zmq.Socket[bytes]) -> list[memoryview] | None:
     return parts
 
 
-def attempt(send: Callable[[], object]) -> bool:
-    """Make one attempt to send; False when there is no room."""
+def has_sent(send: Callable[[], object]) -> bool:
+    """Try to send, once; False when there is no room."""
     try:
         send()
     except zmq.Again:

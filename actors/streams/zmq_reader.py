@@ -48,7 +48,7 @@ class Subscriber:
 
     def open(self) -> None:
         """Connect and subscribe, whether the writer is there or not."""
-        endpoint = Endpoint(self._configuration, zmq.SUB, binds=False)
+        endpoint = Endpoint(self._configuration, zmq.SUB)
         try:
             endpoint.open()
             endpoint.socket.setsockopt(zmq.SUBSCRIBE, b"")
@@ -110,23 +110,25 @@ class Subscriber:
         poller.register(bell, zmq.POLLIN)
         while bell not in dict(poller.poll(WORRY if endpoint.peer_counter.given_up else None)):
             endpoint.mend(time.monotonic())
-            while (item := self._take(socket)) is not None:
-                if isinstance(item, bool):
-                    continue  # for somebody else
-                with self._arrived:
-                    self._invalid += isinstance(item, InvalidMessage)
-                    self._latest.put(item)
-                    self._arrived.notify()
-                    if self._endpoint is None:
-                        return
+            while self._endpoint is not None and self._take(socket):
+                pass
 
-    def _take(self, socket: zmq.Socket[bytes]) -> Packet | InvalidMessage | bool | None:
-        """Return the next item; None when nothing has arrived, True for one nobody wants."""
+    def _take(self, socket: zmq.Socket[bytes]) -> bool:
+        """Take one packet off the socket, for `receive` if it is wanted; False: there is none."""
+        item: Packet | InvalidMessage | None
         try:
             parts = take_parts(socket)
-            return None if parts is None else self._unpack(parts) or True
+            if parts is None:
+                return False
+            item = self._unpack(parts)
         except InvalidMessage as error:
-            return error
+            item = error
+        if item is not None:
+            with self._arrived:
+                self._invalid += isinstance(item, InvalidMessage)
+                self._latest.put(item)
+                self._arrived.notify()
+        return True
 
 
 @final
@@ -142,8 +144,7 @@ class Puller:
 
     def open(self) -> None:
         """Connect (pushpull), or bind (pullpush)."""
-        binds = self._configuration.carrier == "zmq_pullpush"
-        endpoint = Endpoint(self._configuration, zmq.PULL, binds=binds)
+        endpoint = Endpoint(self._configuration, zmq.PULL)
         try:
             endpoint.open()
         except BaseException:

@@ -19,9 +19,9 @@ from typing import Final, Protocol, final
 import zmq
 
 from actors.streams.carrier import Packed, Statistics
-from actors.streams.configuration import Configuration
+from actors.streams.configuration import Carrier, Configuration
 from actors.streams.newest import Attempt, Newest
-from actors.streams.sockets import LINGER, Endpoint, attempt
+from actors.streams.sockets import LINGER, Endpoint, has_sent
 
 LOOK_AGAIN: Final = 0.005
 """Seconds between two tries for a packet that waits; the descriptor may be silent about room."""
@@ -53,7 +53,7 @@ class _Publisher:
     spread = True
 
     def __init__(self, configuration: Configuration) -> None:
-        self._endpoint = Endpoint(configuration, zmq.XPUB, binds=True)
+        self._endpoint = Endpoint(configuration, zmq.XPUB)
         self._socket = self._endpoint.socket
         self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # say every reader that comes or goes
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
@@ -68,7 +68,7 @@ class _Publisher:
         if strict != self._strict:
             self._socket.setsockopt(zmq.XPUB_NODROP, int(strict))
             self._strict = strict
-        return attempt(
+        return has_sent(
             lambda: self._socket.send_multipart([packed.meta, packed.data], zmq.NOBLOCK, copy=False)
         )
 
@@ -105,8 +105,7 @@ class _Pusher:
     spread = False
 
     def __init__(self, configuration: Configuration) -> None:
-        binds = configuration.carrier == "zmq_pushpull"
-        self._endpoint = Endpoint(configuration, zmq.PUSH, binds=binds)
+        self._endpoint = Endpoint(configuration, zmq.PUSH)
         self._socket = self._endpoint.socket
         self._socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a reader that is not there
 
@@ -115,10 +114,10 @@ class _Pusher:
 
     def send(self, packed: Packed, *, strict: bool) -> bool:  # noqa: ARG002 - one reader: the same
         parts = [packed.meta, packed.data]
-        taken = attempt(lambda: self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False))
+        taken = has_sent(lambda: self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False))
         if not taken and self._endpoint.writable():
             # ZeroMQ looks at who has come only now and then; asking makes it look.
-            taken = attempt(lambda: self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False))
+            taken = has_sent(lambda: self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False))
         return taken
 
     def peers(self) -> int:
@@ -141,13 +140,13 @@ class SocketWriter:
         self._configuration = configuration
         self._lock = threading.Lock()
         self._wake = threading.Condition(self._lock)
-        self._packets: Newest[Packed] = Newest(spread=configuration.carrier == "zmq_pubsub")
+        self._packets: Newest[Packed] = Newest(spread=configuration.carrier is Carrier.PUBSUB)
         self._outlet: _Outlet | None = None
         self._thread: threading.Thread | None = None
 
     def open(self) -> None:
         """Bind, or connect; sends nothing."""
-        publishes = self._configuration.carrier == "zmq_pubsub"
+        publishes = self._configuration.carrier is Carrier.PUBSUB
         outlet = _Publisher(self._configuration) if publishes else _Pusher(self._configuration)
         try:
             outlet.open()

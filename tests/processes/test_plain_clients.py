@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import socket
 import sys
 import threading
 import time
@@ -23,16 +22,11 @@ from actors.compute.client import Computation
 from actors.compute.legacy import Answers, Client, Server
 from actors.compute.reception import Reception
 from actors.compute.wire import Verb, WireError
+from tests.ports import free_port
 
 sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
 
 from models import Count
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 @pytest.fixture(scope="module")

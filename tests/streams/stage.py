@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import socket
 import time
 from contextlib import contextmanager
 
 import attrs
 
 from actors.streams import Reader, Writer
+from tests.ports import free_port
 
 LONG = os.environ.get("HYPOTHESIS_PROFILE") == "long"
 """Whether to repeat as often as the promises say; else often enough to see that it works."""
@@ -47,15 +47,8 @@ def seconds_to_write(writer, meta, data):
     return time.perf_counter() - begun
 
 
-def free_port():
-    """A port nobody listens at now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 def line(carrier, transport, folder):
-    """Fresh configurations over tcp, ipc, inproc or shm."""
+    """Fresh configurations over tcp, ipc or shm."""
     name = f"s{os.getpid()}-{next(_serial)}"
     place = {
         "tcp": lambda: f"tcp://127.0.0.1:{free_port()}",

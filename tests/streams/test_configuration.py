@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.streams import new_ReaderInterface, new_WriterInterface
-from actors.streams.configuration import CARRIERS, Role, read_configuration
+from actors.streams.configuration import Carrier, Role, read_configuration
 
 GOOD = {"class_name": "zmq_pubsub", "endpoint": "tcp://*:15000"}
 
@@ -22,12 +22,12 @@ def _read(**changes):
 @pytest.mark.parametrize(
     "spelling", ["", "dls::valkyrie::", "dls_::valkyrie::", "dls::pairstream::"]
 )
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("carrier", Carrier)
 def test_1_03_every_spelling_of_every_carrier_is_accepted(carrier, spelling):
     endpoint = {"shm": "shm://a", "file": "file:///tmp/a"}.get(carrier, "tcp://localhost:1")
     given = {"class_name": spelling + carrier, "endpoint": endpoint}
 
-    assert read_configuration(given, Role.WRITER).carrier == carrier
+    assert read_configuration(given, Role.WRITER).carrier is carrier
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_1_02_what_is_no_dict_is_a_type_error(make, configuration):
         st.sampled_from(
             [*GOOD, "log", "high_water_mark", "topics", "filename_pattern", "max_bytes"]
         ),
-        st.none() | st.integers() | st.text() | st.lists(st.text()) | st.sampled_from(CARRIERS),
+        st.none() | st.integers() | st.text() | st.lists(st.text()) | st.sampled_from(Carrier),
     )
 )
 def test_any_dict_is_a_configuration_or_a_value_error(configuration):
@@ -85,7 +85,7 @@ def test_any_dict_is_a_configuration_or_a_value_error(configuration):
     except ValueError as error:
         assert str(error)  # noqa: PT017 - either is right
     else:
-        assert checked.carrier in CARRIERS
+        assert checked.carrier in Carrier
 
 
 def test_1_17_the_high_water_mark_is_one_unless_told():
@@ -94,9 +94,22 @@ def test_1_17_the_high_water_mark_is_one_unless_told():
 
 
 def test_every_interface_is_taken_for_this_host_and_an_address_at_its_word():
-    assert _read().place == "tcp://127.0.0.1:15000"
-    assert _read(endpoint="tcp://0.0.0.0:15000").place == "tcp://0.0.0.0:15000"
-    assert _read(endpoint="ipc:///tmp/*:x").place == "ipc:///tmp/*:x"
+    def place(endpoint):
+        return read_configuration(GOOD | {"endpoint": endpoint}, Role.WRITER).place
+
+    assert place("tcp://*:15000") == "tcp://127.0.0.1:15000"
+    assert place("tcp://0.0.0.0:15000") == "tcp://0.0.0.0:15000"
+    assert place("ipc:///tmp/*:x") == "ipc:///tmp/*:x"
+
+
+@pytest.mark.parametrize(
+    ("carrier", "who"),
+    [("zmq_pubsub", Role.WRITER), ("zmq_pushpull", Role.WRITER), ("zmq_pullpush", Role.READER)],
+)
+def test_one_end_binds_and_the_other_connects(carrier, who):
+    assert [
+        role for role in Role if read_configuration(GOOD | {"class_name": carrier}, role).binds
+    ] == [who]
 
 
 def test_1_02_the_level_of_the_log_is_honoured(caplog):
