@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 import numpy as np
 
 from actors.arrays.arena import Arena
-from actors.arrays.birth import Birth, freeze
+from actors.arrays.birth import Birth, born_alone, freeze
 from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
@@ -70,10 +70,8 @@ class Memory:
     def empty(
         self, shape: int | tuple[int, ...], dtype: npt.DTypeLike = "float64"
     ) -> npt.NDArray[Any]:
-        """Return an array that is born in shared memory, whatever its size."""
-        if not self._shares:
-            return np.empty(shape, dtype)
-        return self.arena.empty(shape, dtype)
+        """Return an array that is born in shared memory, whatever its size, where there is any."""
+        return self.arena.empty(shape, dtype) if self._shares else born_alone(shape, dtype)
 
     @property
     def _shares(self) -> bool:
@@ -90,10 +88,10 @@ class Memory:
 
         What was received is passed on as it lies there, under its first owner's eyes.
         """
-        lease = Lease.of(array)
-        found = None if lease is None else lease.forward(array)
         if not self._shares:
             return None
+        lease = Lease.of(array)
+        found = None if lease is None else lease.forward(array)
         if lease is None or found is None:
             shared = self.arena.share(array)
             return None if shared is None else (shared, shared[-1])

@@ -11,11 +11,12 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
-from actors.arrays.segment import readers_of
+from actors.arrays.census import Census
 from actors.message import class_name
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
@@ -116,8 +117,12 @@ class Overview:
             members.append(Member("@broker", 0, broker, -1))
         return Roster(os.getpid(), members)
 
-    def actor(self, child: life.ChildStatus) -> ActorStatus:
-        """Say how one actor stands."""
+    def actors(self, children: Iterable[life.ChildStatus]) -> list[ActorStatus]:
+        """Say how actors stand."""
+        census = cache(Census)  # it is the same list for all, and needed when somebody shares
+        return [self._actor(child, census) for child in children]
+
+    def _actor(self, child: life.ChildStatus, census: Callable[[], Census]) -> ActorStatus:
         alive = self._lives.get(child.name)
         record = alive.record() if alive is not None else None
         vital = self._vitals.get((child.name, child.incarnation))
@@ -143,14 +148,16 @@ class Overview:
             next_start=max(0.0, child.next_start - now) if child.next_start else None,
             metadata=dict(child.spec.metadata),
             pool=child.pool or "",
-            shared=_shared(alive, record, now),
+            shared=_shared(alive, record, now, census),
         )
 
 
-def _shared(alive: ChildLife | None, record: Record | None, now: float) -> SharedMemory | None:
+def _shared(
+    alive: ChildLife | None, record: Record | None, now: float, census: Callable[[], Census]
+) -> SharedMemory | None:
     if alive is None or record is None or not record.shared_arrays:
         return None
-    readers = readers_of(alive.pid) if alive.pid else 0
+    readers = census().readers_of(alive.pid) if alive.pid else 0
     age = max(0.0, now - record.shared_since)
     return SharedMemory(record.shared_bytes, record.shared_arrays, readers, age)
 

@@ -371,7 +371,7 @@ class Supervisor:
             listening=self.listening,
             broker_pid=self.broker()[0],
             broker_restarts=self.broker()[1],
-            actors=[self.overview.actor(child) for child in self._tree.status()],
+            actors=self.overview.actors(self._tree.status()),
             failures=list(self.overview.failures),
             dead_letters=dead_letters,
             crashes=list(self.overview.crashes),

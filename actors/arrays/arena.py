@@ -35,6 +35,7 @@ from actors.arrays.birth import Birth, freeze
 from actors.arrays.ledger import Ledger
 from actors.arrays.segment import HAS_MEMFD, PAGE, Segment, check_shareable
 from actors.arrays.shelves import Place, Shelves, block_size
+from actors.arrays.spec import checked_lengths
 from actors.errors import SharedMemoryFull
 
 LIMIT: Final = 1 << 30
@@ -142,13 +143,14 @@ class Arena:
         its readers are done with it.
 
         Raises:
-            TypeError: elements that have no meaning in another process.
+            TypeError: no shape, or elements that have no meaning in another process.
+            ValueError: more than 8 dimensions, or a negative one.
             SharedMemoryFull: no room, in the arena or in the system.
         """
         kind = np.dtype(dtype)
         check_shareable(kind)
         self._check_owner()
-        lengths = (shape,) if isinstance(shape, int) else tuple(shape)
+        lengths = checked_lengths(shape)
         nbytes = kind.itemsize * prod(lengths)
         with self._lock:
             place = self._take(nbytes)

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any, cast, final
 
 import numpy as np
 import numpy.typing as npt
+
+from actors.arrays.segment import check_shareable
+from actors.arrays.spec import checked_lengths
 
 
 @final
@@ -41,6 +45,18 @@ class Birth:
     def holds(self, array: npt.NDArray[Any]) -> bool:
         """Whether `array` lies at the start of the block, in the order in which it would travel."""
         return bool(array.flags.c_contiguous and array.ctypes.data == self.address)
+
+
+def born_alone(shape: int | tuple[int, ...], dtype: npt.DTypeLike) -> npt.NDArray[Any]:
+    """Return an array as `Arena.empty` does, in ordinary memory, where nothing is shared.
+
+    It is refused, and frozen when it is sent, as the one in shared memory is.
+    """
+    kind = np.dtype(dtype)
+    check_shareable(kind)
+    lengths = checked_lengths(shape)
+    start = np.empty(max(1, kind.itemsize * prod(lengths)), np.uint8)
+    return np.asarray(Birth(0, None, start, lengths, kind))
 
 
 def freeze(array: npt.NDArray[Any]) -> None:

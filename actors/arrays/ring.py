@@ -34,7 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.arrays.segment import PAGE, Segment, check_shareable, host_key
-from actors.arrays.spec import MOST_DIMENSIONS
+from actors.arrays.spec import MOST_DIMENSIONS, checked_lengths
 from actors.errors import SharedMemoryFull
 
 LIMIT: Final = 1 << 30
@@ -171,14 +171,15 @@ class SharedRing:
         the block: readers see its memory.
 
         Raises:
-            TypeError: elements that have no meaning in another process, or `meta` that is no bytes.
-            ValueError: more than 8 dimensions, or more than 3,840 bytes of meta.
+            TypeError: no shape, elements that have no meaning in another process, or `meta` that is
+                no bytes.
+            ValueError: more than 8 dimensions, a negative one, or more than 3,840 bytes of meta.
             SharedMemoryFull: no room for it, in the ring or in the system; older frames stay.
             RuntimeError: the ring is closed, or another process's, or the block is inside another.
         """
         kind = np.dtype(dtype)
         check_shareable(kind)
-        lengths = _checked_shape(shape)
+        lengths = checked_lengths(shape)
         _check_meta(meta)
         nbytes = kind.itemsize * prod(lengths)
         if os.getpid() != self._pid:
@@ -328,10 +329,3 @@ def _check_meta(meta: object) -> None:
         raise TypeError(f"meta of a frame is bytes, not {meta!r:.80}: encode it, as JSON perhaps")
     if len(meta) > MOST_META:
         raise ValueError(f"{len(meta)} bytes of meta go with a frame, {MOST_META} at most")
-
-
-def _checked_shape(shape: int | tuple[int, ...]) -> tuple[int, ...]:
-    lengths = (shape,) if isinstance(shape, int) else tuple(int(length) for length in shape)
-    if len(lengths) > MOST_DIMENSIONS or any(length < 0 for length in lengths):
-        raise ValueError(f"shape {shape}: a frame has at most {MOST_DIMENSIONS} dimensions, from 0")
-    return lengths

@@ -30,12 +30,12 @@ import hashlib
 import mmap
 import os
 import stat
-import struct
-import sys
 from pathlib import Path
 from typing import Any, Final, final
 
 import numpy as np
+
+from actors.arrays import locks
 
 PAGE: Final = 4096
 """Blocks start and end at multiples of it; also the alignment of every shared array, in bytes."""
@@ -48,12 +48,12 @@ LARGEST_ITEM: Final = 16
 
 HAS_MEMFD: Final = hasattr(os, "memfd_create") and Path("/proc/self/fd").is_dir()
 
-HAS_LEASES: Final = HAS_MEMFD and hasattr(fcntl, "F_OFD_SETLK") and sys.maxsize > 2**32
-"""Whether the kernel keeps locks that belong to an open file; else readers copy what they get."""
+HAS_LEASES: Final = HAS_MEMFD and locks.HAS_LOCKS
+"""Whether blocks can be read where they lie; else readers copy what they get."""
 
-_MEMFD: Final = "memfd:understudy-arena"
-_READ_LOCK: Final = ["OFDLCK", "ADVISORY", "READ"]
-_LOCK: Final = struct.Struct("@hhqqi4x").pack  # struct flock: type, whence, start, length, 0
+ARENA: Final = "understudy-arena"
+"""What the memory of a segment is called in /proc."""
+
 _WORD: Final = 8
 _PAGES_PER_TABLE_PAGE: Final = PAGE // _WORD
 _FROZEN_SIZE: Final = 0x0002 | 0x0004  # F_SEAL_SHRINK | F_SEAL_GROW, named in fcntl on Linux only
@@ -136,7 +136,7 @@ class Segment:
         self.path = None if directory is None else directory / _file_name(os.getpid(), serial)
         """None for a memfd."""
         size = data + table_size(data)
-        self._fd = create_memory("understudy-arena", size) if self.path is None else -1
+        self._fd = create_memory(ARENA, size) if self.path is None else -1
         if self.path is not None:
             self._fd = _create_file(self.path, size)
         try:
@@ -163,15 +163,18 @@ class Segment:
 
         Whoever comes later finds no mark, and lets go again.
         """
-        if HAS_LEASES:
+        if not HAS_LEASES:
+            self.mark(offset, 0)
+            return True
+        try:
             # With the lock that excludes readers nobody can come between the look and the mark.
-            if not _lock(self._fd, fcntl.F_WRLCK, offset):
-                return False
+            free = locks.exclude(self._fd, offset)
+        except OSError:  # the kernel is out of locks: somebody may read it, so it is asked again
+            return False
+        if free:
             self.mark(offset, 0)
-            _lock(self._fd, fcntl.F_UNLCK, offset)
-        else:
-            self.mark(offset, 0)
-        return True
+            locks.unlock(self._fd, offset)
+        return free
 
     def discard(self) -> None:
         """Give the memory back though readers may still have it mapped: they will read zeros."""
@@ -231,23 +234,19 @@ def attach(
 def hold(fd: int, offset: int) -> bool:
     """Keep the owner of an attached segment from using a block again, until `let_go`.
 
-    False when that cannot be: the owner is just taking it back, or this system has no such locks.
-    One hold of a descriptor counts however often it is asked for, and ends with the descriptor.
+    False when that cannot be: the owner is just taking it back, or this system has no lock for it.
+    Whoever hears it copies, whatever the reason.  One hold of a descriptor counts however often it
+    is asked for, and ends with the descriptor.
     """
-    return HAS_LEASES and _lock(fd, fcntl.F_RDLCK, offset)
+    try:
+        return HAS_LEASES and locks.share(fd, offset)
+    except OSError:
+        return False
 
 
 def let_go(fd: int, offset: int) -> None:
     """End what `hold` began."""
-    _lock(fd, fcntl.F_UNLCK, offset)
-
-
-def _lock(fd: int, kind: int, offset: int) -> bool:
-    try:
-        fcntl.fcntl(fd, fcntl.F_OFD_SETLK, _LOCK(kind, os.SEEK_SET, offset, 1, 0))
-    except OSError:  # EAGAIN; and with a kernel that is out of locks there is none either
-        return False
-    return True
+    locks.unlock(fd, offset)
 
 
 def is_open(pid: int, where: int, cookie: int, directory: Path | None = None) -> bool:
@@ -262,35 +261,6 @@ def is_open(pid: int, where: int, cookie: int, directory: Path | None = None) ->
         return path.stat().st_ino == cookie
     except OSError:
         return False
-
-
-def readers_of(pid: int) -> int:
-    """How many blocks of a process's segments are read in place, each reader counted.
-
-    0 when that cannot be known.
-    """
-    try:
-        mine = set(map(_lock_name, filter(_is_segment, Path(f"/proc/{pid}/fd").iterdir())))
-        locks = [line.split() for line in Path("/proc/locks").read_text("ascii").splitlines()]
-    except OSError:
-        return 0
-    return sum(line[1:4] == _READ_LOCK and line[5] in mine for line in locks)
-
-
-def _is_segment(fd: Path) -> bool:
-    try:
-        return fd.readlink().name.startswith(_MEMFD)
-    except OSError:  # it was closed meanwhile
-        return False
-
-
-def _lock_name(fd: Path) -> str:
-    """Return the name of an open file in /proc/locks; "" when it was closed meanwhile."""
-    try:
-        status = fd.stat()
-    except OSError:
-        return ""
-    return f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}:{status.st_ino}"
 
 
 def sweep(directory: Path) -> None:

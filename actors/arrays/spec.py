@@ -16,6 +16,7 @@ order. What else numpy knows is refused: objects need pickle, text and dates hav
 from __future__ import annotations
 
 import math
+import operator
 import types
 from collections.abc import Iterable
 from typing import Annotated, Any, Final, TypeVar, final, get_args, get_origin
@@ -67,6 +68,27 @@ def _allowed() -> dict[str, np.dtype[Any]]:
 
 
 _DTYPES: Final = _allowed()
+
+
+def checked_lengths(shape: int | tuple[int, ...]) -> tuple[int, ...]:
+    """Return the lengths of an array that is to be made, from what a user gave as its shape.
+
+    Raises:
+        TypeError: it is neither a length nor a tuple of lengths.
+        ValueError: a negative length, or more than 8 of them.
+    """
+    try:
+        given: Iterable[Any] = shape if isinstance(shape, tuple | list) else (shape,)
+        lengths = tuple(map(operator.index, given))
+    except TypeError:
+        raise TypeError(
+            f"{shape!r:.80} is no shape: give a length such as 100, or a tuple such as (480, 640)"
+        ) from None
+    if len(lengths) > MOST_DIMENSIONS or any(length < 0 for length in lengths):
+        raise ValueError(
+            f"shape {shape!r:.80}: at most {MOST_DIMENSIONS} lengths, none of them below 0"
+        )
+    return lengths
 
 
 def wire_dtype(text: str) -> np.dtype[Any]:

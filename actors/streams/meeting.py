@@ -8,20 +8,20 @@
 
 The kernel gives locks back when their holder dies, however it dies.  Who lets go last removes the
 file.  One that stays after a kill says nothing wrong: its ring is gone, and the next one uses it.
+Without the lock there would be two writers, so a kernel that has none to give is an error here.
 """
 
 from __future__ import annotations
 
 import errno
-import fcntl
 import json
 import os
 import stat
-import struct
 import tempfile
 from pathlib import Path
 from typing import Final, final
 
+from actors.arrays import locks
 from actors.arrays.ring import RingAddress
 from actors.arrays.segment import HAS_MEMFD
 from actors.errors import AccessDenied
@@ -31,10 +31,7 @@ LONGEST: Final = 4096
 
 _WRITER: Final = 0
 _READERS: Final = 1
-_ANYBODY: Final = 0, 2
-
-_LOCK: Final = struct.Struct("hhqqi4x")
-"""`struct flock`: type, whence, start, length, pid."""
+_BOTH: Final = 2
 
 
 def meeting_folder() -> Path:
@@ -65,7 +62,7 @@ class Meeting:
         Raises:
             OSError: a second writer; or the file cannot be made; or this is not Linux.
         """
-        if not HAS_MEMFD or not hasattr(fcntl, "F_OFD_SETLK"):
+        if not (HAS_MEMFD and locks.HAS_LOCKS):
             raise OSError(errno.ENOTSUP, "shm:// needs Linux. Use a zmq carrier over ipc://.")
         self._path = meeting_folder() / name
         self._descriptor = self._enter(writes=writes)
@@ -86,8 +83,8 @@ class Meeting:
 
     def _claim(self, descriptor: int, *, writes: bool) -> None:
         if not writes:
-            _lock(descriptor, fcntl.F_RDLCK, _READERS, wait=True)
-        elif not _lock(descriptor, fcntl.F_WRLCK, _WRITER):
+            locks.wait_to_share(descriptor, _READERS)
+        elif not locks.exclude(descriptor, _WRITER):
             raise OSError(
                 errno.EADDRINUSE,
                 f"shm://{self._path.name} has a writer. End it, or choose another name.",
@@ -109,11 +106,11 @@ class Meeting:
 
     def written(self) -> bool:
         """Return whether a living writer is there."""
-        return _held(self._descriptor, _WRITER)
+        return locks.is_locked(self._descriptor, _WRITER)
 
     def read(self) -> bool:
         """Return whether a living reader is there."""
-        return _held(self._descriptor, _READERS)
+        return locks.is_locked(self._descriptor, _READERS)
 
     def close(self) -> None:
         """Leave; the last one removes the file.  Twice is fine."""
@@ -121,30 +118,10 @@ class Meeting:
             return
         descriptor, self._descriptor = self._descriptor, -1
         try:
-            if _lock(descriptor, fcntl.F_WRLCK, *_ANYBODY) and _same(descriptor, self._path):
+            if locks.exclude(descriptor, _WRITER, _BOTH) and _same(descriptor, self._path):
                 self._path.unlink()
         finally:
             os.close(descriptor)
-
-
-def _lock(descriptor: int, kind: int, start: int, length: int = 1, *, wait: bool = False) -> bool:
-    """Lock bytes of the file, for this descriptor alone (an open file description lock)."""
-    command = fcntl.F_OFD_SETLKW if wait else fcntl.F_OFD_SETLK
-    try:
-        fcntl.fcntl(descriptor, command, _LOCK.pack(kind, os.SEEK_SET, start, length, 0))
-    except OSError as error:
-        if error.errno in (errno.EAGAIN, errno.EACCES):
-            return False
-        raise
-    return True
-
-
-def _held(descriptor: int, byte: int) -> bool:
-    """Return whether another descriptor has locked the byte."""
-    asked = _LOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, byte, 1, 0)
-    answer = fcntl.fcntl(descriptor, fcntl.F_OFD_GETLK, asked)
-    kind: int = _LOCK.unpack(answer)[0]
-    return kind != fcntl.F_UNLCK
 
 
 def _same(descriptor: int, path: Path) -> bool:

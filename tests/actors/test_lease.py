@@ -11,6 +11,7 @@ import pytest
 
 from actors.arrays import segment
 from actors.arrays.arena import Arena
+from actors.arrays.census import Census
 from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
 from actors.arrays.segment import HAS_MEMFD
@@ -307,13 +308,15 @@ def test_what_a_killed_reader_held_comes_back_at_once(arena, tmp_path):
 def test_the_readers_of_a_process_can_be_counted(mappers):
     arena = Arena()
     descriptors = [shared(arena), shared(arena)]
-    before = segment.readers_of(os.getpid())
+    before = Census().readers_of(os.getpid())
     arrays = [read(mapper, one) for mapper in mappers for one in descriptors * 2]
-    assert segment.readers_of(os.getpid()) == before + 6
+    taken = Census()
+    assert taken.readers_of(os.getpid()) == before + 6
 
     del arrays
-    assert segment.readers_of(os.getpid()) == before
-    assert segment.readers_of(2**22 + 7) == 0
+    assert Census().readers_of(os.getpid()) == before
+    assert taken.readers_of(os.getpid()) == before + 6  # it is of its moment
+    assert Census().readers_of(2**22 + 7) == 0
     arena.close()
 
 

@@ -274,7 +274,7 @@ def test_a_number_of_slots_must_make_sense(slots):
     [
         (np.array([object()]), b"", TypeError, "convert it"),
         (np.array(["a"]), b"", TypeError, "convert it"),
-        (np.zeros((1,) * 9), b"", ValueError, "at most 8 dimensions"),
+        (np.zeros((1,) * 9), b"", ValueError, "at most 8 lengths"),
         (np.zeros(1), bytes(MOST_META + 1), ValueError, "3840 at most"),
         (np.zeros(1), "words", TypeError, "meta of a frame is bytes, not 'words'"),
     ],

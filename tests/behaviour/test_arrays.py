@@ -186,6 +186,25 @@ def test_no_room_for_an_array_says_so(system):
         system.empty((10,), "U5")
 
 
+@pytest.mark.parametrize(
+    ("shape", "error", "text"),
+    [
+        ("x", TypeError, "'x' is no shape: give a length such as 100"),
+        ((2.5,), TypeError, "is no shape"),
+        (None, TypeError, "is no shape"),
+        ((3, -1), ValueError, "none of them below 0"),
+        ((1,) * 9, ValueError, "at most 8 lengths"),
+    ],
+)
+def test_what_is_no_shape_is_refused_in_words(system, shape, error, text):
+    with pytest.raises(error, match=text):
+        system.empty(shape)
+
+
+def test_a_length_may_be_an_integer_of_numpy(system):
+    assert system.empty(np.int64(7)).shape == (7,)
+
+
 def test_arrays_outlive_their_actor(system, spawn):
     ref = spawn(Gallery)
     mirrored = ref.ask(Mirror(np.arange(100_000.0))).result()

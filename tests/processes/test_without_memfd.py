@@ -45,6 +45,13 @@ if __name__ == "__main__":
         array = system.empty(100_000)
         array[:] = 5.0
         assert hand.ask(Look(array)).result().max() == 5.0  # as a frame
+        assert not array.flags.writeable
+        for wrong in ({"shape": "x"}, {"shape": 3, "dtype": object}):
+            try:
+                system.empty(**wrong)
+            except TypeError:
+                continue
+            raise AssertionError(wrong)
     print("well")
 """
 
