@@ -1,7 +1,7 @@
-"""The sockets of the legacy wire: plain REQ clients, and the ROUTER that answers them.
+"""The sockets of the legacy wire: plain REQ clients, and the door that answers them.
 
     stock client, REQ ──┐
-    Client, REQ ────────┼──► Door (ROUTER) ──► wire.Conversations ──► a service, which answers
+    Client, REQ ────────┼──► LegacyDoor ──► wire.Conversations ──► a service, which answers
     ...                 ┘
 
 There are no keys on this wire: whoever reaches the port may do everything the service can.  So it
@@ -15,6 +15,7 @@ import asyncio
 import inspect
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, TypeVar, final
 
@@ -38,7 +39,8 @@ from actors.compute.wire import (
     unpack_array,
     write_json,
 )
-from actors.log import logger
+from actors.gateway.doors import Answering
+from actors.gateway.place import Bind
 from actors.ports import LAST_PORT
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -49,11 +51,7 @@ LARGEST: Final = 256 << 20
 """Bytes of one part of a message; a client that sends more is cut off."""
 
 MOST_CALLS: Final = 256
-"""Calls at work at the same time, of all clients together."""
-
-MOST_PARTS: Final = 16
-TURN: Final = 64
-"""Messages taken before others on the same loop have their turn."""
+"""Calls at work at the same time, of all clients together; further ones wait in the socket."""
 
 
 class Service(Protocol):
@@ -70,11 +68,11 @@ class Service(Protocol):
 
 
 @final
-class Door:
-    """A ROUTER on an asyncio loop.  One call of a client at a time, as REQ clients do."""
+class LegacyDoor(Answering):
+    """Answers plain clients on the running loop, one call of each at a time, as REQ clients do."""
 
     def __init__(self, service: Service, host: str = HERE, port: int = PORT) -> None:
-        """Bind; port 0 takes a free one.
+        """Bind and answer from now on; port 0 takes a free one.
 
         Raises `OSError` when it cannot be bound, naming host and port, and `ValueError` for a
         number that is no port.
@@ -83,86 +81,30 @@ class Door:
             raise ValueError(f"{port} is no port: give one up to {LAST_PORT}, or 0 for a free one")
         self._service = service
         self._conversations = Conversations(service.table)
-        self._tasks: dict[bytes, asyncio.Task[None]] = {}
-        self._context = zmq.Context(io_threads=1)
-        self._socket = self._context.socket(zmq.ROUTER)
-        self._socket.linger = 0
-        self._socket.maxmsgsize = LARGEST
-        self._socket.router_mandatory = True  # so that a client that has gone is noticed
-        try:
-            self._socket.bind(f"tcp://{host}:{port or '*'}")
-        except zmq.ZMQError as error:
-            self.close()
-            raise OSError(
-                error.errno, f"{host}:{port} cannot be bound: {error}; choose another port"
-            ) from None
-        self.port = int(self._socket.getsockopt_string(zmq.LAST_ENDPOINT).rpartition(":")[2])
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._at_work: set[bytes] = set()
+        # Whoever gives another host than this one has said so.
+        place = Bind(f"tcp://{host}:{port or '*'}", beyond_this_host=True)
+        super().__init__(place, at_once=MOST_CALLS, largest=LARGEST)
 
-    def open(self) -> None:
-        """Answer from now on, on the running loop."""
-        self._loop = asyncio.get_running_loop()
-        self._loop.add_reader(self._socket.fileno(), self._drain)
-        self._loop.call_soon(self._drain)  # the descriptor tells only of what is new
+    @property
+    def port(self) -> int:
+        """Where it is bound."""
+        return int(self.endpoint.rpartition(":")[2])
 
-    def close(self) -> None:
-        """Answer nobody any more.  Twice is fine."""
-        if not self._socket.closed:
-            loop = getattr(self, "_loop", None)
-            if loop is not None:
-                loop.remove_reader(self._socket.fileno())
-            for task in self._tasks.values():
-                task.cancel()
-            self._socket.close()
-            self._context.term()
-
-    def _drain(self) -> None:
-        for _ in range(TURN):
-            if self._socket.closed:
-                return
-            try:
-                parts = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                return
-            self._take(parts)
-        assert self._loop is not None
-        self._loop.call_soon(self._drain)
-
-    def _take(self, parts: list[bytes]) -> None:
-        """Take one message: who it is from, perhaps more of a road back, nothing, what is said."""
-        if b"" not in parts[1:-1] or len(parts) > MOST_PARTS:
-            return  # no REQ client sent it, and none waits for an answer
-        cut = parts.index(b"", 1) + 1
-        road, said = parts[:cut], parts[cut:]
-        client = road[0]
+    async def _answer(self, client: bytes, said: list[bytes]) -> Frames:
         todo = self._conversations.received(client, said)
         if isinstance(todo, Reply):
-            self._send(road, todo.frames)
-        elif client in self._tasks or len(self._tasks) >= MOST_CALLS:
-            self._send(road, failure(RuntimeError("busy: wait for the answer before, then ask")))
-        else:
-            self._tasks[client] = asyncio.ensure_future(self._call(road, todo))
-
-    async def _call(self, road: list[bytes], call: Call) -> None:
+            return todo.frames
+        if client in self._at_work:
+            return failure(RuntimeError("busy: wait for the answer before, then ask"))
+        self._at_work.add(client)
         try:
-            value = self._service.call(call)
-            frames = answer(call, await value if inspect.isawaitable(value) else value)
+            value = self._service.call(todo)
+            return answer(todo, await value if inspect.isawaitable(value) else value)
         except Exception as error:  # noqa: BLE001 - a service may raise anything; its client hears
-            frames = failure(error)
+            return failure(error)
         finally:
-            del self._tasks[road[0]]
-        self._send(road, frames)
-
-    def _send(self, road: list[bytes], frames: Frames) -> None:
-        if self._socket.closed:
-            return
-        try:
-            self._socket.send_multipart([*road, *frames], zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            logger.info("an answer on the legacy wire has nobody to go to: %s", error)
-        # Sending takes away the mark that something has come (see `connection.py`).
-        assert self._loop is not None
-        self._loop.call_soon(self._drain)
+            self._at_work.remove(client)
 
 
 @final
@@ -217,28 +159,33 @@ class Server:
     """
 
     def __init__(self, service: Service, host: str = HERE, port: int = PORT) -> None:
-        """Bind; port 0 takes a free one.  Raises as `Door` does."""
-        self._loop = asyncio.new_event_loop()
-        try:
-            self._door = Door(service, host, port)
-        except (OSError, ValueError):
-            self._loop.close()
-            raise
-        self.host, self.port = host, self._door.port
-        self._thread = threading.Thread(target=self._run, name="understudy-legacy", daemon=True)
+        """Bind; port 0 takes a free one.  Raises as `LegacyDoor` does."""
+        self._opened: Future[LegacyDoor] = Future()
+        self._thread = threading.Thread(
+            target=self._run, args=(service, host, port), name="understudy-legacy", daemon=True
+        )
         self._thread.start()
+        self.host, self.port = host, self._opened.result().port
 
-    def _run(self) -> None:
-        self._loop.call_soon(self._door.open)
-        self._loop.run_forever()
-        self._door.close()
-        self._loop.run_until_complete(asyncio.sleep(0))  # let cancelled calls end
-        self._loop.close()
+    def _run(self, service: Service, host: str, port: int) -> None:
+        try:
+            asyncio.run(self._answer(service, host, port))
+        except Exception as error:
+            if self._opened.done():
+                raise
+            self._opened.set_exception(error)  # it is raised where the server is made
+
+    async def _answer(self, service: Service, host: str, port: int) -> None:
+        door = LegacyDoor(service, host, port)
+        self._loop, self._over = asyncio.get_running_loop(), asyncio.Event()
+        self._opened.set_result(door)
+        await self._over.wait()
+        door.close()
 
     def close(self) -> None:
         """Answer nobody any more.  Twice is fine."""
         if self._thread.is_alive():
-            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._loop.call_soon_threadsafe(self._over.set)
             self._thread.join()
 
     def __enter__(self) -> Self:

@@ -18,7 +18,7 @@ from typing import Any, final
 import msgspec
 
 from actors.actor import Actor
-from actors.compute.legacy import HERE, PORT, Door
+from actors.compute.legacy import HERE, PORT, LegacyDoor
 from actors.compute.wire import Call, Verb
 from actors.compute.words import (
     Description,
@@ -121,12 +121,5 @@ class Reception(Actor):
     async def on_start(self) -> None:
         """Learn what the computation offers, then bind."""
         described = await self.server.ask(DescriptionRequest())
-        self.door = Door(Desk(self.server, described), self.host, self.port)
-        self.door.open()
+        self.door = LegacyDoor(Desk(self.server, described), self.host, self.port)
         self.context.log.info("plain clients: tcp://%s:%d", self.host, self.door.port)
-
-    def on_stop(self, reason: str) -> None:  # noqa: ARG002 - every end is the same to a port
-        """Let go of the port."""
-        door = getattr(self, "door", None)
-        if door is not None:
-            door.close()

@@ -27,9 +27,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from actors.errors import ActorError
+from actors.gateway.questions import ERROR, error_frame
 
 OK: Final = b"ok"
-ERROR: Final = b"Error: "
 MOST_HALVES: Final = 1024
 """Clients in the midst of a `send`; beyond it the one that is longest in it must begin again."""
 
@@ -176,8 +176,7 @@ def answer(call: Call, value: Any) -> Frames:
 
 def failure(error: BaseException) -> Frames:
     """Return what is answered when the call raised."""
-    text = str(error) or type(error).__name__
-    return (ERROR + text[:1000].encode("utf-8", "replace"),)
+    return (error_frame(error),)
 
 
 def check_reply(frames: Sequence[bytes], parts: int) -> None:

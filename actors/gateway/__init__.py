@@ -2,6 +2,7 @@
 
 phrasebook   which bytes mean which message                    pure
 place        where a door is: who binds, who connects          pure
+questions    what a REQ socket sends and is told           pure
 sockets      one plain socket, watched by the actor's loop     zmq
 doors        the six doors that an actor can have
 """

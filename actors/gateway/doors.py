@@ -22,9 +22,10 @@ from typing import Any, ClassVar, Final, TypeVar, cast, final
 import attrs
 
 from actors.errors import ActorError, DeadlineExceeded, InvalidMessage, MailboxFull
-from actors.gateway.phrasebook import Phrasebook, Refusal, way_back
+from actors.gateway.phrasebook import Phrasebook, Refusal
 from actors.gateway.place import Place
-from actors.gateway.sockets import Kind, PlainSocket
+from actors.gateway.questions import error_frame, way_back
+from actors.gateway.sockets import LARGEST_FRAME, Kind, PlainSocket
 from actors.log import logger
 from actors.message import Request
 from actors.ref import ActorRef, Message
@@ -33,9 +34,6 @@ R = TypeVar("R")
 
 AT_ONCE: Final = 64
 """Questions that are asked at the same time; further ones wait in the socket."""
-
-_TEXT: Final = 500
-"""Letters of an error that a plain program is told."""
 
 
 @final
@@ -56,9 +54,8 @@ class Door:
 
     _topics: tuple[bytes, ...] = ()
 
-    def __init__(self, kind: Kind, phrases: Phrasebook, place: Place) -> None:
-        self._phrases = phrases
-        self._socket = PlainSocket(kind, place, topics=self._topics)
+    def __init__(self, kind: Kind, place: Place, *, largest: int = LARGEST_FRAME) -> None:
+        self._socket = PlainSocket(kind, place, topics=self._topics, largest=largest)
         self._counts = Counter[str]()
         # The loop's end cancels every task, so a door is closed though nobody says so.
         self._living = asyncio.get_running_loop().create_task(self._until_the_end())
@@ -95,8 +92,48 @@ class Door:
             logger.warning(text, self.endpoint, why)
 
 
+class Answering(Door):
+    """Answers REQ sockets: so many questions at the same time, of however many clients.
+
+    Further ones wait in the socket.  No question remains without an answer.
+    """
+
+    def __init__(self, place: Place, *, at_once: int, largest: int = LARGEST_FRAME) -> None:
+        self._at_once = at_once
+        super().__init__(Kind.ROUTER, place, largest=largest)
+
+    async def _answer(self, client: bytes, said: list[bytes]) -> Sequence[bytes]:
+        """Return the answer; what it raises shuts the door.
+
+        Calls begin in the order in which the questions came, each running up to where it waits.
+        """
+        raise NotImplementedError
+
+    async def _live(self) -> None:
+        free = asyncio.Semaphore(self._at_once)
+        async with asyncio.TaskGroup() as group:
+            while True:
+                await free.acquire()
+                frames = await self._socket.receive()
+                self._counts["received"] += 1
+                group.create_task(self._deal_with(frames)).add_done_callback(
+                    lambda _task: free.release()
+                )
+
+    async def _deal_with(self, frames: list[bytes]) -> None:
+        divided = way_back(frames)
+        if divided is None:
+            self._refuse("it comes from no REQ socket, so it cannot be answered")
+            return
+        back, said = divided
+        answer = await self._answer(back[0], said)
+        if not self._socket.closed:  # with the door goes whoever waits before it
+            self._socket.send_now([*back, *answer])
+            self._counts["sent"] += 1
+
+
 @final
-class Rep(Door):
+class Rep(Answering):
     """Answers REQ sockets: every question is asked of `to`, and its answer sent back.
 
     A question that is not understood, and one that fails, is answered with text that begins with
@@ -105,40 +142,19 @@ class Rep(Door):
     """
 
     def __init__(self, phrases: Phrasebook, to: ActorRef, place: Place) -> None:
-        self._to = to
-        super().__init__(Kind.ROUTER, phrases, place)
+        self._phrases, self._to = phrases, to
+        super().__init__(place, at_once=AT_ONCE)
 
-    async def _live(self) -> None:
-        free = asyncio.Semaphore(AT_ONCE)
-        async with asyncio.TaskGroup() as group:
-            while True:
-                await free.acquire()
-                frames = await self._socket.receive()
-                self._counts["received"] += 1
-                group.create_task(self._answer(frames)).add_done_callback(
-                    lambda _task: free.release()
-                )
-
-    async def _answer(self, frames: list[bytes]) -> None:
-        divided = way_back(frames)
-        if divided is None:
-            self._refuse("it comes from no REQ socket, so it cannot be answered")
-            return
-        back, said = divided
-        answer = await self._reply(said)
-        self._socket.send_now([*back, answer])
-        self._counts["sent"] += 1
-
-    async def _reply(self, said: list[bytes]) -> bytes:
+    async def _answer(self, client: bytes, said: list[bytes]) -> Sequence[bytes]:  # noqa: ARG002
         try:
             question: Any = self._phrases.read(said)
             if isinstance(question, Refusal):
                 self._refuse(question.text)
-                return _error(question.text)
-            return self._phrases.write_answer(question, await self._to.ask(question))
+                return [error_frame(question.text)]
+            return [self._phrases.write_answer(question, await self._to.ask(question))]
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             self._refuse(error)
-            return _error(str(error) or type(error).__name__)
+            return [error_frame(error)]
 
 
 class _Inward(Door):
@@ -147,8 +163,8 @@ class _Inward(Door):
     _kind: ClassVar[Kind]
 
     def __init__(self, phrases: Phrasebook, to: ActorRef, place: Place) -> None:
-        self._to = to
-        super().__init__(self._kind, phrases, place)
+        self._phrases, self._to = phrases, to
+        super().__init__(self._kind, place)
 
     def _tell(self, frames: list[bytes]) -> None:
         message = self._phrases.read(frames)
@@ -215,7 +231,8 @@ class Pub(Door):
     """Speaks to SUB sockets, as many as there are, and waits for none."""
 
     def __init__(self, phrases: Phrasebook, place: Place) -> None:
-        super().__init__(Kind.PUB, phrases, place)
+        self._phrases = phrases
+        super().__init__(Kind.PUB, place)
 
     def publish(self, message: Message) -> None:
         """Say a message to all who listen now.
@@ -232,7 +249,8 @@ class Push(Door):
     """Gives each message to one PULL socket."""
 
     def __init__(self, phrases: Phrasebook, place: Place) -> None:
-        super().__init__(Kind.PUSH, phrases, place)
+        self._phrases = phrases
+        super().__init__(Kind.PUSH, place)
         self._turn = asyncio.Lock()
 
     async def send(self, message: Message) -> None:
@@ -252,7 +270,8 @@ class Req(Door):
     """Asks REP sockets, one question at a time."""
 
     def __init__(self, phrases: Phrasebook, place: Place) -> None:
-        super().__init__(Kind.REQ, phrases, place)
+        self._phrases = phrases
+        super().__init__(Kind.REQ, place)
         self._turn = asyncio.Lock()
 
     async def ask(self, message: Request[R], *, timeout: float = 30.0) -> R:  # noqa: ASYNC109
@@ -276,9 +295,3 @@ class Req(Door):
         except InvalidMessage as error:
             self._refuse(error)
             raise
-
-
-def _error(text: str) -> bytes:
-    """Return what a plain program is told when it gets no answer."""
-    line = " ".join(text.split())
-    return f"Error: {line[:_TEXT]}".encode("utf-8", "replace")

@@ -215,17 +215,6 @@ class Phrasebook:
         return self._phrases[word]
 
 
-def way_back(frames: Sequence[bytes]) -> tuple[list[bytes], list[bytes]] | None:
-    """Divide what a ROUTER took into the way back, up to the empty frame, and what was said.
-
-    None without an empty frame: the other side is no REQ, and no answer would reach it.
-    """
-    for place, frame in enumerate(frames):
-        if place and not frame:
-            return list(frames[: place + 1]), list(frames[place + 1 :])
-    return None
-
-
 def _json_type(schema: Schema, where: str) -> Any:
     """Return the type by which msgspec reads such values from JSON."""
 

@@ -8,6 +8,7 @@ read again, and whoever can go on is woken.  A task receives and a task sends, a
 from __future__ import annotations
 
 import asyncio
+import errno
 from enum import Enum
 from typing import Final, cast, final
 
@@ -30,6 +31,16 @@ RECEIVE_CAP: Final = 100
 LINGER: Final = 1.0
 """Seconds that what was sent has to leave when the socket is closed."""
 
+_TAKEN: Final = "Somebody has it already: choose another, or end who has it."
+_ELSEWHERE: Final = "Give an address of this host, such as 127.0.0.1."
+_REMEDIES: Final = {
+    errno.EADDRINUSE: _TAKEN,
+    errno.EADDRNOTAVAIL: _ELSEWHERE,
+    errno.ENODEV: _ELSEWHERE,
+    errno.EACCES: "Take a port above 1023, or a path where you may write.",
+    errno.ENOENT: "Make its folder first.",
+}
+
 _POLLIN: Final = int(zmq.POLLIN)
 _POLLOUT: Final = int(zmq.POLLOUT)
 _NOBLOCK: Final = int(zmq.NOBLOCK)
@@ -49,10 +60,21 @@ class Kind(Enum):
 
 @final
 class PlainSocket:
-    """A bound or connected socket.  Everything belongs to the thread of the running loop."""
+    """A bound or connected socket.  Everything belongs to the thread of the running loop.
 
-    def __init__(self, kind: Kind, place: Place, *, topics: tuple[bytes, ...] = ()) -> None:
-        self._loop = asyncio.get_running_loop()
+    Whoever sends a frame of more than `largest` bytes is cut off.  Raises `OSError` when the place
+    cannot be had, and `RuntimeError` where no loop runs.
+    """
+
+    def __init__(
+        self,
+        kind: Kind,
+        place: Place,
+        *,
+        topics: tuple[bytes, ...] = (),
+        largest: int = LARGEST_FRAME,
+    ) -> None:
+        self._loop = _running_loop()
         # Parties of one process meet in one context; any other socket has a context, and an I/O
         # thread, of its own, which ends with it: so what is on its way can be waited for.
         self._shared = place.endpoint.startswith("inproc:")
@@ -63,20 +85,20 @@ class PlainSocket:
         self._taken = 0
         self._socket = self._context.socket(kind.value)
         try:
+            self._socket.setsockopt(zmq.MAXMSGSIZE, largest)
             self._open(kind, place, topics)
             self._descriptor = self._socket.fileno()
             self._loop.add_reader(self._descriptor, self._look)
         except BaseException as error:
             self._free()
             if isinstance(error, zmq.ZMQError):
-                raise OSError(error.errno, f"{place.endpoint}: {error}") from error
+                raise _refused(place, error) from None
             raise
 
     def _open(self, kind: Kind, place: Place, topics: tuple[bytes, ...]) -> None:
         socket = self._socket
         socket.setsockopt(zmq.SNDHWM, BACKLOG)
         socket.setsockopt(zmq.RCVHWM, QUEUE)
-        socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
         socket.setsockopt(zmq.LINGER, 0)
         if kind is Kind.REQ:
             # After a time-out the next question may be asked, and a late answer is not taken for
@@ -102,7 +124,10 @@ class PlainSocket:
         return events
 
     async def _until(self, flag: int) -> None:
-        while not self._look() & flag:
+        while True:
+            self._check_open()
+            if self._look() & flag:
+                return
             waiter = self._waiters[flag] = self._loop.create_future()
             try:
                 await waiter
@@ -132,18 +157,49 @@ class PlainSocket:
 
     def send_now(self, frames: list[bytes]) -> None:
         """Send a message to whoever can take it now."""
+        self._check_open()
         self._socket.send_multipart(frames, _NOBLOCK)
         self._look()
 
     # --- the end
 
+    @property
+    def closed(self) -> bool:
+        """Whether nothing comes or goes any more."""
+        return self._socket.closed
+
     def close(self) -> None:
-        """Close; what was sent has a second to leave.  Twice is fine."""
-        if not self._socket.closed:
+        """Close; what was sent has a second to leave, and who waits is told.  Twice is fine."""
+        if not self.closed:
             self._loop.remove_reader(self._descriptor)
             self._free(LINGER)
+            for waiter in self._waiters.values():
+                if not waiter.done():
+                    waiter.set_result(None)
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise RuntimeError(f"the door at {self.endpoint} is closed: make a new one")
 
     def _free(self, linger: float = 0.0) -> None:
         self._socket.close(int(linger * 1000))
         if not self._shared:
             self._context.term()
+
+
+def _running_loop() -> asyncio.AbstractEventLoop:
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        raise RuntimeError(
+            "a door lives on the event loop of its actor, and no loop runs here: make it in "
+            "on_start, or in a handler"
+        ) from None
+
+
+def _refused(place: Place, error: zmq.ZMQError) -> OSError:
+    number = error.errno or 0
+    what = "bound" if isinstance(place, Bind) else "connected to"
+    remedy = _REMEDIES.get(number, "Choose another.")
+    text = f"{place.endpoint} cannot be {what}: {zmq.strerror(number)}. {remedy}"
+    return OSError(number, text)

@@ -162,7 +162,7 @@ def test_a_rep_asks_so_many_questions_at_once_and_answers_every_one(play):
 
 def test_an_error_is_an_answer_of_one_line(play):
     async def scene(stock):
-        somebody = Somebody(RuntimeError("two\nlines" + "x" * 1000))
+        somebody = Somebody(RuntimeError("two\nlines" + "x" * 2000))
         somebody.open.set()
         door = Rep(DOUBLES, somebody, HERE)
         peer = stock(zmq.REQ, door)
@@ -171,7 +171,7 @@ def test_an_error_is_an_answer_of_one_line(play):
 
         answer = peer.recv()
         assert answer.startswith(b"Error: two linesxxx")
-        assert len(answer) == 507
+        assert len(answer) == 1007
 
     play(scene)
 
@@ -182,7 +182,7 @@ def test_a_door_says_what_happened_to_it(play, caplog):
             raise RuntimeError("hinge")
 
     async def scene(stock):
-        door = Broken(Kind.PULL, NUMBERS, HERE)
+        door = Broken(Kind.PULL, HERE)
         await until(door._living.done)
 
     play(scene)
@@ -220,5 +220,34 @@ def test_an_answer_that_is_none_is_refused_and_the_next_question_asked(play):
         answering = asyncio.create_task(answer(b"2"))
         assert await door.ask(Double(1)) == 2
         assert door.statistics() == Traffic(received=2, sent=2, refused=1)
+
+    play(scene)
+
+
+def test_a_question_that_is_answered_when_the_door_is_shut_harms_nobody(play, caplog):
+    async def scene(stock):
+        somebody = Somebody()
+        door = Rep(DOUBLES, somebody, HERE)
+        stock(zmq.REQ, door).send(b"1")
+        await until(lambda: somebody.asked)
+        somebody.open.set()  # the answer is there, and its sender has its turn after the end
+        door.close()
+        await until(door._living.done)
+
+    play(scene)
+
+    assert caplog.text == ""
+
+
+def test_whoever_waits_at_a_door_that_is_shut_is_told(play):
+    async def scene(stock):
+        door = Push(NUMBERS, HERE)  # nobody pulls
+        sending = asyncio.create_task(door.send(Number(1)))
+        await asyncio.sleep(0)
+        door.close()
+
+        for late in (sending, door.send(Number(2))):
+            with pytest.raises(RuntimeError, match=r"127.0.0.1:\d+ is closed: make a new one"):
+                await late
 
     play(scene)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import attrs
 import pytest
@@ -13,7 +12,7 @@ from hypothesis import strategies as st
 
 from actors import ActorRef, Array, Request, StreamRequest, message
 from actors.errors import InvalidMessage
-from actors.gateway.phrasebook import LARGEST, Phrasebook, Refusal, way_back
+from actors.gateway.phrasebook import LARGEST, Phrasebook, Refusal
 from actors.testing import messages
 
 
@@ -168,13 +167,3 @@ def test_a_book_has_words_and_one_for_each_class():
     for phrases in ({}, {"Hello": Hello, "Hi": Hello}):
         with pytest.raises(TypeError, match="one word for each class"):
             Phrasebook(phrases)
-
-
-def way(frames: list[bytes]) -> Any:
-    return way_back(frames)
-
-
-@given(st.lists(st.binary(min_size=1), min_size=1), st.lists(st.binary()))
-def test_the_way_back_ends_with_the_first_empty_frame(hops, said):
-    assert way([*hops, b"", *said]) == ([*hops, b""], said)
-    assert way(hops) is None

@@ -137,10 +137,20 @@ def test_an_endpoint_that_cannot_be_had_is_named(tmp_path):
     async def run():
         PlainSocket(Kind.PULL, Bind(f"ipc://{tmp_path}/no/such/folder"))
 
-    with pytest.raises(OSError, match=r"no/such/folder: No such file"):
+    with pytest.raises(OSError, match=r"no/such/folder cannot be bound: No such .* its folder"):
         asyncio.run(run())
 
 
+def test_an_endpoint_that_somebody_has_is_refused_with_what_to_do():
+    async def run():
+        one = PlainSocket(Kind.PULL, Bind("tcp://127.0.0.1:*"))
+        with pytest.raises(OSError, match=r"cannot be bound: Address .* in use.* choose another"):
+            PlainSocket(Kind.PULL, Bind(one.endpoint))
+        one.close()
+
+    asyncio.run(run())
+
+
 def test_a_socket_outside_of_a_loop_is_refused():
-    with pytest.raises(RuntimeError, match="no running event loop"):
+    with pytest.raises(RuntimeError, match="no loop runs here: make it in on_start"):
         PlainSocket(Kind.PULL, Connect("tcp://127.0.0.1:1"))

@@ -262,28 +262,44 @@ class Patience:
         return None
 
 
-def test_a_send_that_is_refused_because_others_are_at_work_is_over(monkeypatch):
+def test_a_client_has_one_call_at_work_and_a_send_that_is_refused_for_it_is_over():
+    service = Patience()
+    with (
+        Server(service, port=0) as server,
+        zmq.Context() as context,
+        context.socket(zmq.DEALER) as hasty,
+    ):
+        hasty.linger, hasty.rcvtimeo = 0, 10_000
+        hasty.connect(f"tcp://127.0.0.1:{server.port}")
+        for said in (b"wait", b"value", b"1"):  # a REQ socket would wait for an answer to each
+            hasty.send_multipart([b"", said])
+        assert hasty.recv_multipart() == [b"", b"ok"]
+        assert b"busy" in hasty.recv_multipart()[1]
+        service.loop.call_soon_threadsafe(service.release.set)
+        assert hasty.recv_multipart() == [b"", b"ok"]
+        hasty.send_multipart([b"", b"Nx"])
+        assert hasty.recv_multipart() == [b"", b"64"]
+
+
+def test_a_call_beyond_the_most_waits_until_another_is_over(monkeypatch):
     monkeypatch.setattr("actors.compute.legacy.MOST_CALLS", 1)
     service = Patience()
     with (
         Server(service, port=0) as server,
+        Client(port=server.port) as one,
         Client(port=server.port) as other,
-        ThreadPoolExecutor(1) as thread,
-        zmq.Context() as context,
-        context.socket(zmq.REQ) as plain,
+        ThreadPoolExecutor(2) as threads,
     ):
-        plain.linger, plain.rcvtimeo = 0, 10_000
-        plain.connect(f"tcp://127.0.0.1:{server.port}")
-        plain.send(b"value")
-        assert plain.recv() == b"ok"
-        waits = thread.submit(other.request, b"wait")
+        waits = threads.submit(one.request, b"wait")
         assert service.asked.wait(10)
-        plain.send(b"1")
-        assert b"busy" in plain.recv()
+        late = threads.submit(other.get, b"Nx")
         service.loop.call_soon_threadsafe(service.release.set)
-        assert waits.result(10) == b"ok"
-        plain.send(b"Nx")
-        assert plain.recv() == b"64"
+        assert (waits.result(10), late.result(10)) == (b"ok", 64)
+
+
+def test_a_server_whose_service_is_none_is_refused_where_it_is_made():
+    with pytest.raises(AttributeError, match="table"):
+        Server(object(), port=0)
 
 
 def test_json_that_would_fill_the_memory_is_not_read():
