@@ -31,7 +31,10 @@ class Packed:
 @final
 @attrs.frozen
 class Statistics:
-    """What one end of a stream has done so far, in packets."""
+    """What one end of a stream has done so far, in packets.
+
+    At a writer `written` is `sent`, `dropped`, and at most one that waits.
+    """
 
     written: int = 0
     """Given to `write`."""
@@ -46,56 +49,44 @@ class Statistics:
     """Arrived here and were no packets."""
 
 
-class WriterCarrier(Protocol):
-    """The writing end."""
+class Half(Protocol):
+    """Either end of a carrier: opened once, then closed."""
 
     def open(self) -> None:
-        """Prepare for readers; OSError when that is impossible."""
-        ...
-
-    def send(self, packed: Packed, /) -> None:
-        """Take a packet and wait for nobody."""
+        """Prepare for other ends, there or not; OSError when that is impossible."""
         ...
 
     def peers(self) -> int:
-        """Return how many readers are there, as far as can be known."""
+        """Return how many other ends are there, as far as can be known; 0 once it is closed."""
+        ...
+
+    def statistics(self) -> Statistics:
+        """Return what it has done; all of it, once it is closed."""
+        ...
+
+    def close(self) -> None:
+        """Give everything back; a `receive` in another thread ends soon.  Twice is fine."""
+        ...
+
+
+class WriterCarrier(Half, Protocol):
+    """The writing end."""
+
+    def send(self, packed: Packed, /) -> None:
+        """Take a packet and wait for nobody."""
         ...
 
     def waiting(self) -> bool:
         """Return whether a packet waits for a reader that is slow."""
         ...
 
-    def statistics(self) -> Statistics:
-        """Return what it has done."""
-        ...
 
-    def close(self) -> None:
-        """Give everything back.  Twice is fine."""
-        ...
-
-
-class ReaderCarrier(Protocol):
+class ReaderCarrier(Half, Protocol):
     """The reading end, for one thread at a time."""
-
-    def open(self) -> None:
-        """Look for a writer, there or not; OSError when that is impossible."""
-        ...
 
     def receive(self, seconds: float, /) -> Packet | None:
         """Return the next packet; None when there is none for so long, or a little longer.
 
         Raises InvalidMessage for what is no packet.
         """
-        ...
-
-    def peers(self) -> int:
-        """Return how many writers are there, as far as can be known."""
-        ...
-
-    def statistics(self) -> Statistics:
-        """Return what it has done."""
-        ...
-
-    def close(self) -> None:
-        """Give everything back; a `receive` in another thread ends soon.  Twice is fine."""
         ...

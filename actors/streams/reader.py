@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, final
 
-from actors.streams.carrier import ReaderCarrier, Statistics
+from actors.streams.carrier import ReaderCarrier
 from actors.streams.carriers import reader_carrier
 from actors.streams.configuration import Role
 from actors.streams.data import Data
@@ -20,7 +20,7 @@ SLICE: Final = 0.1
 
 
 @final
-class Reader(End):
+class Reader(End[ReaderCarrier]):
     """Reads packets.
 
         with Reader({"class_name": "zmq_pubsub", "endpoint": "tcp://localhost:15000"}) as reader:
@@ -42,21 +42,9 @@ class Reader(End):
         """
         super().__init__(configuration, Role.READER)
         self._topics = self._configuration.topic_set
-        self._carrier: ReaderCarrier | None = None
-        self._closed = False
-        self._last = Statistics()
         self._thread: ThreadPoolExecutor | None = None
         self._coming: asyncio.Future[Packet | None] | None = None
         self._awaited = False
-
-    def activate(self) -> None:
-        """Connect, whether the writer is there or not; or bind (zmq_pullpush).  Twice is fine.
-
-        Raises:
-            OSError: the place is taken, or cannot be.
-            RuntimeError: it was closed.
-        """
-        self._opened()
 
     def read(self, meta: dict[str, Any], data: Data, *, clear: bool = False) -> None:
         """Wait for a packet; put its items into `meta` and its bytes into `data.memoryview`.
@@ -134,36 +122,14 @@ class Reader(End):
         while True:
             yield await self.next_async()
 
-    def peers(self) -> int:
-        """Return how many writers are there, as far as the carrier can know."""
-        return 0 if self._carrier is None else self._carrier.peers()
-
-    def stats(self) -> Statistics:
-        """Return the counts: received, and of those dropped for a newer one."""
-        return self._last if self._carrier is None else self._carrier.statistics()
-
     def close(self) -> None:
-        """End; whoever waits in another thread is told.  Twice is fine."""
-        with self._life:
-            self._closed = True
-            carrier, self._carrier = self._carrier, None
-        if carrier is not None:
-            self._last = carrier.statistics()
-            carrier.close()
-            self._log.debug("%s: closed, %s", self.title, self._last)
+        """End; whoever waits for a packet in another thread is told.  Twice is fine."""
+        super().close()
         if self._thread is not None:
             self._thread.shutdown(wait=False)
 
-    def _opened(self) -> ReaderCarrier:
-        with self._life:
-            if self._carrier is None:
-                if self._closed:
-                    raise RuntimeError(f"{self.title} is closed: make a new one")
-                carrier = reader_carrier(self._configuration, self._unpack)
-                carrier.open()
-                self._carrier = carrier
-                self._log.debug("%s: active", self.title)
-            return self._carrier
+    def _new_carrier(self) -> ReaderCarrier:
+        return reader_carrier(self._configuration, self._unpack)
 
     def _receive(self, timeout: float | None) -> Packet | None:
         packet = self._opened().receive(math.inf if timeout is None else max(0.0, timeout))

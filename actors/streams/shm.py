@@ -121,7 +121,7 @@ class RingPacketReader:
         self._meeting: Meeting | None = None
         self._frames: RingReader | None = None
         self._since = math.inf
-        self._received = self._invalid = 0
+        self._received = self._skipped = self._invalid = 0
         self._memory = _Memory()
 
     def open(self) -> None:
@@ -153,9 +153,8 @@ class RingPacketReader:
     def statistics(self) -> Statistics:
         """Return what was read, and what was replaced before it could be."""
         with self._lock:
-            skipped = 0 if self._frames is None else self._frames.skipped
-            received = self._received + skipped
-            return Statistics(received=received, dropped=skipped, invalid=self._invalid)
+            received = self._received + self._skipped
+            return Statistics(received=received, dropped=self._skipped, invalid=self._invalid)
 
     def close(self) -> None:
         """Leave."""
@@ -166,6 +165,7 @@ class RingPacketReader:
 
     def _take(self, frame: Frame) -> Packet | None:
         self._memory.lend(frame.array)
+        self._skipped += frame.skipped
         try:
             *parts, written_at = _parts(frame)
             if written_at < self._since:

@@ -158,7 +158,8 @@ class SocketWriter:
     def send(self, packed: Packed) -> None:
         """Send what can be sent now; the rest is for the thread, or for nobody."""
         with self._lock:
-            outlet = self._open_outlet()
+            if (outlet := self._outlet) is None:
+                raise RuntimeError(f"{self._configuration.title} is closed")
             self._try(outlet, self._packets.offer(packed))
             if self._packets.waiting is not None:
                 self._attend()
@@ -166,7 +167,7 @@ class SocketWriter:
     def peers(self) -> int:
         """Return how many readers are there."""
         with self._lock:
-            return self._open_outlet().peers()
+            return 0 if self._outlet is None else self._outlet.peers()
 
     def waiting(self) -> bool:
         """Return whether a packet waits for room."""
@@ -193,11 +194,6 @@ class SocketWriter:
             outlet.close()
 
     # --- inside, with the lock
-
-    def _open_outlet(self) -> _Outlet:
-        if self._outlet is None:
-            raise RuntimeError(f"{self._configuration.title} is closed")
-        return self._outlet
 
     def _try(self, outlet: _Outlet, attempt: Attempt[Packed]) -> None:
         taken = outlet.send(attempt.packet, strict=attempt.strict)

@@ -237,16 +237,29 @@ def test_waiting_for_a_peer_that_never_comes_says_what_to_look_at(line):
         writer.wait_for_peer(timeout=SHORT)
 
 
+def test_whoever_waits_for_the_other_end_is_told_when_this_one_is_closed(line):
+    with closing(Writer(line.writer)) as writer:
+        threading.Timer(SHORT, writer.close).start()
+
+        with pytest.raises(RuntimeError, match="closed"):
+            writer.wait_for_peer(timeout=20)
+
+
 def test_both_ends_can_be_closed_twice_and_then_say_so(line):
     with line.ends() as (writer, reader):
-        writer.write({}, b"x")
+        writer.write({"n": 0}, b"x")
         _next(reader)
+        for n in (1, 2, 3):
+            writer.write({"n": n}, b"x")
+        while _next(reader).meta["n"] != 3:
+            pass
         before = writer.stats(), reader.stats()
         for end in (writer, reader, writer, reader):
             end.close()
 
         assert (writer.stats(), reader.stats()) == before
-        assert before[0].sent == before[1].received == 1
+        assert before[0].sent == before[1].received > 1
+        assert before[0].written == 4
         with pytest.raises(RuntimeError, match="closed"):
             writer.write({})
         with pytest.raises(RuntimeError, match="closed"):
