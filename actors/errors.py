@@ -290,7 +290,7 @@ class SharedMemoryFull(ActorError, MemoryError):
 
 @attrs.define(slots=False, eq=False)
 class ConnectionLost(ActorError, ConnectionError):
-    """The connection to the system has ended; every call on it raises this."""
+    """The connection to the system has ended, so every call raises this; or none was made."""
 
     reason: str = attrs.field(default="", kw_only=True)  # why it ended
 

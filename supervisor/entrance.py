@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, Final, final
 
 from actors.errors import ActorError, ConnectionLost, SpawnError
+from actors.hints import similar
 from actors.log import levels
 from actors.process import script_guard
 from actors.seconds import check_seconds
@@ -144,6 +145,7 @@ def _check_options(
         raise ValueError(f"launcher={launcher!r:.80}: there are 'fork' (Linux) and 'spawn'")
 
 
+@interruptible
 def connect(endpoint: str | None = None, key: str | None = None) -> System:
     """Join a running system.
 
@@ -155,7 +157,7 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
 
     Raises:
         ValueError: neither an endpoint nor a name.
-        ConnectionLost: no such system, or it does not answer.
+        ConnectionLost: no such system; or nobody is there for 3 s, or does not answer for 10 s.
         AccessDenied: it does not know our key, or has another key than `key`.
     """
     wanted = _checked(endpoint)
@@ -171,7 +173,8 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
             return System(system.endpoint, directory=_directory(system.endpoint))
     if not wanted and len(found) == 1:
         return System(found[0].endpoint, directory=_directory(found[0].endpoint))
-    raise ConnectionLost(reason=_not_found(wanted, [system.name for system in found]))
+    missing = _not_found(wanted, [system.name for system in found])
+    raise ConnectionLost(missing, reason=missing)
 
 
 def _checked(endpoint: str | None) -> str:
@@ -192,6 +195,8 @@ def _not_found(wanted: str, names: list[str]) -> str:
         which = f"no system called {wanted!r} runs" if wanted else "no system runs"
         return f"{which}; start one with `understudy up`"
     which = f"no system called {wanted!r} runs" if wanted else "several systems run"
+    if meant := similar(wanted, names):
+        return f"{which}; did you mean {' or '.join(meant)}?"
     return f"{which}; name one of these: {', '.join(names)}"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from actors.connection import Curve
@@ -14,6 +16,9 @@ from supervisor.keys import KeyRing, key_text, parse_key
 LOOPBACK: Final = ("127.0.0.1", "[::1]")
 
 EXAMPLE: Final = "tcp://127.0.0.1:7700"
+
+REACH_SECONDS: Final = 2.0
+"""Seconds a host has to take a connection, when one looks why nobody answers."""
 
 
 def guarded(listen: str | Sequence[str] | None) -> tuple[list[str], str]:
@@ -78,3 +83,34 @@ def explain(endpoint: str, refused: str) -> str:
         f"{endpoint}: {refused}. Here: `understudy keys trust {endpoint} SERVERKEY` (it prints "
         f"its key with `understudy keys show`); there: `understudy keys allow {mine} --name NAME`"
     )
+
+
+def unreachable(endpoint: str) -> str:
+    """Return why nobody can be reached at an endpoint; "" when somebody listens there."""
+    if endpoint.startswith("ipc://"):
+        return "" if Path(endpoint.removeprefix("ipc://")).exists() else "there is no such socket"
+    if not endpoint.startswith("tcp://"):
+        return ""
+    host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
+    except socket.gaierror as error:
+        return f"the name {host} is not known ({error.strerror})"
+    except UnicodeError:
+        return f"{host} cannot be a host's name"
+    except ConnectionRefusedError:
+        return "nobody listens on that port"
+    except TimeoutError:
+        return "the host does not take the connection"
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
+
+
+def explain_silence(endpoint: str, why: str, seconds: float) -> str:
+    """Say that nobody answers, what is known of it, and what to do."""
+    remedy = "See that it runs (`understudy status`)"
+    if endpoint.startswith("tcp://"):
+        remedy = "See that it runs there, was started with listen=, and that the port is right"
+    what = why or "somebody is there, but does not greet us"
+    return f"no system answers at {endpoint}: {what} (tried for {seconds:g} s). {remedy}."

@@ -28,12 +28,17 @@ from actors.peer import Peer
 from actors.portal import Portal, Until
 from supervisor.calls import Calls
 from supervisor.farewell import messages_to, patiently, show_only_theirs
-from supervisor.gate import explain
+from supervisor.gate import explain, explain_silence, unreachable
 
 FLUSH_SECONDS: Final = 5.0
 """Seconds a joined program waits at its end for what it has told to be handled."""
 
 WELCOME_SECONDS: Final = 10.0
+"""Seconds a broker has to greet a program that joins."""
+
+LISTEN_SECONDS: Final = 3.0
+"""Seconds after which one looks whether anybody is there at all: a broker that died is back in
+less."""
 
 
 @final
@@ -67,21 +72,30 @@ class System(Calls):
         self._connection.introduce(self._peer)
         self._thread = ClientThread(self._portal, self._connection)
         self._thread.start()
-        self._await_welcome(endpoint)
+        try:
+            self._await_welcome(endpoint)
+        except BaseException:
+            self._release()
+            raise
 
     def _await_welcome(self, endpoint: str) -> None:
         peer, portal, connection = self._peer, self._portal, self._connection
         welcomed = Until(
             portal, lambda: bool(peer.registered or portal.lost is not None or connection.refused)
         )
-        self._thread.block(welcomed, WELCOME_SECONDS)
-        if not peer.registered:
-            self._release()
-            if connection.refused:
-                raise AccessDenied(reason=explain(endpoint, connection.refused))
-            raise ConnectionLost(
-                reason=f"no broker answers at {endpoint}; see that the system runs"
-            )
+        tried, why = LISTEN_SECONDS, ""
+        self._thread.block(welcomed, tried)
+        if not welcomed.done():
+            why = unreachable(endpoint)
+        if not welcomed.done() and not why:
+            self._thread.block(welcomed, WELCOME_SECONDS - tried)
+            tried = WELCOME_SECONDS
+        if peer.registered:
+            return
+        if connection.refused:
+            raise AccessDenied(reason=explain(endpoint, connection.refused))
+        silence = explain_silence(endpoint, why, tried)
+        raise portal.lost or ConnectionLost(silence, reason=silence)
 
     # --- the end
 

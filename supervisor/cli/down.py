@@ -8,6 +8,7 @@ from typing import Annotated
 import psutil
 from cyclopts import Parameter
 
+from actors.hints import similar
 from supervisor.cli.text import CommandError, ExitCode
 from supervisor.cli.up import DEFAULT_NAME
 from supervisor.rundir import live_systems
@@ -38,6 +39,8 @@ def down(
     if found is None:
         names = ", ".join(system.name for system in systems)
         hint = f"understudy down --name NAME, with one of: {names}" if names else "none runs at all"
+        if meant := similar(name, [system.name for system in systems]):
+            hint = f"did you mean {' or '.join(meant)}?"
         text = f"no system called {name!r} runs"
         raise CommandError(text, code=ExitCode.NOT_RUNNING, hint=hint)
     process = psutil.Process(found.pid)

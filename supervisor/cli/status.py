@@ -10,10 +10,14 @@ from cyclopts import Parameter
 from rich.console import Console
 from rich.table import Table
 
+from actors.errors import ConnectionLost
+from actors.hints import similar
 from supervisor.chronicle import evidence
 from supervisor.cli.text import CommandError, ExitCode, duration, safe, size
 from supervisor.entrance import connect
+from supervisor.rundir import live_systems
 from supervisor.status import ActorStatus, SharedMemory, SystemStatus
+from supervisor.system import System
 
 SCHEMA = 1
 """Version of the JSON form."""
@@ -39,15 +43,11 @@ def status(
     json:
         One JSON object on standard output instead of the table.
     """
-    try:
-        system = connect(name or None)
-    except ValueError as error:  # also of UNDERSTUDY_ENDPOINT
-        raise CommandError(str(error), code=ExitCode.USAGE) from None
-    with system:
+    with _join(name, actor) as system:
         seen = system.status()
     shown = [each for each in seen.actors if actor in ("", each.name)]
     if not shown and actor:
-        raise CommandError(f"no actor is called {actor!r}", hint="understudy status")
+        raise CommandError(f"no actor is called {actor!r}", hint=_meant(actor, seen))
     if json:
         data = msgspec.to_builtins(seen) | {"schema": SCHEMA, "degraded": seen.degraded}
         data["actors"] = msgspec.to_builtins(shown)
@@ -59,6 +59,29 @@ def status(
                 sys.stdout.write(f"{safe(f'{crash.name}/{crash.incarnation} {crash.reason}')}")
                 sys.stdout.write("\n".join(map(safe, evidence(crash).split("\n"))) + "\n")
     return ExitCode.FAILED if seen.degraded else ExitCode.OK
+
+
+def _join(name: str, actor: str) -> System:
+    try:
+        return connect(name or None)
+    except ValueError as error:  # also of UNDERSTUDY_ENDPOINT
+        raise CommandError(str(error), code=ExitCode.USAGE) from None
+    except ConnectionLost as error:
+        hint = "" if name else _system_meant(actor)
+        raise CommandError(str(error), code=ExitCode.NOT_RUNNING, hint=hint) from None
+
+
+def _meant(actor: str, seen: SystemStatus) -> str:
+    """Return what to do about a name that no actor of this system has."""
+    if meant := similar(actor, [each.name for each in seen.actors]):
+        return f"did you mean {' or '.join(meant)}?"
+    return _system_meant(actor) or "understudy status   shows those there are"
+
+
+def _system_meant(name: str) -> str:
+    """Return how to look at the system that was named where an actor is expected; "": none was."""
+    meant = similar(name, [system.name for system in live_systems()])
+    return f"to look at a system: understudy status --name {meant[0]}" if meant else ""
 
 
 def show(seen: SystemStatus, shown: list[ActorStatus], console: Console) -> None:

@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.cli.app import main
+
 pytestmark = pytest.mark.process
 
 COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; sys.exit(main())"]
@@ -116,6 +118,39 @@ def test_a_name_that_nothing_has_is_answered_with_those_there_are(stage: Path, u
     assert (status.returncode, down.returncode) == (3, 3)
     assert "no system called 'lab' runs; name one of these: default" in status.stderr
     assert "with one of: default" in down.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["status", "frist"], 1, "no actor is called 'frist'\n  did you mean first?"),
+        (
+            ["status", "default"],
+            1,
+            "no actor is called 'default'\n  to look at a system: understudy status --name default",
+        ),
+        (
+            ["status", "camera"],
+            1,
+            "no actor is called 'camera'\n  understudy status   shows those there are",
+        ),
+        (
+            ["status", "--name", "defalt"],
+            3,
+            "no system called 'defalt' runs; did you mean default?",
+        ),
+        (
+            ["down", "--name", "defalt"],
+            3,
+            "no system called 'defalt' runs\n  did you mean default?",
+        ),
+    ],
+)
+def test_a_mistyped_name_is_answered_with_what_was_meant(
+    up: Up, capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, said: str
+) -> None:
+    assert main(arguments) == code
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
 def test_status_connect_and_down_work_together_with_up(stage: Path, up: Up) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import socket
 
 import pytest
 
@@ -10,6 +11,7 @@ import supervisor
 from actors import ActorRef, Request, message
 from actors.errors import ConnectionLost
 from supervisor import Child, Tree
+from supervisor.gate import unreachable
 
 
 @message
@@ -52,6 +54,40 @@ def test_an_endpoint_that_is_none_is_refused(endpoint, error, text):
         supervisor.connect(endpoint)
 
     assert text in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "text"),
+    [
+        (None, "^no system runs; start one with `understudy up`$"),
+        ("nobody", "^no system called 'nobody' runs; start one with `understudy up`$"),
+    ],
+)
+def test_who_joins_what_is_not_there_hears_that_not_of_a_lost_connection(endpoint, text):
+    with pytest.raises(ConnectionLost, match=text) as lost:
+        supervisor.connect(endpoint)
+
+    assert "gone" not in str(lost.value)
+
+
+def test_a_port_where_nobody_listens_is_said_to_be_one(tmp_path, monkeypatch):
+    monkeypatch.setenv("UNDERSTUDY_KEYS", str(tmp_path / "keys"))
+    with socket.socket() as taken:  # bound, but nobody listens
+        taken.bind(("127.0.0.1", 0))
+        endpoint = f"tcp://127.0.0.1:{taken.getsockname()[1]}"
+
+        with pytest.raises(ConnectionLost, match=r"nobody listens on that port \(tried for 3 s\)"):
+            supervisor.connect(endpoint)
+
+
+def test_why_a_place_on_the_network_cannot_be_reached():
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        port = listening.getsockname()[1]
+
+        assert unreachable(f"tcp://127.0.0.1:{port}") == ""
+    assert unreachable(f"tcp://127.0.0.1:{port}") == "nobody listens on that port"
+    assert unreachable("tcp://lab..lan:7700") == "lab..lan cannot be a host's name"
+    assert unreachable("ipc:///nowhere/broker") == "there is no such socket"
 
 
 def test_a_wrong_endpoint_in_the_environment_is_named_as_such(monkeypatch):
