@@ -27,6 +27,14 @@ BROKER: Final = ""
 SUPERVISOR: Final = "@supervisor"
 """The supervisor's name as an actor."""
 
+HEARTBEAT: Final = 1.0
+"""Seconds between two marks in the flight recorder that the loop turns, at the most.
+
+Each mark wakes a process, which is all that an idle actor does. A loop that is dead is found 3 s
+after its last mark, however often they came before; so they come as seldom as still leaves no
+doubt about a healthy one.
+"""
+
 
 class Standing(StrEnum):
     """How a name stands with the broker."""
@@ -95,6 +103,8 @@ class Boot(_Word, frozen=True):
     """States are kept on disk: `save` waits until they are there."""
     direct: str = ""
     """Where to take direct connections; "" for nowhere, so that all is relayed."""
+    heartbeat: float = HEARTBEAT
+    """Seconds between two marks in the flight recorder that the loop turns."""
 
 
 class BrokerBoot(_Word, frozen=True):

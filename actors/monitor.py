@@ -1,7 +1,8 @@
 """The heartbeat monitor: an actor that looks at every process once a second.
 
 It reads the flight recorders, which costs the others no message, and asks the operating system
-for memory and processor time.  What it sees goes to the supervisor and to `understudy status`.
+for memory and processor time (`procstat.py`).  What it sees goes to the supervisor and to
+`understudy status`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,11 @@ import os
 import time
 from typing import Final
 
-import psutil
-
 from actors.actor import Actor
 from actors.blackbox import feel
 from actors.handler import receive
 from actors.message import message
+from actors.procstat import look
 from actors.recorder import open_page
 from actors.roster import Member, Roster, RosterRequest, Vital, Vitals
 
@@ -36,7 +36,8 @@ class Monitor(Actor):
 
     def on_start(self) -> None:
         """Begin to look."""
-        self.processes: dict[int, psutil.Process] = {}
+        self.seen: dict[tuple[str, int], tuple[float, float]] = {}
+        """When a life was looked at last, and the processor time it had used until then."""
         self.pages: dict[tuple[str, int], mmap.mmap] = {}
         self.context.tell_every(self.period, Look())
 
@@ -51,16 +52,14 @@ class Monitor(Actor):
 
     def measure(self, roster: Roster, member: Member) -> Vital | None:
         """Return what is to be seen of one process; None when it has just ended."""
-        try:
-            process = self.processes.get(member.pid)
-            if process is None:
-                process = self.processes[member.pid] = psutil.Process(member.pid)
-            with process.oneshot():
-                memory = process.memory_info().rss
-                cpu = process.cpu_percent() / 100.0
-        except psutil.Error:
+        stat, now = look(member.pid), time.monotonic()
+        if stat is None:
             return None
-        return Vital(member.name, member.incarnation, memory, cpu, self.heartbeat(roster, member))
+        key = (member.name, member.incarnation)
+        then, used = self.seen.get(key, (now, stat.cpu))
+        self.seen[key] = (now, stat.cpu)
+        cores = (stat.cpu - used) / (now - then) if now > then else 0.0
+        return Vital(*key, stat.memory, cores, self.heartbeat(roster, member))
 
     def heartbeat(self, roster: Roster, member: Member) -> float | None:
         """Return the seconds since a process's loop turned."""
@@ -82,9 +81,8 @@ class Monitor(Actor):
 
     def forget(self, roster: Roster) -> None:
         """Let go of processes that have ended."""
-        pids = {member.pid for member in roster.members}
-        self.processes = {pid: p for pid, p in self.processes.items() if pid in pids}
         living = {(member.name, member.incarnation) for member in roster.members}
+        self.seen = {key: seen for key, seen in self.seen.items() if key in living}
         for key in [key for key in self.pages if key not in living]:
             with contextlib.suppress(BufferError):
                 self.pages.pop(key).close()

@@ -111,7 +111,7 @@ def _connect(
     portal: Portal, boot: Boot, handle: Callable[[], None], alive: Callable[[float], None]
 ) -> Pump:
     connection = Connection(boot.endpoint, boot.routing_id, direct=boot.direct)
-    return LoopPump(portal, connection, handle=handle, alive=alive)
+    return LoopPump(portal, connection, handle=handle, alive=alive, heartbeat=boot.heartbeat)
 
 
 @final

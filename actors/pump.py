@@ -14,8 +14,9 @@ import math
 import threading
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Final, final
+from typing import TYPE_CHECKING, final
 
+from actors.control import HEARTBEAT
 from actors.handling import in_event_loop
 from actors.reply import sleep
 
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from actors.connection import Connection
     from actors.portal import Portal
     from actors.reply import Pending
-
-HEARTBEAT: Final = 0.5
-"""Seconds between two marks in the flight recorder that the loop turns."""
 
 
 @final
@@ -39,7 +37,9 @@ class LoopPump:
         *,
         handle: Callable[[], None],
         alive: Callable[[float], None],
+        heartbeat: float = HEARTBEAT,
     ) -> None:
+        self._heartbeat = heartbeat
         self._portal = portal
         self._connection = connection
         self._handle = handle
@@ -129,7 +129,7 @@ class LoopPump:
     def _beat(self) -> None:
         self._alive(time.monotonic())
         self._portal.memory.tidy()
-        self._heart = self._loop.call_later(HEARTBEAT, self._beat)
+        self._heart = self._loop.call_later(self._heartbeat, self._beat)
 
     # --- `driver.Driver`
 
@@ -173,7 +173,7 @@ class LoopPump:
             if pending.done() or now >= end or self._closed:
                 break
             if not self._connection.readable:
-                due = min(end, self._portal.peer.next_due(), now + HEARTBEAT)
+                due = min(end, self._portal.peer.next_due(), now + self._heartbeat)
                 self._connection.wait(max(0.0, due - now))
         # What arrived meanwhile for the mailbox is handled when the present handler is over.
         self.again()

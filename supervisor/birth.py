@@ -6,9 +6,9 @@ first_word    who it is, which class and arguments, where the broker is, what wa
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from actors.control import Boot, Saved
+from actors.control import HEARTBEAT, Boot, Saved
 from supervisor.launcher import Order
 
 if TYPE_CHECKING:
@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     from supervisor.lives import ChildLife
     from supervisor.plan import Launch
     from supervisor.spec import Child
+
+MARKS: Final = 4
+"""Marks of a turning loop within `handler_seconds`, so that who awaits never looks hung."""
+
+SHORTEST_HEARTBEAT: Final = 0.02
 
 
 def order_for(child: ChildLife, boot: SupervisorBoot, spec: Child) -> Order:
@@ -49,4 +54,5 @@ def first_word(
         saved.payload if saved else b"",
         saved.tag if saved else "",
         bool(boot.state_dir),
+        heartbeat=max(SHORTEST_HEARTBEAT, min(HEARTBEAT, spec.limits.handler_seconds / MARKS)),
     )

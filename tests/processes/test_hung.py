@@ -158,6 +158,13 @@ def test_who_reports_progress_is_left_alone(system, spawn):
     assert ref.ask(Who()).result()[1] == 1
 
 
+def test_a_handler_that_awaits_longer_than_a_short_limit_is_left_alone(spawn):
+    ref = spawn(handler_seconds=0.2)
+
+    assert ref.ask(Nap(1.5)).result() == 1.5
+    assert ref.ask(Who()).result()[1] == 1
+
+
 def test_memory_over_its_limit_is_noticed_within_two_seconds(system, spawn):
     ref = spawn(memory="150 MB")
     with system.watch(ref) as ends:

@@ -11,9 +11,9 @@ import time
 import pytest
 
 from supervisor.liveness import Condition
-from supervisor.sampling import from_psutil, sample
+from supervisor.sampling import portable_sample, sample
 
-WAYS = pytest.mark.parametrize("look", [sample, from_psutil])
+WAYS = pytest.mark.parametrize("look", [sample, portable_sample])
 
 
 @pytest.fixture
