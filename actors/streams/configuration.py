@@ -174,19 +174,32 @@ def _endpoint(configuration: Mapping[str, Any], carrier: Carrier) -> str:
         raise ValueError(f"endpoint is missing: {carrier} needs one, such as {example!r}")
     if not isinstance(endpoint, str) or "\0" in endpoint:
         raise ValueError(f"endpoint {endpoint!r:.80}: expected a text such as {example!r}")
-    if carrier is Carrier.SHM:
-        if _RING.fullmatch(endpoint) is None:
-            raise ValueError(
-                f"endpoint {endpoint!r:.80}: expected shm:// and a name of letters, digits, "
-                f"'_', '.' and '-', such as {example!r}"
-            )
-    elif re.match(r"(tcp|ipc)://.", endpoint) is None:
-        raise ValueError(f"endpoint {endpoint!r:.80}: expected tcp://HOST:PORT or ipc://PATH")
-    elif endpoint.startswith("tcp://") and not has_port(endpoint, any_port=True):
-        raise ValueError(
-            f"endpoint {endpoint!r:.80}: expected tcp://HOST:PORT, with a port up to {LAST_PORT}"
-        )
+    if wrong := (_wrong_ring if carrier is Carrier.SHM else _wrong_socket)(endpoint):
+        raise ValueError(f"endpoint {endpoint!r:.80}: {wrong}")
     return endpoint
+
+
+def _wrong_ring(endpoint: str) -> str:
+    """Return what is wrong with the endpoint of a ring, or nothing."""
+    if _RING.fullmatch(endpoint):
+        return ""
+    return (
+        "expected shm:// and a name of letters, digits, '_', '.' and '-', such as 'shm://detector'"
+    )
+
+
+def _wrong_socket(endpoint: str) -> str:
+    """Return what is wrong with the endpoint of a ZeroMQ socket, or nothing."""
+    if endpoint.startswith("inproc://"):
+        return (
+            "inproc:// reaches nobody, as each end has a ZeroMQ context of its own. Within one "
+            "host use ipc://PATH, or class_name 'shm' and shm://NAME; within one process a queue"
+        )
+    if re.match(r"(tcp|ipc)://.", endpoint) is None:
+        return "expected tcp://HOST:PORT or ipc://PATH"
+    if endpoint.startswith("tcp://") and not has_port(endpoint, any_port=True):
+        return f"expected tcp://HOST:PORT, with a port up to {LAST_PORT}"
+    return ""
 
 
 def _number(configuration: Mapping[str, Any], key: str, *, default: int, least: int) -> int:

@@ -5,6 +5,9 @@
 So a packet is there when its .json is, and what has an ending is complete, whatever was killed.
 A full disk is an error of that `write`; nothing of the packet stays.  After a restart numbers go
 on above the highest that is there.
+
+All this is about programs.  Nothing waits for the disk (fsync): that would cost more than writing,
+for every packet.  So after a power cut the files of the last seconds may be missing, or be empty.
 """
 
 from __future__ import annotations
@@ -21,17 +24,15 @@ from typing import Final, cast, final
 from actors.streams.carrier import Packed, Statistics
 from actors.streams.configuration import Configuration
 
+_LOOK: Final = "Look at the folder and its rights"
+
 _NAME: Final = re.compile(r"((?:[^%]|%%)*)%0?\d*d((?:[^%]|%%)*)")
 """The last part of a pattern: before and after the number."""
 
 
 @final
 class FileWriter:
-    """Writes every packet into two files.
-
-    It waits for the system to take the bytes, not for the disk to have them: those that a power
-    cut takes away are lost.
-    """
+    """Writes every packet into two files, and waits until the system has taken the bytes."""
 
     def __init__(self, configuration: Configuration) -> None:
         self._pattern = configuration.pattern
@@ -42,21 +43,28 @@ class FileWriter:
         self._open = False
 
     def open(self) -> None:
-        """Make the folder and find the next number.
+        """Find the next number.
 
         Raises:
-            OSError: the folder cannot be made or read.
+            OSError: there is no such folder, or it cannot be read.  None is made: what is missing
+                may be a mistake in the path, or a disk that is not mounted.
         """
-        folder = Path(self._pattern % 0).parent
-        folder.mkdir(parents=True, exist_ok=True)
         around = cast("re.Match[str]", _NAME.fullmatch(Path(self._pattern).name))
         before, after = (re.escape(part.replace("%%", "%")) for part in around.groups())
         found = re.compile(rf"{before}(\d+){after}\.(?:json|data)")
-        numbers = [
-            int(match[1]) for path in folder.iterdir() if (match := found.fullmatch(path.name))
-        ]
+        numbers = [int(match[1]) for name in self._names() if (match := found.fullmatch(name))]
         self._next = max(numbers, default=-1) + 1
         self._open = True
+
+    def _names(self) -> list[str]:
+        """Return what the folder of the pattern has."""
+        folder = Path(self._pattern % 0).parent
+        try:
+            return [path.name for path in folder.iterdir()]
+        except OSError as error:
+            remedy = "Make it, or correct the path" if error.errno == errno.ENOENT else _LOOK
+            where = f"{self._title}: cannot use the folder {folder.absolute()}"
+            raise OSError(error.errno, f"{where}: {error.strerror}. {remedy}.") from None
 
     def send(self, packed: Packed) -> None:
         """Write the two files.
@@ -120,6 +128,6 @@ def _explained(error: OSError, stem: str) -> OSError:
         errno.ENOSPC: "Make room, or write elsewhere",
         errno.EDQUOT: "Make room, or write elsewhere",
         errno.EFBIG: "Send smaller packets, or raise the limit of a file's size (ulimit -f)",
-    }.get(error.errno or 0, "Look at the folder and its rights")
+    }.get(error.errno or 0, _LOOK)
     text = f"packet {stem} was not written: {error.strerror or error}. {remedy}; then write again"
     return OSError(error.errno, text)

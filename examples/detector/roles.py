@@ -128,6 +128,10 @@ class Detector(Actor):
         done = sent == self.frames and not self.kept
         return Health(sent, self.written, self.dropped, self.again, self.twice, done)
 
+    def on_stop(self, reason: str) -> None:  # noqa: ARG002 - every end is the same to it
+        self.to_files.close()
+        self.to_live.close()
+
 
 @message
 class Go:
@@ -154,6 +158,9 @@ class Listener(Actor):
         except TimeoutError:
             pass
         self.context.tell_after(PAUSE, Go())
+
+    def on_stop(self, reason: str) -> None:  # noqa: ARG002 - every end is the same to it
+        self.reader.close()
 
     def take(self, packet: Packet) -> None:
         raise NotImplementedError

@@ -44,6 +44,7 @@ def test_1_03_every_spelling_of_every_carrier_is_accepted(carrier, spelling):
         ({"endpoint": "tcp://localhost"}, ["endpoint", "tcp://HOST:PORT"]),
         ({"endpoint": "tcp://localhost:65536"}, ["endpoint", "a port up to 65535"]),
         ({"endpoint": "tcp://localhost:22x"}, ["endpoint", "a port up to 65535"]),
+        ({"endpoint": "inproc://here"}, ["endpoint", "ipc://PATH", "shm://NAME", "a queue"]),
         ({"high_water_mark": 0}, ["high_water_mark", "without limit"]),
         ({"high_water_mark": "many"}, ["high_water_mark"]),
         ({"high_water_mark": True}, ["high_water_mark"]),

@@ -34,20 +34,20 @@ def _names(folder):
 
 
 def test_1_22_each_packet_is_two_files_and_numbers_go_on_after_a_restart(tmp_path):
-    folder = tmp_path / "deep" / "folder"
     image = np.arange(12, dtype="uint32").reshape(3, 4)
     for life in range(2):
-        with _writer(folder) as writer:
+        with _writer(tmp_path) as writer:
             writer.write({"life": life, "topic": "a"}, image)
             writer.write({}, None)
 
-    assert _names(folder) == [f"run-000{n}.{end}" for n in range(4) for end in ("data", "json")]
-    assert np.array_equal(np.fromfile(folder / "run-0002.data", "uint32"), image.ravel())
-    assert json.loads((folder / "run-0002.json").read_text()) == {"topic": "a", "life": 1}
-    assert (folder / "run-0001.data").stat().st_size == 0
+    assert _names(tmp_path) == [f"run-000{n}.{end}" for n in range(4) for end in ("data", "json")]
+    assert np.array_equal(np.fromfile(tmp_path / "run-0002.data", "uint32"), image.ravel())
+    assert json.loads((tmp_path / "run-0002.json").read_text()) == {"topic": "a", "life": 1}
+    assert (tmp_path / "run-0001.data").stat().st_size == 0
 
 
 def test_1_22_an_endpoint_may_name_the_folder(tmp_path):
+    (tmp_path / "100%d").mkdir()
     with Writer({"class_name": "file", "endpoint": f"file://{tmp_path}/100%d"}) as writer:
         writer.write({}, b"abc")
 
@@ -78,11 +78,32 @@ def test_1_22_without_room_there_is_an_error_and_no_half_packet(tmp_path, small_
         assert (writer.stats().written, writer.stats().dropped) == (3, 1)
 
 
-def test_a_folder_that_cannot_be_made_is_an_error(tmp_path):
+def test_1_22_a_folder_that_is_not_there_is_named_and_not_made(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(FileNotFoundError, match=f"{tmp_path}/runs: .* Make it, or correct the pa"):
+        _writer("runs").activate()
+    assert _names(tmp_path) == []
+
+
+def test_a_folder_that_is_none_is_an_error(tmp_path):
     (tmp_path / "file").touch()
 
-    with pytest.raises(OSError, match="file"):
-        _writer(tmp_path / "file" / "folder").activate()
+    with pytest.raises(NotADirectoryError, match="Look at the folder"):
+        _writer(tmp_path / "file").activate()
+
+
+def test_a_folder_that_goes_while_it_is_written_to_is_an_error_and_its_return_mends_it(tmp_path):
+    folder = tmp_path / "runs"
+    folder.mkdir()
+    with _writer(folder) as writer:
+        folder.rmdir()
+        with pytest.raises(FileNotFoundError, match="Look at the folder"):
+            writer.write({}, b"abc")
+        folder.mkdir()
+        writer.write({}, b"abc")
+
+    assert _names(folder) == ["run-0000.data", "run-0000.json"]
 
 
 def test_1_23_the_dummy_is_silent_or_prints_a_line_for_each_packet(capsys):
