@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from actors.arrays.allowance import LIMIT, Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.birth import Birth, born_alone, freeze
 from actors.arrays.lease import Lease
@@ -40,13 +41,15 @@ SHARE_FROM: Final = 64 << 10
 class Memory:
     """Shared memory of this process: what it lends and what it has attached."""
 
-    def __init__(self, directory: Path | None = None) -> None:
+    def __init__(self, directory: Path | None = None, *, limit: int = LIMIT) -> None:
         """Begin with nothing.
 
         Args:
             directory: The system's own, where arrays are files when this machine has no memfd.
                 Without both nothing is shared.
+            limit: Bytes that arrays and rings of this process may take.
         """
+        self.allowance: Final = Allowance(limit)
         self._directory = directory
         self._arena: Arena | None = None
         self._lock = threading.Lock()
@@ -64,7 +67,7 @@ class Memory:
         # Two threads that send their first large array at once must not make two of them.
         with self._lock:
             if self._arena is None:
-                self._arena = Arena(directory=self._directory)
+                self._arena = Arena(self.allowance, self._directory)
             return self._arena
 
     def empty(

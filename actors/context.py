@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 import attrs
 
 from actors.address import check_name
+from actors.arrays.allowance import LIMIT
 from actors.arrays.reader import RingReader, reader_of
-from actors.arrays.ring import LIMIT, SLOTS, SharedRing
+from actors.arrays.ring import SLOTS, SharedRing
 from actors.control import SUPERVISOR
 from actors.definitions import home
 from actors.errors import ConnectionLost
@@ -186,7 +187,7 @@ class Context:
         `SharedMemoryFull`, or a `ValueError` for a name or a number that makes no sense.
         """
         check_name(name, "a ring")
-        ring = SharedRing(slots, limit=limit)
+        ring = SharedRing(slots, limit=limit, allowance=self._portal.memory.allowance)
         try:
             self._demand(KeepRing(name, attrs.astuple(ring.address)))
         except BaseException:

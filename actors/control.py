@@ -97,6 +97,8 @@ class Boot(_Word, frozen=True):
     fields: dict[str, bytes]
     mailbox: int
     ask_timeout: float
+    shared_memory: int
+    """Bytes that its arrays and rings may take."""
     snapshot: bytes = b""
     snapshot_tag: str = ""
     durable: bool = False

@@ -143,7 +143,7 @@ class Life:
         boot = self._boot
         self._recorder = Recorder(page)
         self._saver = Saver(boot.name, self, self._recorder, durable=boot.durable)
-        memory = Memory(directory_of(boot.endpoint))
+        memory = Memory(directory_of(boot.endpoint), limit=boot.shared_memory)
         memory.report = self._recorder.shares
         peer = Peer(boot.name, boot.incarnation, host=self._host, mailbox=boot.mailbox)
         portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)

@@ -51,6 +51,7 @@ def first_word(
         dict(launch.fields),
         spec.limits.mailbox,
         boot.ask_timeout,
+        spec.limits.shared_memory,
         saved.payload if saved else b"",
         saved.tag if saved else "",
         bool(boot.state_dir),

@@ -296,4 +296,5 @@ def _limits(limits: Limits) -> dict[str, float | int | None]:
         "cpu": limits.cpu,
         "handler_seconds": limits.handler_seconds,
         "mailbox": limits.mailbox,
+        "shared_memory": limits.shared_memory,
     }

@@ -159,8 +159,17 @@ class Infrastructure:
         life = self._monitor = ChildLife(MONITOR, self._monitor_lives, on_word=hear)
         exchange.declare(Declare(MONITOR, Standing.DOWN, life.incarnation, life.routing_id))
         actor = ClassName("actors.monitor", "Monitor")
-        endpoint = self.endpoints[0]
-        first = Boot(MONITOR, life.incarnation, life.routing_id, endpoint, actor, {}, 1000, 30.0)
+        first = Boot(
+            MONITOR,
+            life.incarnation,
+            life.routing_id,
+            self.endpoints[0],
+            actor,
+            fields={},
+            mailbox=1000,
+            ask_timeout=30.0,
+            shared_memory=Limits().shared_memory,
+        )
         await life.launch(self._launcher, self._order("actor", life), first)
         how = await asyncio.shield(life.ended)
         exchange.ended(MONITOR, life.incarnation, str(how), life.record())

@@ -8,6 +8,9 @@ from typing import final
 
 import attrs
 
+from actors.arrays.allowance import LIMIT
+from actors.arrays.segment import PAGE
+
 _UNITS = {
     "B": 1,
     "KB": 10**3,
@@ -40,6 +43,13 @@ def parse_size(value: int | str | None) -> int | None:
     return value
 
 
+def _size(value: int | str) -> int:
+    size = parse_size(value)
+    if size is None:
+        raise TypeError('None is not a size: give bytes or a text such as "200 MB".')
+    return size
+
+
 @final
 @attrs.frozen
 class Limits:
@@ -58,6 +68,9 @@ class Limits:
             restarted as after any crash. `math.inf` turns it off.
         mailbox: messages that may wait. At a full mailbox plain code and `def` handlers wait up
             to 5 s and then get `MailboxFull`; asyncio code gets it at once.
+        shared_memory: bytes that arrays and rings of the actor may take of the memory that it
+            shares with others, as an int or a text such as "200 MB". Beyond it `context.empty`
+            and a ring raise `SharedMemoryFull`, and an array that is sent travels as a frame.
 
     Raises:
         TypeError, ValueError: a value is out of range, or a text is no size.
@@ -67,6 +80,7 @@ class Limits:
     cpu: float | None = None
     handler_seconds: float = 60.0
     mailbox: int = 10_000
+    shared_memory: int = attrs.field(default=LIMIT, converter=_size)
 
     def __attrs_post_init__(self) -> None:
         if self.memory is not None and self.memory < 1:
@@ -79,6 +93,10 @@ class Limits:
             )
         if not _is_number(self.mailbox) or self.mailbox < 1 or self.mailbox % 1:
             raise ValueError(f"Limits.mailbox is {self.mailbox!r}: give an int from 1 up.")
+        if self.shared_memory < PAGE:
+            raise ValueError(
+                f"Limits.shared_memory is {self.shared_memory!r}: give at least {PAGE} bytes."
+            )
 
 
 def _is_number(value: object) -> bool:

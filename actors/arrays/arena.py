@@ -7,7 +7,7 @@
     segment of one class: 16 MiB, or one block if that is larger
 
 Why pooled: a fresh page costs a fault and a clearing, ten times the copying.  Where blocks lie says
-`shelves.py`.  At the limit, segments without a living block make room for other classes.
+`shelves.py`.  Where the allowance ends, segments without a living block make room for others.
 
     empty(shape) ─► an array in a block of its own; sharing it copies nothing, and freezes it
 
@@ -31,6 +31,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from actors.arrays.allowance import Allowance
 from actors.arrays.birth import Birth, freeze
 from actors.arrays.ledger import Ledger
 from actors.arrays.segment import HAS_MEMFD, PAGE, Segment, check_shareable
@@ -38,7 +39,6 @@ from actors.arrays.shelves import Place, Shelves, block_size
 from actors.arrays.spec import checked_lengths
 from actors.errors import SharedMemoryFull
 
-LIMIT: Final = 1 << 30
 SEGMENT: Final = 16 << 20
 
 _serials: Final = count(1)
@@ -49,8 +49,8 @@ _serials: Final = count(1)
 class Statistics:
     """What an arena holds at one moment."""
 
-    limit: int  # bytes it may set aside
-    reserved: int  # bytes set aside, in blocks living and free; never more than `limit`
+    limit: int  # bytes its process may set aside
+    reserved: int  # bytes set aside here, in blocks living and free; never more than `limit`
     living: int  # bytes of the blocks in use now, whole blocks counted, lent ones too
     blocks: int  # blocks in use now by messages on their way and by arrays here
     lent: int  # blocks that nothing but readers in other processes uses
@@ -70,7 +70,7 @@ class Arena:
 
     def __init__(
         self,
-        limit: int = LIMIT,
+        allowance: Allowance | None = None,
         directory: Path | None = None,
         *,
         named: bool = not HAS_MEMFD,
@@ -79,7 +79,7 @@ class Arena:
         """Create an arena; it takes no memory before the first `share`.
 
         Args:
-            limit: Bytes of blocks it may set aside.
+            allowance: Of its process, of which its blocks are a part; None: one of its own.
             directory: The session directory (0700), needed only for named files.
             named: Use named files though the system has memfd.
             segment: Smallest size of a segment in bytes, a multiple of 4,096.
@@ -87,8 +87,6 @@ class Arena:
         Raises:
             ValueError: an argument makes no sense; the text says which.
         """
-        if limit < PAGE:
-            raise ValueError(f"limit={limit} holds no block; use at least {PAGE} bytes")
         if segment < PAGE or segment % PAGE:
             raise ValueError(f"segment={segment} is not a positive multiple of {PAGE}")
         if named and directory is None:
@@ -97,7 +95,7 @@ class Arena:
         self._pid = os.getpid()
         self._lock = threading.Lock()  # held for bookkeeping only, never while copying
         self._closed = False
-        self._shelves = Shelves(limit, segment, self._segment)
+        self._shelves = Shelves(allowance or Allowance(), segment, self._segment)
         self._ledger: Ledger[Place] = Ledger()
         self._beacon: Segment | None = None  # what `probe` shows: it stays as long as the arena
         self._shared = self._copied = 0
@@ -156,11 +154,8 @@ class Arena:
             place = self._take(nbytes)
             if place is None:
                 self._refused += 1
-                raise SharedMemoryFull(
-                    f"no room for an array of {nbytes:,} bytes: {self._shelves.living:,} of the "
-                    f"{self._shelves.limit:,} bytes that this process may share are in use. Let "
-                    "go of arrays, or send smaller ones."
-                )
+                why = self._shelves.allowance.shortage(block_size(nbytes))
+                raise SharedMemoryFull(f"no room for an array of {nbytes:,} bytes: {why}")
             block = self._ledger.add(place)
         shelf, offset = place
         start = np.frombuffer(shelf.segment.memory, np.uint8, 1, offset)
@@ -248,7 +243,7 @@ class Arena:
             shelves = self._shelves
             shelves.reclaim()
             return Statistics(
-                limit=shelves.limit,
+                limit=shelves.allowance.limit,
                 reserved=shelves.reserved,
                 living=shelves.living,
                 blocks=len(self._ledger),

@@ -33,11 +33,12 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from actors.arrays.allowance import LIMIT, Allowance
 from actors.arrays.segment import PAGE, Segment, check_shareable, host_key
 from actors.arrays.spec import MOST_DIMENSIONS, checked_lengths
 from actors.errors import SharedMemoryFull
 
-LIMIT: Final = 1 << 30
+NO_LIMIT: Final = 1 << 62
 
 SLOTS: Final = 4
 """One is written, one is read, and two are there for readers that were not fast enough."""
@@ -104,17 +105,20 @@ class SharedRing:
     dtype than the one before.  Safe to use from several threads of the one process that made it.
     """
 
-    def __init__(self, slots: int = SLOTS, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self, slots: int = SLOTS, *, limit: int = LIMIT, allowance: Allowance | None = None
+    ) -> None:
         """Create a ring; it takes a page of memory before the first frame.
 
         Args:
             slots: Frames kept, 2 to 64.  More give slow readers more time to copy one.
             limit: Bytes of memory it may take, all slots together.  When a frame is larger than
                 the slots, the former ones stay until it is written.
+            allowance: Of its process, of which its memory is a part; None: nothing but `limit`.
 
         Raises:
             ValueError: a number of slots that makes no sense.
-            SharedMemoryFull: the system has no memory, or no descriptors left.
+            SharedMemoryFull: the allowance, or the machine, has no room left.
         """
         if not 2 <= slots <= MOST_SLOTS:  # noqa: PLR2004
             raise ValueError(f"slots={slots}: a ring has 2 to {MOST_SLOTS} slots")
@@ -126,10 +130,11 @@ class SharedRing:
         self._number = 0
         self._version = 0
         self._present: _Slots | None = None
-        self._root = _segment(PAGE)
+        self._allowance = allowance or Allowance(NO_LIMIT)
+        self._root = self._obtain(PAGE)
         self._open = [self._root]
         # Whoever only lets go of a ring gives back its memory too.
-        self._finalizer = finalize(self, _let_go, self._pid, self._open)
+        self._finalizer = finalize(self, _let_go, self._pid, self._open, self._allowance)
         self._finalizer.atexit = False
         self._publish_root()
 
@@ -235,15 +240,32 @@ class SharedRing:
 
     def _new_slots(self, capacity: int) -> _Slots:
         size = self._size(capacity)
-        part = _segment(size)
+        part = self._obtain(size)
         self._open.append(part)
         slots = _Slots(part, self.slots, capacity)
         try:
             part.reserve(0, size)  # now, because later the lack of memory would be a SIGBUS
         except OSError as error:
             self._end(slots)
-            raise _full(size, error) from None
+            raise self._full(size, error) from None
         return slots
+
+    def _obtain(self, size: int) -> Segment:
+        if not self._allowance.take(size):
+            raise self._full(size)
+        try:
+            return Segment(size)
+        except OSError as error:
+            self._allowance.give_back(size)
+            raise self._full(size, error) from None
+
+    def _full(self, size: int, error: OSError | None = None) -> SharedMemoryFull:
+        why = self._allowance.shortage(size)
+        if error is not None:
+            why = f"{error.strerror or error}. End what uses the memory (`df -h /dev/shm`, `free`)."
+        return SharedMemoryFull(
+            f"no room for {size:,} bytes of a ring: {why} Smaller or fewer frames take less."
+        )
 
     def _move_to(self, slots: _Slots) -> None:
         """Let readers find the new slots, then give the old ones back."""
@@ -257,6 +279,7 @@ class SharedRing:
         self._open.remove(slots.part)
         slots.part.discard()
         slots.part.close()
+        self._allowance.give_back(slots.part.data)
 
     def _publish_root(self) -> None:
         self._root.mark(0, 0)
@@ -304,24 +327,12 @@ class _Slots:
         fence()
 
 
-def _let_go(pid: int, parts: list[Segment]) -> None:
+def _let_go(pid: int, parts: list[Segment], allowance: Allowance) -> None:
     if os.getpid() == pid:
         while parts:
-            parts.pop().close()
-
-
-def _segment(data: int) -> Segment:
-    try:
-        return Segment(data)
-    except OSError as error:
-        raise _full(data, error) from None
-
-
-def _full(size: int, error: OSError) -> SharedMemoryFull:
-    return SharedMemoryFull(
-        f"no room for {size} bytes of shared memory: {error.strerror or error}. Make the frames or "
-        "the number of slots smaller, or end what uses the memory (`df -h /dev/shm`, `free`)."
-    )
+            part = parts.pop()
+            part.close()
+            allowance.give_back(part.data)
 
 
 def _check_meta(meta: object) -> None:

@@ -1,6 +1,6 @@
 """Shelves: where the blocks of an arena lie, and which of them are free.
 
-    take ─► used before and free? ─► lent, and read no more? ─► fresh, within the limit ─► place
+    take ─► used before and free? ─► lent, and read no more? ─► fresh, if it is allowed ─► place
     put_back(place) ─► free, or lent as long as readers hold it (`lease.py`)
 
 A shelf is a segment cut into blocks of one size.  Memory is set aside block by block when it is
@@ -18,6 +18,7 @@ from typing import Final, TypeAlias, final
 
 import attrs
 
+from actors.arrays.allowance import Allowance
 from actors.arrays.segment import PAGE, Segment
 
 IDLE_LOOKS: Final = 10
@@ -60,17 +61,19 @@ Place: TypeAlias = tuple[Shelf, int]
 class Shelves:
     """All shelves of one arena."""
 
-    def __init__(self, limit: int, segment: int, create: Callable[[int], Segment]) -> None:
+    def __init__(
+        self, allowance: Allowance, segment: int, create: Callable[[int], Segment]
+    ) -> None:
         """Begin with nothing.
 
         Args:
-            limit: Bytes of blocks that may be set aside.
+            allowance: Asked before memory for a block is set aside.
             segment: Smallest size of a segment in bytes.
             create: Makes a segment for so many bytes of blocks; OSError when it cannot.
         """
-        self.limit: Final = limit
+        self.allowance: Final = allowance
         self.reserved = 0
-        """Bytes set aside, in blocks living and free; never more than `limit`."""
+        """Bytes set aside, in blocks living and free; all of them are of the allowance."""
         self.living = 0
         """Bytes of the blocks in use, lent ones too."""
         self._segment = segment
@@ -140,6 +143,7 @@ class Shelves:
         self._all.clear()
         self._free.clear()
         self._lent.clear()
+        self.allowance.give_back(self.reserved)
         self.reserved = self.living = 0
 
     def _free_place(self, size: int) -> Place | None:
@@ -164,11 +168,13 @@ class Shelves:
                 return place
         place = self._set_aside(size)
         if place is None and self.retire_idle():
-            # The system was full before our limit was reached, and we gave something back.
+            # The machine was full before the allowance was, and we gave something back.
             place = self._set_aside(size)
         return place
 
     def _set_aside(self, size: int) -> Place | None:
+        if not self.allowance.take(size):
+            return None
         shelf = next((one for one in self._all if one.size == size and one.fresh), None)
         try:
             if shelf is None:
@@ -177,6 +183,7 @@ class Shelves:
             shelf.segment.reserve(offset, size)
         except OSError:
             # Whatever the system lacks, the caller has another way: frames.  `refused` counts it.
+            self.allowance.give_back(size)
             return None
         shelf.fresh.pop()
         self.reserved += size
@@ -192,16 +199,17 @@ class Shelves:
         return shelf
 
     def _make_room(self, size: int) -> bool:
-        """Keep within the limit if `size` is added, at the cost of as few idle segments as can be.
+        """Have `size` bytes of the allowance left, at the cost of as few idle segments as can be.
 
         Gives nothing back when that would not be enough: idle blocks are worth keeping.
         """
-        if self.reserved + size <= self.limit:
+        missing = size - self.allowance.left
+        if missing <= 0:
             return True
         idle = [shelf for shelf in self._all if not shelf.taken]
-        if self.reserved + size - sum(shelf.reserved for shelf in idle) > self.limit:
+        if sum(shelf.reserved for shelf in idle) < missing:
             return False
-        while self.reserved + size > self.limit:
+        while idle and self.allowance.left < size:
             self._retire(idle.pop(0))
         return True
 
@@ -217,6 +225,7 @@ class Shelves:
         if others:
             self._free[shelf.size] = others
         self.reserved -= shelf.reserved
+        self.allowance.give_back(shelf.reserved)
         # A reader keeps segments attached for a while; without this it would keep the memory too.
         shelf.segment.discard()
         shelf.segment.close()

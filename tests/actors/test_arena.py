@@ -12,6 +12,7 @@ import pytest
 
 from actors.arrays import arena as room
 from actors.arrays import shelves
+from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.mapper import Mapper, can_attach
 from actors.arrays.segment import HAS_MEMFD, Segment
@@ -28,7 +29,7 @@ def descriptors():
 
 @pytest.fixture(params=KINDS, ids=["memfd", "file"][-len(KINDS) :])
 def arena(request, tmp_path):
-    arena = Arena(4 * MIB, tmp_path, named=request.param, segment=MIB)
+    arena = Arena(Allowance(4 * MIB), tmp_path, named=request.param, segment=MIB)
     yield arena
     arena.close()
 
@@ -307,8 +308,6 @@ def test_a_forked_child_cannot_use_its_parents_arena(arena, mapper):
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        ({"limit": 0}, "limit"),
-        ({"limit": -1}, "limit"),
         ({"segment": 0}, "segment"),
         ({"segment": 5000}, "segment"),
         ({"named": True}, "session directory"),

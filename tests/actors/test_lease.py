@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from actors.arrays import segment
+from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.census import Census
 from actors.arrays.lease import Lease
@@ -24,7 +25,7 @@ SIZE = 5000
 
 @pytest.fixture(params=KINDS, ids=["memfd", "file"][-len(KINDS) :])
 def arena(request, tmp_path):
-    arena = Arena(1 << 20, tmp_path, named=request.param, segment=1 << 16)
+    arena = Arena(Allowance(1 << 20), tmp_path, named=request.param, segment=1 << 16)
     yield arena
     arena.close()
 
@@ -56,7 +57,7 @@ def lent(arena):
 
 @pytest.mark.parametrize("size", [1 << 18, 1 << 25], ids=["256 KiB", "32 MiB"])
 def test_0_11_an_array_of_any_size_is_read_where_it_lies(tmp_path, mapper, size):
-    arena = Arena(2 * size, tmp_path)
+    arena = Arena(Allowance(2 * size), tmp_path)
     born = arena.empty(size // 16, np.complex128)
     cells = born[:]  # from before it was sent: it can still be written to
     array = mapper.read(arena.share(born), "c16", born.shape)
@@ -202,7 +203,7 @@ def test_who_keeps_much_reads_copies_of_the_rest(arena, tmp_path):
 
 
 def test_segments_that_are_read_stay_attached_and_the_next_is_copied(tmp_path):
-    arena = Arena(1 << 20, tmp_path, named=not HAS_MEMFD, segment=4096)
+    arena = Arena(Allowance(1 << 20), tmp_path, named=not HAS_MEMFD, segment=4096)
     mapper = Mapper(tmp_path, most=2)
     arrays = [mapper.read(arena.share(np.full(9, n, "u1")), "u1", (9,)) for n in range(4)]
 

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.arrays import segment
+from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.mapper import Mapper, can_attach
 from actors.arrays.segment import HAS_MEMFD
@@ -20,7 +21,7 @@ ARRAY = np.arange(1000, dtype="<f4")
 
 @pytest.fixture(params=KINDS, ids=["memfd", "file"][-len(KINDS) :])
 def arena(request, tmp_path):
-    arena = Arena(1 << 20, tmp_path, named=request.param, segment=1 << 16)
+    arena = Arena(Allowance(1 << 20), tmp_path, named=request.param, segment=1 << 16)
     yield arena
     arena.close()
 
@@ -210,13 +211,13 @@ def test_no_descriptor_does_more_than_be_refused(shared_for_fuzzing, numbers, ow
 @pytest.fixture(scope="module")
 def shared_for_fuzzing(tmp_path_factory):
     directory = tmp_path_factory.mktemp("session")
-    arena = Arena(1 << 20, directory, named=not HAS_MEMFD)
+    arena = Arena(Allowance(1 << 20), directory, named=not HAS_MEMFD)
     yield arena.share(ARRAY), Mapper(directory)
     arena.close()
 
 
 def test_few_segments_are_kept_attached(tmp_path):
-    arena = Arena(1 << 20, tmp_path, named=not HAS_MEMFD, segment=4096)
+    arena = Arena(Allowance(1 << 20), tmp_path, named=not HAS_MEMFD, segment=4096)
     mapper = Mapper(tmp_path, most=3)
     shared = [arena.share(np.full(100, n, np.uint8)) for n in range(8)]
     for _ in range(2):
@@ -229,7 +230,7 @@ def test_few_segments_are_kept_attached(tmp_path):
 
 
 def test_the_segment_not_used_longest_is_the_one_detached(tmp_path):
-    arena = Arena(1 << 20, tmp_path, named=not HAS_MEMFD, segment=4096)
+    arena = Arena(Allowance(1 << 20), tmp_path, named=not HAS_MEMFD, segment=4096)
     mapper = Mapper(tmp_path, most=2)
     first, second, third = (arena.share(np.full(100, n, np.uint8)) for n in range(3))
     for descriptor in (first, second, first, third):

@@ -23,6 +23,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.mapper import Mapper
 from actors.arrays.segment import HAS_MEMFD, PAGE
@@ -55,7 +56,7 @@ class ArenaMachine(RuleBasedStateMachine):
     def open(self, limit, segment, named, most):
         path = Path(self.directory.name)
         self.limit = limit
-        self.arena = Arena(limit, path, named=named, segment=segment)
+        self.arena = Arena(Allowance(limit), path, named=named, segment=segment)
         self.mapper = Mapper(path, most=most)
 
     def array(self, size):

@@ -21,6 +21,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.ledger import Ledger
 from actors.arrays.mapper import Mapper
@@ -55,7 +56,7 @@ class BirthMachine(RuleBasedStateMachine):
     @initialize(limit=st.integers(2, 30), segment=st.sampled_from([PAGE, 8 * PAGE]))
     def open(self, limit, segment):
         self.limit = limit * PAGE
-        self.arena = Arena(self.limit, segment=segment)
+        self.arena = Arena(Allowance(self.limit), segment=segment)
         self.mapper = Mapper()
 
     @rule(target=births, size=st.integers(1, 5 * PAGE))
@@ -202,7 +203,7 @@ TestLedgerMachine = LedgerMachine.TestCase
 
 def test_an_array_in_a_cycle_is_given_back_by_the_collector_in_the_midst_of_anything():
     """Its finalizer runs while the arena's own lock is held, and must not want it."""
-    arena = Arena(1 << 20)
+    arena = Arena(Allowance(1 << 20))
     for _ in range(200):
         cycle = [arena.empty((1000,), np.uint8)]
         cycle.append(cycle)
@@ -215,7 +216,7 @@ def test_an_array_in_a_cycle_is_given_back_by_the_collector_in_the_midst_of_anyt
 
 
 def test_an_array_outlives_its_arena():
-    arena = Arena(1 << 20)
+    arena = Arena(Allowance(1 << 20))
     array = arena.empty((4, 4), "float32")
     array[:] = 7.0
     arena.close()
@@ -230,7 +231,7 @@ def test_an_array_outlives_its_arena():
     ids=["later", "strided", "turned", "converted"],
 )
 def test_what_does_not_lie_at_the_start_as_it_is_is_copied_and_stays_ones_own(view):
-    arena, mapper = Arena(1 << 20), Mapper()
+    arena, mapper = Arena(Allowance(1 << 20)), Mapper()
     array = arena.empty((100,), "float64")
     array[:] = np.arange(100)
     piece = view(array)
@@ -246,7 +247,7 @@ def test_what_does_not_lie_at_the_start_as_it_is_is_copied_and_stays_ones_own(vi
 
 
 def test_the_numbers_of_another_arena_mean_nothing():
-    one, other = Arena(1 << 20), Arena(1 << 20)
+    one, other = Arena(Allowance(1 << 20)), Arena(Allowance(1 << 20))
     array = one.empty((100,), "float64")
     array[:] = 3.0
     descriptor = other.share(array)

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     rule,
 )
 
+from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
@@ -67,7 +68,7 @@ class LeaseMachine(RuleBasedStateMachine):
     def open(self, named, most, leased):
         self.directory = tempfile.TemporaryDirectory()
         path = Path(self.directory.name)
-        self.new_arena = lambda: Arena(30 * PAGE, path, named=named, segment=4 * PAGE)
+        self.new_arena = lambda: Arena(Allowance(30 * PAGE), path, named=named, segment=4 * PAGE)
         self.new_mapper = lambda: Mapper(path, most=most, leased=leased)
         self.lives = 0
         self.blocks, self.count = [], 0

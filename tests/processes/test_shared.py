@@ -10,6 +10,8 @@ from programs import eventually
 
 import supervisor
 from actors.arrays.lease import Lease
+from actors.errors import SharedMemoryFull
+from supervisor import Limits
 from tests.processes.leaks import Hand, Look, Make, Pass, passed
 
 SIZE = 100_000
@@ -84,6 +86,16 @@ def test_the_status_says_who_shares_how_much_with_how_many_for_how_long(system, 
     assert eventually(lambda: shared().readers == 1)
     del array
     assert eventually(lambda: shared() is None)
+
+
+def test_an_actor_shares_no_more_than_its_limit_and_is_told_so(system):
+    actor = system.spawn(Hand, name="poor", limits=Limits(shared_memory="1 MiB"))
+    assert actor.ask(Make(SIZE, 7.0)).result().max() == 7.0  # 800 kB
+
+    with pytest.raises(SharedMemoryFull, match=r"1,048,576 bytes that this process may share"):
+        actor.ask(Make(2 * SIZE, 7.0)).result()
+    large = actor.ask(Look(np.ones(2 * SIZE))).result()  # what others share is no matter of its own
+    assert large.max() == 1.0
 
 
 def test_after_twenty_kills_all_memory_is_back(system):

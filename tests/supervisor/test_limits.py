@@ -32,6 +32,12 @@ def test_a_text_that_is_no_size_is_refused_with_an_example(text):
         Limits(memory=text)
 
 
+@pytest.mark.parametrize("value", [1.5, True, None])
+def test_shared_memory_is_always_limited(value):
+    with pytest.raises(TypeError, match="is not a size"):
+        Limits(shared_memory=value)
+
+
 @pytest.mark.parametrize("value", [1.5, True, [1]])
 def test_a_size_of_another_type_is_refused(value):
     with pytest.raises(TypeError, match="is not a size"):
@@ -39,7 +45,9 @@ def test_a_size_of_another_type_is_refused(value):
 
 
 def test_the_defaults_are_those_of_the_contract():
-    assert Limits() == Limits(memory=None, cpu=None, handler_seconds=60.0, mailbox=10_000)
+    assert Limits() == Limits(
+        memory=None, cpu=None, handler_seconds=60.0, mailbox=10_000, shared_memory="1 GiB"
+    )
 
 
 def test_a_handler_may_be_given_for_ever():
@@ -57,6 +65,8 @@ def test_a_handler_may_be_given_for_ever():
         ("handler_seconds", math.nan),
         ("handler_seconds", None),
         ("mailbox", 0),
+        ("shared_memory", 4095),
+        ("shared_memory", "4 kB"),
         ("mailbox", 1.5),
         ("mailbox", True),
         ("mailbox", math.nan),

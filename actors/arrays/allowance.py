@@ -1,0 +1,84 @@
+"""The allowance: how much shared memory one process may set aside, its arrays and rings together.
+
+    take(size) ─► within the limit? ─► True: it is set aside      False: no room, nothing changed
+    give_back(size)
+
+Asked before any memory is made or written, so a full one is a word and not a crash.  What is in use
+is not asked for again: blocks that are free wait in their arena, and count.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Final, final
+
+from actors.arrays.segment import PAGE
+
+LIMIT: Final = 1 << 30
+"""Bytes, where nobody says otherwise."""
+
+
+@final
+class Allowance:
+    """Bytes that may be set aside, and those that are.  Safe to use from any thread."""
+
+    def __init__(self, limit: int = LIMIT) -> None:
+        """Allow `limit` bytes.
+
+        Raises:
+            ValueError: less than a page.
+        """
+        if limit < PAGE:
+            raise ValueError(f"limit={limit} holds no block; use at least {PAGE} bytes")
+        self.limit: Final = limit
+        self._taken = 0
+        self._returned: deque[int] = deque()
+        self._lock = threading.Lock()
+
+    @property
+    def taken(self) -> int:
+        """Bytes set aside."""
+        self._settle()
+        return self._taken
+
+    @property
+    def left(self) -> int:
+        """Bytes for which there is room."""
+        return max(0, self.limit - self.taken)
+
+    def take(self, size: int) -> bool:
+        """Set so many bytes aside; False, and nothing changes, when there is no room."""
+        self._settle()
+        with self._lock:
+            if self._taken + size > self.limit:
+                return False
+            self._taken += size
+        return True
+
+    def give_back(self, size: int) -> None:
+        """Set them aside no more.  Also for a finalizer, which may run in the midst of anything."""
+        self._returned.append(size)
+        self._settle()
+
+    def shortage(self, size: int) -> str:
+        """Say in a sentence why there was no room for so many bytes, and what to do."""
+        taken = self.taken
+        if taken + size > self.limit:
+            return (
+                f"{taken:,} of the {self.limit:,} bytes that this process may share are in use. "
+                "Let go of arrays and rings, or raise Limits(shared_memory=) of this actor."
+            )
+        return (
+            "this machine has no memory left for it (`df -h /dev/shm`, `free`). Let go of arrays "
+            "and rings, or end what uses the memory."
+        )
+
+    def _settle(self) -> None:
+        """Count what was given back; whoever has the lock now does it afterwards."""
+        while self._returned and self._lock.acquire(blocking=False):
+            try:
+                while self._returned:
+                    self._taken -= self._returned.popleft()
+            finally:
+                self._lock.release()

@@ -1,0 +1,105 @@
+"""What one process may set aside (actors/arrays/allowance.py)."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.arrays.allowance import Allowance
+from actors.arrays.arena import Arena
+from actors.arrays.ring import SharedRing
+from actors.arrays.segment import PAGE
+from actors.errors import SharedMemoryFull
+
+MIB = 1 << 20
+
+
+@given(
+    limit=st.integers(PAGE, 40 * PAGE),
+    steps=st.lists(st.tuples(st.booleans(), st.integers(1, 20 * PAGE))),
+)
+def test_it_gives_what_is_left_and_no_byte_more(limit, steps):
+    allowance, held = Allowance(limit), []
+    for take, size in steps:
+        if take:
+            assert allowance.take(size) == (sum(held) + size <= limit)
+            held = [*held, size] if sum(held) + size <= limit else held
+        elif held:
+            allowance.give_back(held.pop())
+        assert allowance.taken == sum(held)
+        assert allowance.left == limit - sum(held)
+
+
+def test_threads_together_get_no_more_than_one_would():
+    allowance, served = Allowance(100 * PAGE), []
+
+    def work():
+        served.extend(allowance.take(PAGE) for _ in range(60))
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert sum(served) == 100
+    assert not allowance.left
+
+
+@pytest.mark.parametrize("limit", [-1, 0, PAGE - 1])
+def test_a_limit_that_holds_nothing_is_refused(limit):
+    with pytest.raises(ValueError, match="use at least 4096 bytes"):
+        Allowance(limit)
+
+
+def test_arrays_and_rings_of_a_process_share_one():
+    allowance = Allowance(3 * MIB)
+    arena, ring = Arena(allowance), SharedRing(2, allowance=allowance)
+    ring.write(np.zeros(MIB // 2, "u1"))
+    kept = arena.empty(MIB, "u1")
+    assert allowance.left < MIB
+
+    with pytest.raises(SharedMemoryFull, match=r"of the 3,145,728 bytes that this process may"):
+        arena.empty(MIB, "u1")
+    with pytest.raises(SharedMemoryFull, match=r"raise Limits\(shared_memory=\) of this actor"):
+        ring.write(np.zeros(MIB, "u1"))
+    assert arena.share(np.zeros(MIB, "u1")) is None
+    ring.write(np.ones(MIB // 2, "u1"))  # what it has it keeps
+
+    del kept
+    ring.close()
+    arena.close()
+    gc.collect()
+    assert allowance.left == 3 * MIB
+
+
+def test_a_ring_that_grows_gives_the_former_slots_back():
+    allowance = Allowance(8 * MIB)
+    ring = SharedRing(2, allowance=allowance)
+    for size in (PAGE, 10 * PAGE, 100 * PAGE):
+        ring.write(np.zeros(size, "u1"))
+        assert allowance.taken == ring.reserved
+
+    ring = None  # let go of, not closed
+    gc.collect()
+    assert not allowance.taken
+
+
+def test_a_segment_that_the_machine_refuses_counts_nothing(monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    allowance = Allowance(MIB)
+    arena = Arena(allowance)
+    monkeypatch.setattr("actors.arrays.segment.allocate", full)
+
+    with pytest.raises(SharedMemoryFull, match="this machine has no memory left"):
+        arena.empty(PAGE, "u1")
+    with pytest.raises(SharedMemoryFull, match="No space left on device"):
+        SharedRing(2, allowance=allowance)
+    assert not allowance.taken
