@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final, get_type_hints
@@ -23,6 +23,7 @@ from actors.agreement import alternatives, namespace_of
 from actors.classes import name_of
 from actors.codec import value_codec
 from actors.errors import InvalidMessage, MessageError
+from actors.hints import similar
 from actors.ref import ActorRef
 from actors.requests import SpawnActor
 from actors.schema import CannotTravel
@@ -30,6 +31,14 @@ from actors.wire.carrier import FrameCarrier
 
 LARGEST: Final = 32 << 20
 """Bytes of all spawn arguments together."""
+
+CHILD_OPTIONS: Final = (
+    *("name", "restart", "grace", "backoff", "limits", "metadata", "threads", "significant"),
+)
+"""What `supervisor.Child` takes beside the actor's fields."""
+
+SPAWN_OPTIONS: Final = ("name", "restart", "limits")
+"""What `System.spawn` takes beside them."""
 
 _pack = msgspec.msgpack.Encoder().encode
 _unpack = msgspec.msgpack.Decoder(tuple[bytes, list[bytes]]).decode
@@ -58,30 +67,29 @@ def order_for(  # noqa: PLR0913 - what System.spawn and Context.spawn offer
         qualname=where.qualname,
         script=where.script,
         definition=where.definition,
-        fields=encode_fields(cls, fields),
+        fields=encode_fields(cls, fields, SPAWN_OPTIONS),
         restart=restart,
         limits=limits,
         wait=wait,
     )
 
 
-def encode_fields(cls: type[Actor], given: Mapping[str, Any]) -> dict[str, bytes]:
-    """Return the spawn arguments in `given`, each as bytes."""
+def encode_fields(
+    cls: type[Actor], given: Mapping[str, Any], options: Sequence[str] = ()
+) -> dict[str, bytes]:
+    """Return the spawn arguments in `given`, each as bytes; they stood beside these `options`."""
     _check_class(cls)
     known = fields_of(cls)
     unknown = sorted(set(given) - set(known))
     if unknown:
-        raise TypeError(
-            f"{cls.__qualname__} has no field {unknown[0]!r}; "
-            f"its fields are: {', '.join(known) or 'none'}"
-        )
+        raise TypeError(_no_field(cls, unknown[0], list(known), options))
     missing = [
         name
         for name, field in known.items()
         if field.default is attrs.NOTHING and name not in given
     ]
     if missing:
-        raise TypeError(f"{cls.__qualname__} needs {', '.join(missing)}")
+        raise TypeError(f"{cls.__qualname__} needs {', '.join(missing)}{_taken(missing, options)}")
     encoded = {
         name: _encode(cls, name, _hint(cls, known[name].name), value)
         for name, value in given.items()
@@ -94,6 +102,25 @@ def encode_fields(cls: type[Actor], given: Mapping[str, Any]) -> dict[str, bytes
             "Spawn it first and send it the data in a message.",
         )
     return encoded
+
+
+def _no_field(cls: type[Actor], name: str, fields: list[str], options: Sequence[str]) -> str:
+    """Say that there is no such field, and what was meant."""
+    text = (
+        f"{cls.__qualname__} has no field {name!r}; its fields are: {', '.join(fields) or 'none'}"
+    )
+    if name in CHILD_OPTIONS:
+        return f"{text}. {name} is an option of supervisor.Child, in a Tree"
+    names = [*fields, *options]
+    meant = similar(name, names) or [each for each in names if each.startswith(name)]
+    return f"{text}. Did you mean {' or '.join(meant)}?" if meant else text
+
+
+def _taken(missing: list[str], options: Sequence[str]) -> str:
+    """Say how a field is given whose name is an option's, too; "": none of the missing is."""
+    both = next((name for name in missing if name in options), "")
+    how = f"{both}= is an option of the child itself: write .with_fields({{{both!r}: ...}})"
+    return f". {how}" if both else ""
 
 
 def _check_class(cls: object) -> None:

@@ -94,6 +94,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
     """
     script_guard()
     _check_options(tree, name, ask_timeout, launcher)
+    _check_kinds(state_dir, inproc=inproc, relay=relay)
     endpoints, keys = guarded(listen)
     boot = SupervisorBoot(
         name=name or f"s-{os.getpid()}-{os.urandom(4).hex()}",
@@ -145,6 +146,18 @@ def _check_options(
         raise ValueError(f"launcher={launcher!r:.80}: there are 'fork' (Linux) and 'spawn'")
 
 
+def _check_kinds(state_dir: object, **switches: object) -> None:
+    """Refuse what is of another kind: for the supervisor it would be no word at all."""
+    if state_dir is not None:
+        if not isinstance(state_dir, str | Path):
+            raise TypeError(f"state_dir={state_dir!r:.80}: give the path of a directory")
+        if not str(state_dir) or "\0" in str(state_dir):
+            raise ValueError(f"state_dir={state_dir!r:.80}: no directory has that path")
+    for what, given in switches.items():
+        if not isinstance(given, bool):
+            raise TypeError(f"{what}={given!r:.80}: give True or False")
+
+
 @interruptible
 def connect(endpoint: str | None = None, key: str | None = None) -> System:
     """Join a running system.
@@ -179,10 +192,12 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
 
 def _checked(endpoint: str | None) -> str:
     """Return what to join, an endpoint or a name; "" when nobody has said."""
+    if not isinstance(endpoint, str | None):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(
+            f"endpoint={endpoint!r:.80}: give a text: a tcp endpoint, or a system's name"
+        )
     wanted = endpoint or os.environ.get("UNDERSTUDY_ENDPOINT") or ""
     what = "endpoint" if endpoint else "UNDERSTUDY_ENDPOINT"
-    if not isinstance(wanted, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"{what}={wanted!r:.80}: give a text: a tcp endpoint, or a system's name")
     if wanted.startswith("tcp://"):
         check_tcp(what, wanted)
     elif not wanted.startswith(("ipc://", "inproc://")) and (":" in wanted or "/" in wanted):

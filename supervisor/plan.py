@@ -5,9 +5,9 @@ The supervisor never imports user code: a plan names the class and carries the a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import cast
+from typing import Final, cast
 
 import attrs
 import msgspec
@@ -17,7 +17,7 @@ from actors.backoff import Backoff
 from actors.classes import name_of
 from actors.control import ClassName
 from actors.requests import SpawnActor
-from actors.spawning import encode_fields
+from actors.spawning import CHILD_OPTIONS, encode_fields
 from supervisor.limits import Limits
 from supervisor.spec import (
     AutoShutdown,
@@ -29,6 +29,13 @@ from supervisor.spec import (
     Strategy,
     Tree,
 )
+
+POOL_OPTIONS: Final = (
+    *(name for name in CHILD_OPTIONS if name != "significant"),
+    "size",
+    "intensity",
+)
+"""What `Pool` takes beside the actor's fields."""
 
 
 class ChildPlan(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -75,10 +82,13 @@ class Launch:
     fields: Mapping[str, bytes]
 
 
-def plan_child(child: Child, definitions: Path | None) -> ChildPlan:
+def plan_child(
+    child: Child, definitions: Path | None, options: Sequence[str] = CHILD_OPTIONS
+) -> ChildPlan:
     """Return a child as data; raises what `encode_fields` and `name_of` raise."""
     cls = cast("type[Actor]", child.cls)
-    fields = encode_fields(cls, child.fields)  # first, for it says what is no actor's class at all
+    # First, for it says what is no actor's class at all.
+    fields = encode_fields(cls, child.fields, options)
     return ChildPlan(
         child.name,
         name_of(cls, definitions),
@@ -101,7 +111,7 @@ def plan_tree(tree: Tree, definitions: Path | None) -> TreePlan:
             case Child():
                 children.append(plan_child(child, definitions))
             case Pool():
-                member = plan_child(child.template, definitions)
+                member = plan_child(child.template, definitions, POOL_OPTIONS)
                 children.append(PoolPlan(member, child.size, attrs.astuple(child.intensity)))
             case Tree():
                 children.append(plan_tree(child, definitions))

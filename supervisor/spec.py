@@ -137,6 +137,8 @@ class Child:
 
     def with_fields(self, fields: Mapping[str, object]) -> Child:
         """Return the same child with these arguments of the actor added or replaced."""
+        if not isinstance(fields, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"with_fields takes a dict of fields, not {fields!r:.80}.")
         return self._with(fields=MappingProxyType({**self.fields, **fields}))
 
     def named(self, name: str) -> Child:
@@ -264,6 +266,8 @@ class Tree:
 
     def __attrs_post_init__(self) -> None:
         what = f"tree {self.name!r}" if self.name is not None else "a tree"
+        if isinstance(self.strategy, list | tuple | Child | Pool | Tree):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(f"the children of {what} have a name: write Tree(children=[...]).")
         _check_type(f"strategy of {what}", self.strategy, Strategy)
         _check_type(f"intensity of {what}", self.intensity, Intensity)
         _check_type(f"auto_shutdown of {what}", self.auto_shutdown, AutoShutdown)

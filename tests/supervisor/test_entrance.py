@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import socket
 
+import attrs
 import pytest
 
 import supervisor
-from actors import ActorRef, Request, message
+from actors import Actor, ActorRef, Request, message
 from actors.errors import ConnectionLost
-from supervisor import Child, Tree
+from actors.spawning import CHILD_OPTIONS, SPAWN_OPTIONS, encode_fields
+from supervisor import Backoff, Child, Intensity, Limits, Pool, Tree
 from supervisor.gate import unreachable
+from supervisor.plan import POOL_OPTIONS
 
 
 @message
 class Ping(Request[None]):
     pass
+
+
+class Camera(Actor):
+    gain: float = 1.0
+    grace: float = attrs.field()  # called like an option of `Child`
+
+
+def trees(**options):
+    return Tree(children=[Child(Camera, name="camera", **options)])
+
+
+def pools(**options):
+    return Tree(children=[Pool(Camera, name="camera", size=2, **options)])
 
 
 @pytest.mark.parametrize(
@@ -31,6 +48,18 @@ class Ping(Request[None]):
         ({"ask_timeout": "5"}, TypeError, "ask_timeout='5': give seconds, as an int or a float"),
         ({"ask_timeout": 0}, ValueError, "ask_timeout=0: give seconds above 0"),
         ({"launcher": "ssh"}, ValueError, "launcher='ssh': there are 'fork' (Linux) and 'spawn'"),
+        ({"state_dir": 5}, TypeError, "state_dir=5: give the path of a directory"),
+        ({"state_dir": b"kept"}, TypeError, "state_dir=b'kept': give the path of a directory"),
+        ({"state_dir": ""}, ValueError, "state_dir='': no directory has that path"),
+        ({"state_dir": "a\0b"}, ValueError, "no directory has that path"),
+        ({"relay": "no"}, TypeError, "relay='no': give True or False"),
+        ({"inproc": 1}, TypeError, "inproc=1: give True or False"),
+        ({"tree": trees(gan=2.0)}, TypeError, "fields are: gain, grace. Did you mean gain?"),
+        ({"tree": trees(meta={})}, TypeError, "Camera has no field 'meta'; its fields are: gain"),
+        ({"tree": trees(meta={})}, TypeError, "Did you mean metadata?"),
+        ({"tree": trees()}, TypeError, "Camera needs grace. grace= is an option of the child"),
+        ({"tree": trees(grace=3)}, TypeError, "itself: write .with_fields({'grace': ...})"),
+        ({"tree": pools(sise=3)}, TypeError, "Did you mean size?"),
     ],
 )
 def test_a_system_that_cannot_be_meant_is_refused(options, error, text):
@@ -44,6 +73,7 @@ def test_a_system_that_cannot_be_meant_is_refused(options, error, text):
     ("endpoint", "error", "text"),
     [
         (5, TypeError, "endpoint=5: give a text"),
+        (0, TypeError, "endpoint=0: give a text"),
         ("tcp://lab", ValueError, "endpoint='tcp://lab': write it as tcp://127.0.0.1:7700"),
         ("127.0.0.1:7700", ValueError, "write tcp://127.0.0.1:7700, or the name of a system"),
         ("http://lab", ValueError, "or the name of a system"),
@@ -121,7 +151,59 @@ def test_specs_show_what_they_were_given_in_a_line():
 
     with pytest.raises(TypeError, match=r"intensity of a tree is .{1,90}: give an Intensity\.$"):
         Tree(supervisor.Strategy.ONE_FOR_ONE, children)
-    with pytest.raises(TypeError, match="give a list of them"):
-        Tree(children=children[0])
-    with pytest.raises(TypeError, match=r"metadata of child 'a' is \[1\]: give a dict"):
-        Child(int, name="a", metadata=[1])
+
+
+WRONG = [
+    (lambda: Tree(children=Child(int, name="a")), "give a list of them"),
+    (lambda: Tree(children=[int]), "a child of a tree is <class 'int'>: give a Child"),
+    (lambda: Tree([]), r"write Tree(children=[...])"),
+    (lambda: Tree("one_for_one"), "strategy of a tree is 'one_for_one': give a Strategy"),
+    (lambda: Tree(restart="never"), "restart of a tree is 'never': give a Restart"),
+    (lambda: Tree(name=5), "is a str, not int: 5"),
+    (lambda: Child("Camera", name="a"), "the actor class is 'Camera': give a type"),
+    (lambda: Child(int, name=5), "the name of an actor is a str, not int: 5"),
+    (lambda: Child(int, name="a", metadata=[1]), "metadata of child 'a' is [1]: give a dict"),
+    (lambda: Child(int, name="a", metadata={1: 2}), "metadata key of child 'a' is 1: give a str"),
+    (lambda: Child(int, name="a", backoff=1.0), "backoff of child 'a' is 1.0: give a Backoff"),
+    (lambda: Child(int, name="a", limits=5), "limits of child 'a' is 5: give a Limits"),
+    (lambda: Child(int, name="a", grace="5"), "grace of child 'a' is '5': give seconds"),
+    (lambda: Child(int, name="a", threads="2"), "threads of child 'a' is '2': give an int"),
+    (lambda: Child(int, name="a", significant=1), "significant of child 'a' is 1: give a bool"),
+    (lambda: Child(int, name="a").with_fields(5), "takes a dict of fields, not 5"),
+    (lambda: Pool(int, name="a", size="4"), "Pool.size of 'a' is '4': give an int"),
+    (lambda: Pool(int, name="a", size=2, intensity=3), "Pool.intensity is 3: give an Intensity"),
+    (lambda: Limits(memory=[1]), "[1] is not a size: give bytes or a text"),
+    (lambda: Limits(cpu="2"), "Limits.cpu is '2': give cores"),
+    (lambda: Limits(handler_seconds="x"), "Limits.handler_seconds is 'x': give seconds"),
+    (lambda: Limits(mailbox=math.inf), "Limits.mailbox is inf: give an int"),
+    (lambda: Backoff("1"), "Backoff.initial is '1': give a finite number"),
+    (lambda: Intensity("1"), "Intensity.restarts is '1': give an int"),
+    (lambda: Intensity(period=None), "Intensity.period is None: give seconds"),
+]
+
+
+@pytest.mark.parametrize(("make", "text"), WRONG, ids=[text for _, text in WRONG])
+def test_a_spec_of_a_wrong_kind_is_refused_with_what_to_give(make, text):
+    with pytest.raises((TypeError, ValueError)) as refused:
+        make()
+
+    assert text in str(refused.value)
+
+
+def test_an_option_of_a_child_that_spawn_has_not_is_said_to_be_one():
+    with pytest.raises(TypeError, match=r"backoff is an option of supervisor\.Child, in a Tree$"):
+        encode_fields(Camera, {"backoff": Backoff()}, SPAWN_OPTIONS)
+
+
+@pytest.mark.parametrize(
+    ("call", "options"),
+    [
+        (Child, CHILD_OPTIONS),
+        (Pool, POOL_OPTIONS),
+        (supervisor.System.spawn, SPAWN_OPTIONS),
+    ],
+)
+def test_the_options_that_are_hinted_at_are_those_there_are(call, options):
+    parameters = inspect.signature(call).parameters.values()
+
+    assert {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} == set(options)
