@@ -103,6 +103,24 @@ def up(stage: Path) -> Iterator[Up]:
         system.finish()
 
 
+@pytest.mark.parametrize("library", ["psutil", "cyclopts"])
+def test_ctrl_c_while_the_command_is_still_read_shows_no_traceback(
+    tmp_path: Path, library: str
+) -> None:
+    (tmp_path / f"{library}.py").write_text("raise KeyboardInterrupt")
+    program = "import sys; sys.argv[0] = '/bin/understudy'; from supervisor.cli import main"
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (130, "")
+
+
 def test_a_second_system_of_the_same_name_is_refused(stage: Path, up: Up) -> None:
     second = run(stage, "up", "play:tree")
 
