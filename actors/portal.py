@@ -44,7 +44,7 @@ from actors.message import (
     message_kind,
     redelivers,
 )
-from actors.notices import DeadLetter, text_of
+from actors.notices import DeadLetter, Terminated, text_of
 from actors.outbox import Letter
 from actors.peer import Peer
 from actors.ref import ActorRef
@@ -364,17 +364,18 @@ class Portal:
 
     def report(self, loss: Loss) -> None:
         """Make a dead letter of what nobody will handle."""
-        if loss.target == SUPERVISOR or loss.envelope.tag == _DEAD_LETTER.tag:
+        target, tag = loss.target, loss.envelope.tag
+        if target == SUPERVISOR or tag == _DEAD_LETTER.tag:
             self.undelivered += 1
             return
-        letter = DeadLetter(
-            target=loss.target,
-            sender=self.peer.name,
-            message=loss.envelope.tag,
-            text=self._text(loss.envelope),
-            reason=loss.reason,
-        )
-        self.dead_letter(letter)
+        if (
+            tag == _TERMINATED.tag
+            and self.peer.name == SUPERVISOR
+            and target not in self.peer.links
+        ):
+            return  # a watch ends with its watcher: this notice was still on its way
+        text = self._text(loss.envelope)
+        self.dead_letter(DeadLetter(target, self.peer.name, tag, text, loss.reason))
 
     def dead_letter(self, letter: DeadLetter) -> None:
         """Tell the supervisor of a message that nobody will handle."""
@@ -394,3 +395,4 @@ class Portal:
 
 
 _DEAD_LETTER: Final = codec_for(DeadLetter)
+_TERMINATED: Final = codec_for(Terminated)

@@ -23,6 +23,8 @@ from troupe import (
     Stillborn,
     Texts,
     WaitTogether,
+    Watch,
+    Watcher,
     Who,
     Writer,
 )
@@ -163,6 +165,15 @@ def test_a_fall_and_what_was_lost_are_said_in_plain_words(transport, capfd, capl
     assert re.search(r"speaker/1 raised \w+: no such gain.*restarting as speaker/2", said)
     assert "(restart 1 of at most 10 in 5 s)" in said
     assert re.search(r"dead letter: FailTold to speaker from client-[\w-]+: .*no such gain", said)
+
+
+def test_a_watcher_that_ends_with_its_system_leaves_no_dead_letter(transport, capfd, caplog):
+    with running(transport) as system:
+        watcher = system.spawn(Watcher, name="watcher")
+        for name in ("one", "two", "three"):  # they end first, each a moment before the next
+            watcher.ask(Watch(system.spawn(Collector, name=name))).result()
+
+    assert "dead letter" not in (caplog.text if transport == "inproc" else capfd.readouterr().err)
 
 
 def test_the_levels_a_program_has_set_hold_in_the_supervisor(transport, capfd, caplog):

@@ -25,6 +25,7 @@ def test_every_frame_is_written_once_or_counted_as_dropped_and_the_live_view_is_
     )
 
     assert done.returncode == 0, done.stderr
+    assert "dead letter" not in done.stderr
     written, dropped = map(int, re.findall(r"(\d+) (?:written|dropped)", done.stdout))
     frames, oldest = map(int, re.findall(r"view: (\d+) .* oldest (\d+) ms", done.stdout)[0])
     assert written + dropped == FRAMES
