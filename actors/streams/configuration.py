@@ -121,7 +121,7 @@ def read_configuration(configuration: Mapping[str, Any], role: Role) -> Configur
         timeout=_timeout(configuration),
         topics=_topics(configuration),
         pattern=_pattern(configuration) if carrier is Carrier.FILE else "",
-        console=bool(configuration.get("console", False)),
+        console=_flag(configuration, "console"),
         max_bytes=_number(configuration, "max_bytes", default=LARGEST_PACKET, least=1),
         level=_level(log),
         unknown=tuple(sorted(str(key) for key in configuration if key not in _KNOWN)),
@@ -217,6 +217,13 @@ def _number(configuration: Mapping[str, Any], key: str, *, default: int, least: 
     if number >= 1 << 31:
         raise ValueError(f"{key} {number}: expected less than {1 << 31}")
     return number
+
+
+def _flag(configuration: Mapping[str, Any], key: str) -> bool:
+    value: object = configuration.get(key, False)
+    if not isinstance(value, bool):
+        raise ValueError(f"{key} {value!r:.80}: expected True or False")  # noqa: TRY004
+    return value
 
 
 def _timeout(configuration: Mapping[str, Any]) -> float | None:

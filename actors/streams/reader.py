@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, final
 
 from actors.streams.carrier import ReaderCarrier
@@ -43,7 +43,8 @@ class Reader(End[ReaderCarrier]):
         super().__init__(configuration, Role.READER)
         self._topics = self._configuration.topic_set
         self._thread: ThreadPoolExecutor | None = None
-        self._coming: asyncio.Future[Packet | None] | None = None
+        self._coming: Future[Packet | None] | None = None
+        """What the thread is to bring, after a waiting that was cancelled."""
         self._awaited = False
 
     def read(self, meta: dict[str, Any], data: Data, *, clear: bool = False) -> None:
@@ -100,17 +101,23 @@ class Reader(End[ReaderCarrier]):
         loop = asyncio.get_running_loop()
         end = math.inf if timeout is None else loop.time() + timeout
         while True:
-            if self._coming is None:
-                self._coming = self._ask(loop, min(SLICE, max(0.0, end - loop.time())))
-            await asyncio.wait([self._coming])
-            done, self._coming = self._coming, None
-            packet = done.result()
+            packet = await self._arrival(min(SLICE, max(0.0, end - loop.time())))
             if packet is not None:
                 return packet
             if self._closed:
                 raise RuntimeError(f"{self.title} was closed while it was read")
             if loop.time() >= end:
                 raise self._nothing(timeout)
+
+    async def _arrival(self, seconds: float) -> Packet | None:
+        coming, self._coming = self._coming, None
+        if coming is None or coming.cancelled():
+            coming = self._ask(seconds)
+        try:
+            return await asyncio.wrap_future(coming)
+        except asyncio.CancelledError:
+            self._coming = coming  # for whoever waits next, maybe in another loop
+            raise
 
     def __iter__(self) -> Iterator[Packet]:
         """Return the packets as they come, in plain code."""
@@ -137,13 +144,11 @@ class Reader(End[ReaderCarrier]):
             raise RuntimeError(f"{self.title} was closed while it was read")
         return packet
 
-    def _ask(
-        self, loop: asyncio.AbstractEventLoop, seconds: float
-    ) -> asyncio.Future[Packet | None]:
+    def _ask(self, seconds: float) -> Future[Packet | None]:
         carrier = self._opened()
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, f"understudy {self.title}")
-        return loop.run_in_executor(self._thread, carrier.receive, seconds)
+        return self._thread.submit(carrier.receive, seconds)
 
     def _unpack(self, parts: Sequence[Buffer]) -> Packet | None:
         packet = unpack(parts)

@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import math
 import socket as socketlib
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, final
 
@@ -17,6 +16,7 @@ import zmq
 from zmq.utils.monitor import recv_monitor_message
 
 from actors.errors import InvalidMessage
+from actors.streams.carrier import Packed
 from actors.streams.configuration import Configuration, Role
 from actors.streams.packet import MOST_META, PARTS
 
@@ -68,11 +68,18 @@ class Endpoint:
             self.socket.setsockopt(option, value)
 
     def open(self) -> None:
-        """Bind or connect.
+        """Bind or connect; closed when that is impossible.
 
         Raises:
             OSError: the place is taken, or no such place can be.
         """
+        try:
+            self._attach()
+        except BaseException:
+            self.close()
+            raise
+
+    def _attach(self) -> None:
         title, place = self._configuration.title, self._configuration.place
         binds = self._configuration.binds
         if binds and _listens(place):
@@ -82,6 +89,14 @@ class Endpoint:
         except zmq.ZMQError as error:
             number = error.errno or errno.EINVAL
             raise OSError(number, _advice(number, error.strerror, title, place)) from None
+
+    def send_nowait(self, packed: Packed) -> bool:
+        """Hand a packet to the socket; False when it has no room."""
+        try:
+            self.socket.send_multipart([packed.meta, packed.data], zmq.NOBLOCK, copy=False)
+        except zmq.Again:
+            return False
+        return True
 
     def peers(self) -> int:
         """Return how many other ends are connected."""
@@ -196,15 +211,6 @@ def take_parts(socket: zmq.Socket[bytes]) -> list[memoryview] | None:
         reason = f"expected two parts, meta and data, got {count}"
         raise InvalidMessage(message="packet", reason=reason)
     return parts
-
-
-def has_sent(send: Callable[[], object]) -> bool:
-    """Try to send, once; False when there is no room."""
-    try:
-        send()
-    except zmq.Again:
-        return False
-    return True
 
 
 def _listens(place: str) -> bool:

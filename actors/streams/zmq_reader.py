@@ -49,9 +49,9 @@ class Subscriber:
     def open(self) -> None:
         """Connect and subscribe, whether the writer is there or not."""
         endpoint = Endpoint(self._configuration, zmq.SUB)
+        endpoint.socket.setsockopt(zmq.SUBSCRIBE, b"")
+        endpoint.open()
         try:
-            endpoint.open()
-            endpoint.socket.setsockopt(zmq.SUBSCRIBE, b"")
             self._bell = os.pipe()
         except BaseException:
             endpoint.close()
@@ -145,11 +145,7 @@ class Puller:
     def open(self) -> None:
         """Connect (pushpull), or bind (pullpush)."""
         endpoint = Endpoint(self._configuration, zmq.PULL)
-        try:
-            endpoint.open()
-        except BaseException:
-            endpoint.close()
-            raise
+        endpoint.open()
         self._endpoint = endpoint
 
     def receive(self, seconds: float) -> Packet | None:

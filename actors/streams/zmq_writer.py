@@ -21,7 +21,7 @@ import zmq
 from actors.streams.carrier import Packed, Statistics
 from actors.streams.configuration import Carrier, Configuration
 from actors.streams.newest import Attempt, Newest
-from actors.streams.sockets import LINGER, Endpoint, has_sent
+from actors.streams.sockets import LINGER, Endpoint
 
 LOOK_AGAIN: Final = 0.005
 """Seconds between two tries for a packet that waits; the descriptor may be silent about room."""
@@ -34,49 +34,38 @@ MOST_WORDS: Final = 100
 
 
 class _Outlet(Protocol):
-    """One kind of writing socket."""
+    """One kind of writing socket: how it sends, and how it knows its readers."""
 
-    spread: bool
+    endpoint: Endpoint
 
     def send(self, packed: Packed, *, strict: bool) -> bool: ...
     def peers(self) -> int: ...
-    def open(self) -> None: ...
-    def close(self) -> None: ...
-    @property
-    def descriptor(self) -> int: ...
 
 
 @final
 class _Publisher:
     """To all readers: what a PUB socket sends, with its subscriptions to be seen."""
 
-    spread = True
-
     def __init__(self, configuration: Configuration) -> None:
-        self._endpoint = Endpoint(configuration, zmq.XPUB)
-        self._socket = self._endpoint.socket
+        self.endpoint = Endpoint(configuration, zmq.XPUB)
+        self._socket = self.endpoint.socket
         self._socket.setsockopt(zmq.XPUB_VERBOSER, 1)  # say every reader that comes or goes
         self._socket.setsockopt(zmq.XPUB_NODROP, 1)
         self._strict = True
         self._subscribed: Counter[bytes] = Counter()
-
-    def open(self) -> None:
-        self._endpoint.open()
 
     def send(self, packed: Packed, *, strict: bool) -> bool:
         """Send to all who have subscribed: strictly to all or none, else to those with room."""
         if strict != self._strict:
             self._socket.setsockopt(zmq.XPUB_NODROP, int(strict))
             self._strict = strict
-        return has_sent(
-            lambda: self._socket.send_multipart([packed.meta, packed.data], zmq.NOBLOCK, copy=False)
-        )
+        return self.endpoint.send_nowait(packed)
 
     def peers(self) -> int:
         """Return how many have subscribed to the topic that most have subscribed to."""
-        self._endpoint.peers()  # or what is said of connections would pile up
+        self.endpoint.peers()  # or what is said of connections would pile up
         for _ in range(MOST_WORDS):
-            if not self._endpoint.readable():
+            if not self.endpoint.readable():
                 break
             word = self._socket.recv(zmq.NOBLOCK)
             topic = word[1:]
@@ -90,46 +79,25 @@ class _Publisher:
                     del self._subscribed[topic]
         return max(self._subscribed.values(), default=0)
 
-    @property
-    def descriptor(self) -> int:
-        return self._endpoint.descriptor
-
-    def close(self) -> None:
-        self._endpoint.close()
-
 
 @final
 class _Pusher:
     """To one reader: whose turn it is, or the only one there is."""
 
-    spread = False
-
     def __init__(self, configuration: Configuration) -> None:
-        self._endpoint = Endpoint(configuration, zmq.PUSH)
-        self._socket = self._endpoint.socket
-        self._socket.setsockopt(zmq.IMMEDIATE, 1)  # queue nothing for a reader that is not there
-
-    def open(self) -> None:
-        self._endpoint.open()
+        self.endpoint = Endpoint(configuration, zmq.PUSH)
+        # Queue nothing for a reader that is not there.
+        self.endpoint.socket.setsockopt(zmq.IMMEDIATE, 1)
 
     def send(self, packed: Packed, *, strict: bool) -> bool:  # noqa: ARG002 - one reader: the same
-        parts = [packed.meta, packed.data]
-        taken = has_sent(lambda: self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False))
-        if not taken and self._endpoint.writable():
-            # ZeroMQ looks at who has come only now and then; asking makes it look.
-            taken = has_sent(lambda: self._socket.send_multipart(parts, zmq.NOBLOCK, copy=False))
-        return taken
+        if self.endpoint.send_nowait(packed):
+            return True
+        # ZeroMQ looks at who has come only now and then; asking makes it look.
+        return self.endpoint.writable() and self.endpoint.send_nowait(packed)
 
     def peers(self) -> int:
         """Return how many are connected; one who has room is there in any case."""
-        return max(self._endpoint.peers(), int(self._endpoint.writable()))
-
-    @property
-    def descriptor(self) -> int:
-        return self._endpoint.descriptor
-
-    def close(self) -> None:
-        self._endpoint.close()
+        return max(self.endpoint.peers(), int(self.endpoint.writable()))
 
 
 @final
@@ -146,13 +114,9 @@ class SocketWriter:
 
     def open(self) -> None:
         """Bind, or connect; sends nothing."""
-        publishes = self._configuration.carrier is Carrier.PUBSUB
-        outlet = _Publisher(self._configuration) if publishes else _Pusher(self._configuration)
-        try:
-            outlet.open()
-        except BaseException:
-            outlet.close()
-            raise
+        kind = _Publisher if self._packets.spread else _Pusher
+        outlet = kind(self._configuration)
+        outlet.endpoint.open()
         self._outlet = outlet
 
     def send(self, packed: Packed) -> None:
@@ -191,13 +155,13 @@ class SocketWriter:
         if self._thread is not None:
             self._thread.join()
         if outlet is not None:
-            outlet.close()
+            outlet.endpoint.close()
 
     # --- inside, with the lock
 
     def _try(self, outlet: _Outlet, attempt: Attempt[Packed]) -> None:
         taken = outlet.send(attempt.packet, strict=attempt.strict)
-        present = (taken and not outlet.spread) or outlet.peers() > 0
+        present = (taken and not self._packets.spread) or outlet.peers() > 0
         self._packets.ended(attempt, time.monotonic(), taken=taken, readers=present)
 
     def _retry(self, outlet: _Outlet) -> None:
@@ -233,5 +197,5 @@ class SocketWriter:
             if self._outlet is None:
                 return None
             poller = select.poll()
-            poller.register(self._outlet.descriptor, select.POLLIN)
+            poller.register(self._outlet.endpoint.descriptor, select.POLLIN)
             return poller

@@ -295,6 +295,21 @@ def test_asyncio_reads_without_holding_the_loop_and_a_cancelled_wait_loses_nothi
         assert asyncio.run(read(writer, reader)) == ([0, 1, 2], 2)
 
 
+def test_a_packet_that_nobody_waited_for_any_more_is_read_by_the_next_loop(line, caplog):
+    async def read(reader, seconds):
+        async with asyncio.timeout(seconds):
+            return (await reader.next_async()).meta
+
+    with line.ends() as (writer, reader):
+        for n in range(2):
+            with pytest.raises(TimeoutError):
+                asyncio.run(read(reader, 0.01))
+            writer.write({"n": n})
+
+            assert asyncio.run(read(reader, 10)) == {"n": n}
+    assert not caplog.records  # of a thread that found its loop closed
+
+
 def test_a_second_task_that_awaits_a_packet_is_told_and_the_first_gets_it(folder):
     async def read(writer, reader):
         first = asyncio.create_task(reader.next_async())

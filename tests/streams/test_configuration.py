@@ -53,6 +53,7 @@ def test_1_03_every_spelling_of_every_carrier_is_accepted(carrier, spelling):
         ({"topics": "a"}, ["topics"]),
         ({"log": {"level": "LOUD"}}, ["log.level"]),
         ({"log": "DEBUG"}, ["log"]),
+        ({"console": "no"}, ["console", "True or False"]),
         ({"class_name": "shm", "endpoint": "shm://../x"}, ["endpoint", "shm://"]),
         ({"class_name": "file"}, ["file", "writer only"]),
     ],
