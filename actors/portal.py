@@ -61,6 +61,9 @@ ROOM_TIMEOUT: Final = 5.0
 RESOLVE_TIMEOUT: Final = 5.0
 """Seconds the broker has to say how a name stands."""
 
+START_PATIENCE: Final = 60.0
+"""The same while an actor starts: that there is no broker is not its fault."""
+
 
 @final
 class Until:
@@ -93,6 +96,8 @@ class Portal:
         self.peer = peer
         self.memory = memory
         self.ask_timeout = ask_timeout
+        self.patience = RESOLVE_TIMEOUT
+        """Seconds the broker and the supervisor have to say what is needed before sending."""
         self.lock = threading.RLock()
         """Guards the peer; held for microseconds."""
         self.driver: Driver
@@ -336,12 +341,10 @@ class Portal:
         if link.standing is None:
             self.driver.wake()
             said = Until(self, lambda: link.standing is not None or self.lost is not None)
-            self.driver.block_briefly(said, RESOLVE_TIMEOUT)
+            self.driver.block_briefly(said, self.patience)
             self.check()
             if link.standing is None:
-                raise ConnectionLost(
-                    reason=f"the broker has not answered for {RESOLVE_TIMEOUT:g} s"
-                )
+                raise ConnectionLost(reason=f"the broker has not answered for {self.patience:g} s")
         if link.standing is Standing.DENIED:
             raise AccessDenied(reason=link.reason)
         if link.standing in ENDED:

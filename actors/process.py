@@ -32,7 +32,7 @@ from actors.lifeline import Lifeline, LifelineHandler
 from actors.log import logger
 from actors.mailbox import Timer
 from actors.peer import Peer
-from actors.portal import Portal, Until
+from actors.portal import RESOLVE_TIMEOUT, START_PATIENCE, Portal, Until
 from actors.pump import LoopPump
 from actors.recorder import Recorder, open_page
 from actors.reply import wait_in_loop
@@ -185,10 +185,12 @@ class Life:
         self._runtime.pump = self._pump
         actor.context = Context(portal, self)
         self._saver.begin(actor, self._runtime, self._pump)
+        portal.patience = START_PATIENCE
         await self.call(actor.on_start)
         if boot.snapshot_tag:
             state = read_state(boot.snapshot_tag, boot.snapshot, lambda to: portal.ref(to.name))
             await self.call(actor.restore, state)
+        portal.patience = RESOLVE_TIMEOUT
         self._started = True
         # Whoever hears that we are there may write to us at once: the broker must know us.
         await wait_in_loop(Until(portal, lambda: portal.peer.registered))

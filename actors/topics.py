@@ -78,11 +78,11 @@ class Topics:
         followed = self._follow(codec.tag)
         if followed.names is None:
             known = Until(self._portal, lambda: followed.names is not None or followed.over)
-            self._portal.driver.block_briefly(known, RESOLVE_TIMEOUT)
+            self._portal.driver.block_briefly(known, self._portal.patience)
             self._portal.check()
         if followed.names is None:
             raise ConnectionLost(
-                reason=f"the supervisor has not said within {RESOLVE_TIMEOUT:g} s who has "
+                reason=f"the supervisor has not said within {self._portal.patience:g} s who has "
                 f"subscribed to {codec.cls.__name__}"
             )
         self._spread(followed.names, codec, event)
