@@ -21,7 +21,7 @@ from actors.calls import Call
 from actors.codec import Codec, codec_for
 from actors.control import SUPERVISOR
 from actors.envelope import Envelope, Kind
-from actors.errors import ActorError, ConnectionLost, MailboxFull
+from actors.errors import ActorError, ConnectionLost, MailboxFull, unpack_error
 from actors.link import Delivery, Loss
 from actors.message import MessageKind, is_message, message_kind
 from actors.notices import DeadLetter, Terminated
@@ -81,6 +81,8 @@ class Topics:
             self._portal.driver.block_briefly(known, self._portal.patience)
             self._portal.check()
         if followed.names is None:
+            if followed.refused is not None:
+                raise followed.refused
             raise ConnectionLost(
                 reason=f"the supervisor has not said within {self._portal.patience:g} s who has "
                 f"subscribed to {codec.cls.__name__}"
@@ -162,11 +164,15 @@ class _Followed:
         self.names: list[str] | None = None
         """None before the supervisor's first word."""
         self.over = False
+        self.refused: ActorError | None = None
+        """Why the supervisor does not say."""
         self._read = 0
 
     def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
         """Note a new list, and say that it was seen."""
         if envelope.kind != Kind.ITEM:
+            if envelope.kind == Kind.FAILURE:
+                self.refused = unpack_error(envelope.payload)
             self.over = True
             return True
         news = self._portal.decode(answer_codec(FollowTopic), envelope.payload, frames)

@@ -1,7 +1,7 @@
 """What a key may do: three roles, and the least of them that each request needs.  A decider.
 
     viewer      look: status, watch, dead letters, events
-    operator    and use: talk to actors, stop, restart and kill them
+    operator    and use: talk to actors, publish events, stop, restart and kill them
     admin       and change: spawn actors (so run code as the system's user), end the system
 
 Programs of the user who runs the system need no key on its own machine: they may do everything.
@@ -15,6 +15,7 @@ from typing import Final
 
 from actors.address import NET_PREFIX
 from actors.errors import AccessDenied
+from actors.notices import DeadLetter
 from actors.requests import (
     DeadLetters,
     FindRing,
@@ -52,6 +53,7 @@ _NEEDED: Final[dict[type, Role]] = {  # a request that is not here is for admins
     StatusRequest: Role.VIEWER,
     SubscribeStream: Role.VIEWER,
     WatchStream: Role.VIEWER,
+    DeadLetter: Role.OPERATOR,
     FollowTopic: Role.OPERATOR,
     KillActor: Role.OPERATOR,
     RestartActor: Role.OPERATOR,

@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Final, NamedTuple, TypeVar, final
 
-from actors.address import CLIENT_PREFIX, LONGEST_NAME, is_name
+from actors.address import CLIENT_PREFIX, LONGEST_NAME, NET_PREFIX, is_name
 from actors.control import (
     ENDED,
     SUPERVISOR,
@@ -204,8 +204,9 @@ class Routing:
 
     def _register(self, party: bytes, word: Hello, host: bytes, now: float) -> list[Send]:
         entry = self._names[word.name]
-        entry.party, entry.host, entry.seen = party, host, now
-        entry.endpoint = word.endpoint
+        near = not word.name.startswith(NET_PREFIX)  # nobody connects directly over the network
+        entry.party, entry.host, entry.seen = party, host if near else b"", now
+        entry.endpoint = word.endpoint if near else ""
         entry.incarnation = word.incarnation
         self._parties[party] = (word.name, word.incarnation)
         vouched = self.visas.vouch(party, word.name)

@@ -11,8 +11,10 @@ from scenes import Add, Player
 from strangers import Stranger
 
 import supervisor
+from actors.attachments import Outgoing
+from actors.codec import codec_for
 from actors.connection import Curve
-from actors.control import BROKER, Hello, encode_word
+from actors.control import BROKER, Hello, Refused, encode_word
 from actors.envelope import MAGIC, Envelope, Kind, Route, encode_route
 from actors.message import tag_of
 from actors.requests import KillActor
@@ -75,6 +77,21 @@ def test_a_routing_id_of_another_length_does_not_pass_for_a_local_party(host, pl
 
     assert player.ask(Add(1, 2)).result() == 3.0
     assert [actor.incarnation for actor in host.status().actors] == [1]
+
+
+def test_nothing_that_a_viewer_addresses_to_an_actor_arrives(host, player, guest):
+    viewer = guest(Role.VIEWER)
+    viewer.settle()
+    handled = host.status().actors[0].handled
+    payload = codec_for(Add).encode(Add(1, 2), Outgoing(None))
+
+    for kind in Kind:  # questions, answers to what somebody else was asked, and words about calls
+        viewer.write("player", Envelope(kind, 1, 1, tag_of(Add), payload))
+        refused = viewer.hear(Refused)
+        assert (refused.code, "may look" in refused.text) == ("denied", True)
+
+    assert player.ask(Add(1, 2)).result() == 3.0
+    assert host.status().actors[0].handled == handled + 1
 
 
 def test_a_routing_id_of_the_network_is_not_served_on_this_machine(host, player):

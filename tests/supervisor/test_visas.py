@@ -94,6 +94,16 @@ def test_a_viewer_talks_to_the_supervisor_only(broker):
     assert broker.refused == 1
 
 
+def test_nobody_is_sent_to_an_endpoint_that_a_guest_has_named(broker):
+    broker.visas.issue(FAR, visa(Role.OPERATOR))
+    route = Route(MAGIC, "", 0, NAME, 1, b"the host of the system")
+    broker.hear(FAR, route, Hello(NAME, 1, endpoint="ipc:///run/understudy/lab/pabc"), 0.0)
+
+    ((_, stands),) = hear(broker, ACTOR, Resolve(NAME), "a")
+
+    assert (stands.standing, stands.endpoint, stands.host) == (Standing.UP, "", b"")
+
+
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
 def test_others_talk_to_actors(broker, role):
     enter(broker, role)
