@@ -96,8 +96,7 @@ class Portal:
         self.peer = peer
         self.memory = memory
         self.ask_timeout = ask_timeout
-        self.patience = RESOLVE_TIMEOUT
-        """Seconds the broker and the supervisor have to say what is needed before sending."""
+        self.patience = RESOLVE_TIMEOUT  # seconds to learn what is needed before sending
         self.lock = threading.RLock()
         """Guards the peer; held for microseconds."""
         self.driver: Driver
