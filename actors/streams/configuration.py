@@ -27,6 +27,7 @@ LARGEST_PACKET: Final = 1 << 30
 _SPELLING: Final = re.compile(r"(?:dls_?::(?:valkyrie|pairstream)::)?(\w+)")
 _RING: Final = re.compile(r"shm://([A-Za-z0-9_][A-Za-z0-9_.-]{0,63})")
 _EVERYWHERE: Final = re.compile(r"tcp://\*:")
+_ANY_PORT: Final = re.compile(r":0+$")
 _NUMBERED: Final = re.compile(r"(?:[^%]|%%)*%0?\d*d(?:[^%]|%%)*")
 
 
@@ -128,6 +129,12 @@ def read_configuration(configuration: Mapping[str, Any], role: Role) -> Configur
     )
     if checked.topics and role is Role.WRITER:
         raise ValueError('topics: readers choose; a writer says the topic in meta["topic"]')
+    if not checked.binds and _EVERYWHERE.match(checked.endpoint):
+        host = _EVERYWHERE.sub("tcp://localhost:", checked.endpoint)
+        raise ValueError(
+            f"endpoint {checked.endpoint!r:.80}: a {carrier} {role.value} connects, so it names "
+            f"the host of the other end, such as {host!r}"
+        )
     return checked
 
 
@@ -197,8 +204,8 @@ def _wrong_socket(endpoint: str) -> str:
         )
     if re.match(r"(tcp|ipc)://.", endpoint) is None:
         return "expected tcp://HOST:PORT or ipc://PATH"
-    if endpoint.startswith("tcp://") and not has_port(endpoint, any_port=True):
-        return f"expected tcp://HOST:PORT, with a port up to {LAST_PORT}"
+    if endpoint.startswith("tcp://") and (not has_port(endpoint) or _ANY_PORT.search(endpoint)):
+        return f"expected tcp://HOST:PORT, with a port from 1 to {LAST_PORT} that both ends know"
     return ""
 
 

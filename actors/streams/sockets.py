@@ -80,15 +80,13 @@ class Endpoint:
             raise
 
     def _attach(self) -> None:
-        title, place = self._configuration.title, self._configuration.place
-        binds = self._configuration.binds
+        place, binds = self._configuration.place, self._configuration.binds
         if binds and _listens(place):
-            raise OSError(errno.EADDRINUSE, _advice(errno.EADDRINUSE, "", title, place))
+            raise _refusal(self._configuration, errno.EADDRINUSE)
         try:
             (self.socket.bind if binds else self.socket.connect)(place)
         except zmq.ZMQError as error:
-            number = error.errno or errno.EINVAL
-            raise OSError(number, _advice(number, error.strerror, title, place)) from None
+            raise _refusal(self._configuration, error.errno or errno.EINVAL) from None
 
     def send_nowait(self, packed: Packed) -> bool:
         """Hand a packet to the socket; False when it has no room."""
@@ -226,10 +224,21 @@ def _listens(place: str) -> bool:
     return True
 
 
-def _advice(number: int, reason: str, title: str, place: str) -> str:
-    if number == errno.EADDRINUSE:
-        return f"{title}: {place} is in use. End who holds it, or choose another place."
-    return (
-        f"{title}: cannot use {place}: {reason}. An endpoint is tcp://HOST:PORT or ipc://PATH, and "
-        "who binds names an address of this host."
-    )
+_HERE: Final = "Name an address of this host: the other end connects to it"
+
+_REMEDIES: Final = {
+    errno.EADDRINUSE: "End who holds it, or choose another place",
+    errno.EADDRNOTAVAIL: _HERE,
+    errno.ENODEV: _HERE,
+    errno.ENOENT: "Make the folder of the socket, or correct the path",
+    errno.ENAMETOOLONG: f"Choose a shorter path, of {zmq.IPC_PATH_MAX_LEN} bytes at most",
+    errno.EACCES: "Choose a port from 1024, or a folder that you may write to",
+}
+
+
+def _refusal(configuration: Configuration, number: int) -> OSError:
+    act = "bind" if configuration.binds else "connect to"
+    who = f"{configuration.carrier} {configuration.role.value}"
+    remedy = _REMEDIES.get(number, "An endpoint is tcp://HOST:PORT or ipc://PATH")
+    reason = f"cannot {act} {configuration.place}: {zmq.strerror(number)}"
+    return OSError(number, f"{who}: {reason}. {remedy}.")

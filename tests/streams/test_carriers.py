@@ -417,6 +417,19 @@ def test_1_14_pulled_packets_of_twenty_writers_all_arrive(folder):
         assert sorted(_next(reader).meta["writer"] for _ in range(20)) == list(range(20))
 
 
+@pytest.mark.parametrize(
+    ("place", "remedy"),
+    [
+        ("ipc:///nowhere/at/all", "Make the folder of the socket"),
+        ("ipc:///tmp/" + "a" * 120, "Choose a shorter path"),
+        ("tcp://203.0.113.7:15000", "Name an address of this host"),
+    ],
+)
+def test_a_place_that_cannot_be_bound_is_an_error_that_says_what_to_do(place, remedy):
+    with pytest.raises(OSError, match=f"cannot bind {place}: .*{remedy}"):
+        Writer({"class_name": "zmq_pubsub", "endpoint": place}).activate()
+
+
 def test_two_ends_that_bind_at_one_place_are_refused_with_what_to_do(line):
     reads = line.carrier == "zmq_pullpush"
     end, place = (Reader, line.reader) if reads else (Writer, line.writer)
