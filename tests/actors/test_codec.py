@@ -993,7 +993,8 @@ def records(draw, types):
     return cls, st.builds(cls, **values)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@pytest.mark.timeout(180)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_messages_of_generated_classes_arrive_equal(data):
     cls, instances = data.draw(records(st.recursive(LEAVES, bigger, max_leaves=6)))

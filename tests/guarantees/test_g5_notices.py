@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.guarantees.cast import LEDGER, Ask, Clerk, Watched, Watcher, asked, prove
 
 
@@ -24,5 +26,6 @@ async def every_end_is_heard_of_once(sim):
     assert lives == tuple(range(1, last)), f"the actor saw {lives} of {last - 1}"
 
 
+@pytest.mark.timeout(180)  # the longest worlds of all, on a machine that may be busy
 def test_every_end_is_heard_of_once_and_in_order():
     prove(every_end_is_heard_of_once)

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 import asyncio
 
+from actors.attachments import Memory
+from actors.control import SUPERVISOR
 from actors.errors import MailboxFull
 from actors.notices import Terminated
+from actors.peer import Peer
+from actors.portal import Portal
 from actors.requests import WatchStream
 from supervisor.desk import ABSENT, QUEUE, Desk, _follow, _spread
 
 
+def portal():
+    return Portal(Peer(SUPERVISOR, 1), Memory(), ask_timeout=1.0)
+
+
 def test_a_watcher_that_is_gone_leaves_nothing_behind():
-    desk = Desk().open(None, lambda name, msg: None)
+    desk = Desk().open(None, portal())
     desk.watchers = {"a": {"w", "v"}, "b": {"w"}}
 
     desk.forget("w")
@@ -26,7 +34,7 @@ def test_watching_those_who_never_come_is_bounded():
         def means(self, _name):
             return False
 
-    desk = Desk().open(Empty(), lambda name, msg: None)
+    desk = Desk().open(Empty(), portal())
     for number in range(ABSENT + 10):
         desk.watchers[f"ghost-{number}"] = {"w"}
         desk._note_absent(f"ghost-{number}")
@@ -43,7 +51,7 @@ def test_a_stream_of_ends_leaves_nothing_behind():
             return True
 
     async def run():
-        desk = Desk().open(Whole(), lambda name, msg: None)
+        desk = Desk().open(Whole(), portal())
         streams = [desk.watch_stream(WatchStream("a")) for _ in range(2)]
         waiting = [asyncio.ensure_future(anext(stream)) for stream in streams]
         while len(desk.readers.get("a", ())) < len(streams):  # noqa: ASYNC110 - in their own time
