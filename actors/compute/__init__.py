@@ -8,6 +8,7 @@ settings      its values by name
 stage         where it shows its frames
 checkpoint    what its next life needs
 handler       serves a client elsewhere
+turns         steps, shows and rests, as the pacing says
 pacing        when to step, show, rest          deciders
 attendance    who is there, when to end
 

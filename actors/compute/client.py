@@ -52,10 +52,14 @@ from actors.errors import (
     OutcomeUnknown,
 )
 from actors.ref import ActorRef
+from actors.seconds import check_seconds
 from actors.stream import Stream
 
 LOOK_SECONDS: Final = 5.0
 """Seconds a question for the next frame may wait at the other end."""
+
+GLANCE_SECONDS: Final = 0.1
+"""Seconds a wait for a frame in shared memory goes on without a look at how the writer fares."""
 
 
 class Programs(Protocol):
@@ -165,6 +169,10 @@ class View:
         self._reader = None if by_message else system.frames(server, output)
         self._handler: ActorRef | None = None
         self._last = (0, 0)
+        self._beat: Heartbeat | None = None
+        """The newest of this life that was read."""
+        self._ended = ""
+        """Why the former life has ended."""
         self._attending: Stream[Heartbeat] | None = server.stream(Attend())
 
     @property
@@ -179,8 +187,11 @@ class View:
     def wait(self, timeout: float | None = None) -> Frame:
         """Return the newest frame as soon as there is one that was not read yet.
 
-        Raises a built-in TimeoutError after `timeout` seconds.
+        Raises a built-in TimeoutError after `timeout` seconds, which says whether the computation
+        is paused, and why; and `ActorStopped` once it has ended for good.
         """
+        if timeout is not None:
+            check_seconds(timeout)
         end = math.inf if timeout is None else time.monotonic() + timeout
         while True:
             left = max(0.0, end - time.monotonic())
@@ -189,7 +200,7 @@ class View:
                 return frame
             if time.monotonic() >= end:
                 where = f"{self._output} of {self._server.name}"
-                raise TimeoutError(f"no new frame of {where} within {timeout:g} s")
+                raise TimeoutError(f"no new frame of {where} within {timeout:g} s: {self._why()}")
 
     def __iter__(self) -> Iterator[Frame]:
         """Return frames as they come, each new when the one before was dealt with."""
@@ -223,20 +234,43 @@ class View:
         if self._attending is None:
             raise RuntimeError("this view is closed: make a new one")
         frame = self._look_here(seconds) if self._reader is not None else self._ask(seconds)
-        if frame is None:
-            return None
-        at = frame.moment.incarnation, frame.moment.frame
-        if at[0] != self._last[0] and self._last[0]:
-            self._attending.close()  # the life it was for is over
-            self._attending = self._server.stream(Attend())
-        self._last = at
+        if frame is not None:
+            self._last = frame.moment.incarnation, frame.moment.frame
+        try:
+            self._attending = self._attend(self._attending)
+        except NotDelivered as error:
+            if frame is None:  # what was shown last is seen before the end is told
+                name, why = self._server.name, self._ended
+                raise ActorStopped(target=name, message=Attend.__name__, reason=why) from error
         return frame
+
+    def _attend(self, attending: Stream[Heartbeat]) -> Stream[Heartbeat]:
+        """Read what is there of the heartbeats; when a life is over, attend in the next one.
+
+        Raises `NotDelivered` when there will be none.
+        """
+        while attending.done():
+            try:
+                self._beat = attending.next()
+            except (StopIteration, OutcomeUnknown) as end:
+                self._beat = None
+                self._ended = getattr(end, "reason", self._ended)
+                return self._server.stream(Attend())
+        return attending
+
+    def _why(self) -> str:
+        """Say why there is no frame, as far as it is known."""
+        if self._beat is None:
+            return "it has not answered; `understudy status` shows how it fares"
+        if self._beat.error:
+            return f"it is paused, because its computation raised {self._beat.error}"
+        return "it runs" if self._beat.running else "it is paused"
 
     def _look_here(self, seconds: float) -> Frame | None:
         reader = self._reader
         assert reader is not None
         try:
-            found = reader.wait(seconds) if seconds else reader.newest()
+            found = reader.wait(min(seconds, GLANCE_SECONDS)) if seconds else reader.newest()
         except TimeoutError:
             return None
         except MessageError:  # it lies on another host, or is another user's
@@ -246,20 +280,14 @@ class View:
         return None if found is None else Frame(moment_of(found.meta), found.array)
 
     def _ask(self, seconds: float) -> Frame | None:
+        patience = seconds + LOOK_SECONDS
         try:
             if self._handler is None:
-                self._handler = self._server.ask(HandlerRequest()).result()
+                self._handler = self._server.ask(HandlerRequest(), timeout=patience).result()
             question = Look(self._output, self._last, seconds)
-            return self._handler.ask(question, timeout=seconds + LOOK_SECONDS).result()
-        except (NotDelivered, OutcomeUnknown) as error:
-            self._check(error)
-            return None
-
-    def _check(self, error: ActorError) -> None:
-        """Raise when the computation has ended for good; else its next life is waited for."""
-        if isinstance(error, NoSuchActor | ActorStopped):
+            return self._handler.ask(question, timeout=patience).result()
+        except (NoSuchActor, ActorStopped):
             self._handler = None  # any other failure it survives, perhaps in its next life
-        heartbeat = self._server.ask(HeartbeatRequest())
-        failure = heartbeat.exception()
-        if isinstance(failure, NotDelivered):
-            raise failure from error
+        except (NotDelivered, OutcomeUnknown):
+            pass
+        return None

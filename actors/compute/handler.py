@@ -20,6 +20,7 @@ from actors.compute.stage import moment_of
 from actors.compute.words import DescriptionRequest, Frame, Leave, Look
 from actors.control import SUPERVISOR
 from actors.handler import receive
+from actors.message import message
 from actors.notices import Terminated
 from actors.ref import ActorRef
 from actors.requests import StopActor
@@ -27,6 +28,14 @@ from actors.requests import StopActor
 LONGEST_LOOK: Final = 10.0
 GLANCE_SECONDS: Final = 0.004
 """Seconds between two looks at the ring while a client waits."""
+
+
+@message(tag="understudy:compute.Serving")
+class Serving:
+    """From a handler to its computation: I serve this client, or no longer."""
+
+    client: str
+    over: bool = False
 
 
 class ClientHandler(Actor):
@@ -39,6 +48,7 @@ class ClientHandler(Actor):
         """Notice when the client goes, or the computation ends for good."""
         self.readers: dict[str, RingReader] = {}
         self.frames: dict[str, Frame] = {}
+        self.over = False
         self.context.watch(self.client)
         self.context.watch(self.server)
 
@@ -55,7 +65,7 @@ class ClientHandler(Actor):
             frame = self.newest(msg.output)
             if frame is not None and _order(frame) > msg.after:
                 return frame
-            if time.monotonic() >= end:
+            if self.over or time.monotonic() >= end:  # an end waits for those who look
                 return None
             await asyncio.sleep(GLANCE_SECONDS)
 
@@ -65,7 +75,8 @@ class ClientHandler(Actor):
         arrays = [one.name for one in description.outputs if one.array]
         if output not in arrays:
             raise LookupError(unknown(output, "array", arrays))
-        self.readers.setdefault(output, self.context.frames(self.server, output))
+        if output not in self.readers:  # nobody else was faster
+            self.readers[output] = self.context.frames(self.server, output)
 
     def newest(self, output: str) -> Frame | None:
         """Return the newest frame of an output."""
@@ -76,16 +87,25 @@ class ClientHandler(Actor):
 
     @receive
     def gone(self, msg: Terminated) -> None:
-        """End with the client; the computation's own end is none while it comes back."""
-        if msg.name == self.client.name or not msg.restarting:
+        """End with the client, or with the computation; a life of that which follows is told."""
+        if msg.name != self.server.name:
+            self._leave()
+        elif msg.restarting:
+            self.server.tell(Serving(self.client.name))
+        else:
             self._end()
 
     @receive
     def leave(self, _msg: Leave) -> None:
         """End: its client has closed what it looked through, and may go on with other things."""
+        self._leave()
+
+    def _leave(self) -> None:
+        self.server.tell(Serving(self.client.name, over=True))
         self._end()
 
     def _end(self) -> None:
+        self.over = True
         self.context.actor(SUPERVISOR).tell(StopActor(self.context.name))
 
 

@@ -5,7 +5,8 @@
                                            └── Heartbeat, an event a second ──► who subscribes
 
 Steps run between messages: a few at a time, never so many that a message would wait for long.
-`pacing.py` decides when to step and when to show, `attendance.py` who is there.
+`pacing.py` decides when to step and when to show, `turns.py` does it, `attendance.py` says who is
+there.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from typing import Annotated, Any, Final
 
 import attrs
@@ -23,11 +24,12 @@ from numpy.typing import NDArray
 from actors.actor import Actor
 from actors.compute.attendance import Attendance
 from actors.compute.checkpoint import Checkpoint, checkpoint_of, state_of
-from actors.compute.handler import ClientHandler
+from actors.compute.handler import ClientHandler, Serving
 from actors.compute.interface import Interface, command, interface_of
-from actors.compute.pacing import Pacing, Rest, Show
+from actors.compute.pacing import Pacing
 from actors.compute.settings import Settings, unknown
 from actors.compute.stage import Stage
+from actors.compute.turns import Turn, Turns
 from actors.compute.words import (
     Attend,
     Description,
@@ -48,7 +50,6 @@ from actors.compute.words import (
     Value,
 )
 from actors.control import SUPERVISOR
-from actors.failure import from_theirs
 from actors.handler import receive
 from actors.message import message
 from actors.ref import ActorRef
@@ -56,13 +57,11 @@ from actors.requests import StopActor
 
 BEAT_SECONDS: Final = 1.0
 
+MOST_HANDLERS: Final = 16
+"""Handlers that one client may have at the same time: each is a process."""
+
 SAVE_SHARE: Final = 10
 """A change is kept at once unless that, changes coming fast, would take more than a tenth."""
-
-
-@message(tag="understudy:compute.Turn")
-class Turn:
-    """Time for a step or a frame."""
 
 
 @message(tag="understudy:compute.Beat")
@@ -136,8 +135,7 @@ class ComputeServer(Actor):
         )
         self._attendance = Attendance(now, limit=self.shutdown * 60.0)
         self._counts: Counter[str] = Counter()
-        self._error = ""
-        self._turning: asyncio.TimerHandle | None = None
+        self._served: dict[str, str] = {}
         self._beat = asyncio.Event()
         self._ended = False
         self._kept_at = -math.inf
@@ -145,7 +143,8 @@ class ComputeServer(Actor):
         self.begin()
         self._stage = Stage(self._settings, self.context.ring, self._moment)
         self._stage.check()  # a model whose scalars cannot travel does not start
-        self._turn_in(0.0)
+        self._turns = Turns(self.context, self._pacing, advance=self.advance, show=self._stage.show)
+        self._turns.come_in(0.0)
         self.context.tell_every(BEAT_SECONDS, Beat())
 
     def snapshot(self) -> Checkpoint:
@@ -163,57 +162,11 @@ class ComputeServer(Actor):
         steps = 0 if own is None else state.steps
         self._pacing.resume(steps=steps, frames=state.frames, running=state.running)
 
-    # --- the loop: one turn is one message among the others
-
     @receive
     def turn(self, _msg: Turn) -> None:
         """Do what is to be done now, and come again."""
-        self._turning = None
-        if self._ended:
-            return
-        todo = self._pacing.next(time.monotonic())
-        match todo:
-            case Rest():
-                self._turn_in(todo.seconds)
-            case Show():
-                # What cannot be shown now cannot be shown at once again.
-                self._turn_in(0.0 if self._survives(self._show) else math.inf)
-            case _:
-                self._survives(lambda: self._step(todo.count))
-                self._turn_in(0.0)
-
-    def _step(self, count: int) -> None:
-        begun = time.perf_counter()
-        self.advance(count)
-        self._pacing.stepped(count, time.perf_counter() - begun)
-
-    def _show(self) -> None:
-        begun = time.perf_counter()
-        self._stage.show(self._pacing.frames + 1)
-        self._pacing.shown(time.monotonic(), time.perf_counter() - begun)
-
-    def _survives(self, act: Callable[[], None]) -> bool:
-        """Do it; when it raises, pause and say why in every heartbeat."""
-        try:
-            act()
-        except Exception as error:
-            self._pacing.pause()
-            self._error = f"{type(error).__name__}: {error}"
-            trace = from_theirs(error.__traceback__)
-            text = "%s is paused, because its computation raised"
-            self.context.log.exception(
-                text, self.context.name, exc_info=(type(error), error, trace)
-            )
-            return False
-        return True
-
-    def _turn_in(self, seconds: float) -> None:
-        """Have the next turn then, or sooner; inf: only when something is said."""
-        if self._turning is not None:
-            self._turning.cancel()
-            self._turning = None
-        if math.isfinite(seconds):
-            self._turning = self.context.tell_after(seconds, Turn())
+        if not self._ended:
+            self._turns.turn()
 
     def _moment(self, frame: int) -> Moment:
         return Moment(
@@ -231,7 +184,7 @@ class ComputeServer(Actor):
     @command
     def start(self) -> None:
         """Step from now on."""
-        self._error = ""
+        self._turns.error = ""
         self._pacing.start()
 
     @command
@@ -243,7 +196,7 @@ class ComputeServer(Actor):
     def reset(self) -> None:
         """Begin anew with the parameters of this moment."""
         self.begin()
-        self._error = ""
+        self._turns.error = ""
         self._pacing.reset()
 
     @receive
@@ -261,7 +214,7 @@ class ComputeServer(Actor):
         """Make steps while paused."""
         self._note("step")
         self._pacing.step(msg.count)
-        self._turn_in(0.0)
+        self._turns.come_in(0.0)
 
     @receive
     def on_quit(self, msg: Quit) -> None:
@@ -284,7 +237,7 @@ class ComputeServer(Actor):
     def _go_on(self) -> None:
         """Somebody has changed something: show it, and lose it no more."""
         self._pacing.changed()
-        self._turn_in(0.0)
+        self._turns.come_in(0.0)
         now = time.monotonic()
         # A large state takes a while to keep: then the next snapshot does it.
         if now - self._kept_at >= SAVE_SHARE * self._keeping:
@@ -359,7 +312,7 @@ class ComputeServer(Actor):
             clients=attendance.clients,
             ends_in=attendance.left(time.monotonic()) / 60.0,
             counts=dict(self._counts),
-            error=self._error,
+            error=self._turns.error,
         )
 
     @receive
@@ -389,7 +342,26 @@ class ComputeServer(Actor):
         client = self.context.sender
         if client is None:
             raise LookupError("whoever asks for a handler must have a name")
-        return self.context.spawn(ClientHandler, server=self.context.ref, client=client)
+        if list(self._served.values()).count(client.name) >= MOST_HANDLERS:
+            raise RuntimeError(
+                f"{client.name} has {MOST_HANDLERS} handlers of {self.context.name} already, and "
+                "each is a process: close views by message that are not needed any more, or look "
+                "at several outputs through one handler"
+            )
+        handler = self.context.spawn(ClientHandler, server=self.context.ref, client=client)
+        self._served[handler.name] = client.name
+        return handler
+
+    @receive
+    def serving(self, msg: Serving) -> None:
+        """Count a handler that a former life has made; or no longer one that ends."""
+        handler = self.context.sender
+        if handler is None:
+            return
+        if msg.over:
+            self._served.pop(handler.name, None)
+        else:
+            self._served[handler.name] = msg.client
 
     def _note(self, what: str) -> None:
         self._counts[what] += 1

@@ -16,9 +16,14 @@ from numpy.typing import NDArray
 
 from actors.message import Request, StreamRequest, message
 from actors.ref import ActorRef
+from actors.seconds import check_seconds
 
 Value: TypeAlias = bool | int | float | str | list[float] | None
 """What a parameter or a scalar output is on its way: plain data."""
+
+
+def _time_span(_message: object, attribute: attrs.Attribute[float], value: object) -> None:
+    check_seconds(value, attribute.name)
 
 
 @message(tag="understudy:compute.Start")
@@ -40,7 +45,7 @@ class Reset(Request[None]):
 class Step(Request[None]):
     """Make so many steps while paused; answered at once."""
 
-    count: int = attrs.field(default=1, validator=attrs.validators.ge(1))
+    count: int = 1
 
 
 @message(tag="understudy:compute.Quit")
@@ -198,7 +203,7 @@ class Look(Request[Frame | None]):
 
     output: str
     after: tuple[int, int] = (0, 0)
-    seconds: float = attrs.field(default=1.0, validator=attrs.validators.ge(0))
+    seconds: float = attrs.field(default=1.0, validator=_time_span)
 
 
 @message(tag="understudy:compute.Leave")

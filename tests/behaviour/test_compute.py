@@ -9,7 +9,7 @@ from models import Count
 
 from actors.compute.client import Computation
 from actors.compute.words import HandlerRequest, Look
-from actors.errors import ActorError, NotDelivered
+from actors.errors import ActorError, ActorStopped, InvalidMessage
 
 ATTEMPTS = 200
 
@@ -218,13 +218,24 @@ def test_a_view_that_is_closed_says_so_and_is_no_client(count):
     assert any(made.heartbeat().clients == 0 for _ in range(ATTEMPTS))
 
 
-def test_the_view_of_an_ended_computation_by_message_raises(count):
+@pytest.mark.parametrize("by_message", [False, True], ids=["shared", "messages"])
+def test_the_view_of_an_ended_computation_says_so_and_why(count, by_message):
     made = paused(count)
-    with made.view("field", by_message=True) as view:
+    with made.view("field", by_message=by_message) as view:
         view.wait(10.0)
         made.quit(force=True)
-        with pytest.raises(NotDelivered):
+        with pytest.raises(ActorStopped, match=r"stopped \(it was stopped\)"):
+            view.wait()
+        with pytest.raises(ActorStopped):
             again_and_again(view.newest)
+
+
+def test_a_number_of_steps_that_is_none_is_refused_in_words(count):
+    made = paused(count)
+    with pytest.raises(InvalidMessage, match=r"Step\.count is not valid: expected int, got str"):
+        made.step("3")
+    with pytest.raises(ValueError, match="0 steps: give one or more"):
+        made.step(0)
 
 
 def test_0_27_there_are_no_more_frames_a_second_than_asked_for(count):

@@ -11,8 +11,12 @@ import pytest
 from programs import eventually
 
 import supervisor
+from actors import ActorRef
 from actors.compute.client import Computation
-from actors.compute.words import Heartbeat
+from actors.compute.handler import ClientHandler, Serving
+from actors.compute.words import HandlerRequest, Heartbeat, Leave, Look
+from actors.notices import Terminated
+from actors.testing import Probe
 
 sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
 
@@ -67,10 +71,73 @@ def test_a_view_that_is_closed_leaves_no_handler_behind(system, count):
         eventually(lambda: not handlers(system))
 
 
+def out_of_time(view):
+    """Why no frame came."""
+    with pytest.raises(TimeoutError) as caught:
+        view.wait(0.2)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("by_message", [False, True], ids=["shared", "messages"])
+def test_a_wait_for_a_frame_that_does_not_come_says_what_holds_it_up(count, by_message):
+    with count.view("field", by_message=by_message) as view:
+        count.set(break_at=7)
+        eventually(lambda: not view.wait(10.0).moment.running)
+
+        eventually(lambda: "is paused, because its computation raised Zero" in out_of_time(view))
+    with pytest.raises(TypeError, match="timeout='3': give seconds"):
+        view.wait("3")
+
+
+def given(count):
+    """A handler, or why there is none."""
+    try:
+        return count.ref.ask(HandlerRequest()).result()
+    except RuntimeError as error:
+        return error
+
+
+def test_a_client_has_so_many_handlers_and_no_more_until_it_leaves_one(monkeypatch):
+    monkeypatch.setattr("actors.compute.server.MOST_HANDLERS", 2)
+    with (
+        supervisor.start(inproc=True) as system,
+        supervisor.connect(system.status().endpoint) as other,
+    ):
+        ref = system.spawn(Count, name="count")
+        count, theirs = Computation(system, ref), Computation(other, ref)
+        first, second = given(count), given(count)
+
+        assert "has 2 handlers of count already" in str(given(count))
+        assert given(theirs).name != second.name
+        first.tell(Leave())
+        assert eventually(lambda: isinstance(given(count), ActorRef))
+
+
+def test_a_computation_that_has_come_back_is_told_whom_its_handlers_serve(system):
+    with Probe(system, name="server") as server, Probe(system, name="client") as client:
+        handler = system.spawn(ClientHandler, server=server.ref, client=client.ref)
+        for restarting in (True, True, False):
+            handler.tell(Terminated(server.ref.name, 1, "killed", restarting=restarting))
+
+        assert [server.expect(Serving) for _ in range(2)] == [Serving(client.ref.name)] * 2
+        eventually(lambda: handler.name not in [actor.name for actor in system.status().actors])
+        server.expect_nothing()
+
+
+def test_a_handler_that_is_left_while_it_looks_ends_by_itself(system, count):
+    handler = given(count)
+    handler.ask(Look("field", after=(1, 1 << 40), seconds=10.0))
+    ends = system.watch(handler)
+    handler.tell(Leave())
+    ended = ends.next(timeout=20.0)
+
+    assert ended.signal is None  # it was not killed when its grace was over
+
+
 def test_stopped_viewers_slow_neither_the_computation_nor_others_and_dead_ones_go(
     system, count, run
 ):
-    endpoint, name = system._connection.endpoint, count.ref.name
+    endpoint, name = system.status().endpoint, count.ref.name
     frozen = [run(VIEWING, endpoint, name, road) for road in ("shared", "message")]
     for viewer in frozen:
         viewer.fact("frame")
@@ -91,7 +158,7 @@ def test_stopped_viewers_slow_neither_the_computation_nor_others_and_dead_ones_g
 
 
 def test_0_01_three_viewers_see_within_two_frames_what_a_fourth_process_sets(system, count, run):
-    endpoint, name = system._connection.endpoint, count.ref.name
+    endpoint, name = system.status().endpoint, count.ref.name
     count.set(frames_per_second=20.0)
     viewers = [run(VIEWING, endpoint, name, road) for road in ("shared", "shared", "message")]
     for viewer in viewers:
