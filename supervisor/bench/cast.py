@@ -1,17 +1,14 @@
-"""The messages and actors that the benchmarks play with; as a program, the shortest script."""
+"""The messages and actors that the benchmarks play with."""
 
 from __future__ import annotations
 
 import os
-import sys
-import time
 from collections.abc import Iterator
 from typing import Annotated, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-import supervisor
 from actors import Actor, Request, Shape, StreamRequest, message, receive
 
 Numbers: TypeAlias = Annotated[npt.NDArray[np.float64], Shape(None)]
@@ -111,11 +108,3 @@ class AsyncPlayer(Actor):
     @receive
     async def add(self, msg: Add) -> float:
         return msg.x + msg.y
-
-
-if __name__ == "__main__":
-    begun = time.perf_counter()
-    with supervisor.start() as system:
-        player = system.spawn(Player, name="player")
-        sys.stdout.write(f"{player.ask(Add(1, 2)).result()} {time.perf_counter() - begun}\n")
-        sys.stdout.flush()

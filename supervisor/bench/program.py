@@ -13,6 +13,8 @@ import attrs
 from supervisor.bench import arrays, births, crowd, lives, rings, talk
 from supervisor.bench.figures import Figure
 
+NO_BYTE_CODE: Final = "PYTHONDONTWRITEBYTECODE"
+
 
 @attrs.frozen
 class Result:
@@ -33,8 +35,8 @@ QUICK: Final[Mapping[str, Callable[[], list[Figure]]]] = {
     "arrays": lambda: arrays.arrays(3, sizes=(8,)),
     "rings": lambda: rings.rings(2),
     "spawn": lambda: births.spawn(3),
-    "kill": lambda: lives.kill(1, kills=10),
-    "memory": lambda: lives.memory(1),
+    "kill": lambda: lives.kill(5),
+    "memory": lives.memory,
 }
 """A minute of them all together, for users."""
 
@@ -45,7 +47,7 @@ def perform(programme: Mapping[str, Callable[[], list[Figure]]]) -> Iterator[Res
     usual = logger.level
     logger.setLevel(logging.CRITICAL)  # what is killed here is killed on purpose
     # What a wheel brings along: byte code.  Without it every start would measure the compiler.
-    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    forbidden = os.environ.pop(NO_BYTE_CODE, None)
     try:
         for name, benchmark in programme.items():
             load, begun = os.getloadavg()[0], time.perf_counter()
@@ -53,3 +55,5 @@ def perform(programme: Mapping[str, Callable[[], list[Figure]]]) -> Iterator[Res
             yield Result(name, load, time.perf_counter() - begun, figures)
     finally:
         logger.setLevel(usual)
+        if forbidden is not None:
+            os.environ[NO_BYTE_CODE] = forbidden

@@ -15,7 +15,7 @@ import contextlib
 import subprocess
 import sys
 import tempfile
-from collections import deque
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Self, cast
@@ -33,9 +33,16 @@ HELLO = b"hello"
 
 CAP = 100  # messages taken in one turn
 
+START_SECONDS = 30.0
+"""Of the processes together, on a machine that others use too."""
+
 
 class Stage:
-    """The processes of one rival, and the client's socket."""
+    """The processes of one rival, and the client's socket.
+
+    Raises `RuntimeError` when one of them ends before it has answered, and a built-in
+    `TimeoutError` when there is no answer within `START_SECONDS`.
+    """
 
     def __init__(self, *, relayed: bool = False, large: bool = False) -> None:
         self._directory = tempfile.TemporaryDirectory(prefix="us-")
@@ -54,15 +61,30 @@ class Stage:
         self.endpoint = endpoint
         self.socket = _dealer(self._context, endpoint)
         try:
-            if relayed:
-                self.socket.send_multipart([HELLO, TO_CLIENT])
-                self.socket.recv_multipart()  # the server has said hello as well
-            self.ask()
+            # With a broker there is a word when both sides are there: the server's hello.
+            self.socket.send_multipart([HELLO, TO_CLIENT] if relayed else [TO_SERVER, ASK])
+            self._await_first_answer()
         except BaseException:  # Ctrl-C while they start: their directory is about to go
             for process in self._processes:
                 process.kill()
-                process.wait()
+            self.close()
             raise
+
+    def _await_first_answer(self) -> None:
+        end = time.monotonic() + START_SECONDS
+        while not self.socket.poll(50):
+            for process in self._processes:
+                if process.poll() is not None:
+                    raise RuntimeError(
+                        f"raw pyzmq's process has ended with exit code {process.returncode} before "
+                        "it answered; what it printed says why"
+                    )
+            if time.monotonic() > end:
+                raise TimeoutError(
+                    f"raw pyzmq's processes have not answered within {START_SECONDS:g} s: measure "
+                    "again when the machine has less to do"
+                )
+        self.socket.recv_multipart()
 
     def ask(self) -> None:
         """One round trip."""
@@ -104,40 +126,6 @@ class Stage:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class LoopClient:
-    """The same client in asyncio: a future for every answer, the raw descriptor, no zmq.asyncio."""
-
-    def __init__(self, socket: zmq.Socket[bytes], loop: asyncio.AbstractEventLoop) -> None:
-        self._socket = socket
-        self._loop = loop
-        self._waiting: deque[asyncio.Future[list[bytes]]] = deque()
-        self._descriptor = socket.fileno()
-        loop.add_reader(self._descriptor, self._drain)
-
-    def ask(self) -> asyncio.Future[list[bytes]]:
-        """Send; the future is its answer."""
-        future = self._loop.create_future()
-        self._waiting.append(future)
-        self._socket.send_multipart([TO_SERVER, ASK], zmq.NOBLOCK)
-        if _holds(self._socket):
-            self._loop.call_soon(self._drain)
-        return future
-
-    def _drain(self) -> None:
-        for _ in range(CAP):
-            try:
-                frames = self._socket.recv_multipart(zmq.NOBLOCK)
-            except zmq.Again:
-                break
-            self._waiting.popleft().set_result(frames)
-        if _holds(self._socket):
-            self._loop.call_soon(self._drain)
-
-    def close(self) -> None:
-        """Watch no longer."""
-        self._loop.remove_reader(self._descriptor)
 
 
 def _dealer(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socket[bytes]:
@@ -187,7 +175,8 @@ def broker(endpoint: str) -> None:
                 router.send_multipart(frames, zmq.NOBLOCK)
 
 
-def _holds(socket: zmq.Socket[bytes]) -> bool:
+def holds(socket: zmq.Socket[bytes]) -> bool:
+    """Tell whether a message is there."""
     return bool(cast("int", socket.get(zmq.EVENTS)) & zmq.POLLIN)
 
 
@@ -217,7 +206,7 @@ async def server(endpoint: str, mode: str) -> None:
             except zmq.Again:
                 break
         # The descriptor does not speak again of what it has announced once.
-        if _holds(socket):
+        if holds(socket):
             loop.call_soon(drain)
 
     if mode == "relayed":

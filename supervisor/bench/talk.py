@@ -11,7 +11,7 @@ import supervisor
 from actors import ActorRef
 from supervisor.bench.cast import Add, AsyncPlayer, Note, Noted, Player
 from supervisor.bench.figures import Figure, compared, rounds
-from supervisor.bench.rivals import LoopClient, Stage
+from supervisor.bench.rivals import Stage
 
 ROUND_TRIPS = 200
 MANY = 2000
@@ -93,34 +93,8 @@ def ask_plain(repeats: int) -> list[Figure]:
             },
         )
     return [
-        *_trips("ask round trip, plain code", trips),
-        *_rates(f"pipelined asks, plain code, {MANY} in flight", rates),
-    ]
-
-
-def ask_asyncio(repeats: int) -> list[Figure]:
-    """Round trips and pipelined asks from an asyncio program."""
-    loop = asyncio.new_event_loop()
-
-    def on_loop(measure: Callable[[], Awaitable[float]]) -> Callable[[], float]:
-        return lambda: loop.run_until_complete(measure())
-
-    with stages() as (ours, coroutine, relayed, direct):
-        clients = [LoopClient(stage.socket, loop) for stage in (relayed, direct)]
-        asks: dict[str, Callable[[], Awaitable[object]]] = {
-            "ours": lambda: ours.ask(Add(1.5, 2.5)),
-            RELAYED: clients[0].ask,
-            DIRECT: clients[1].ask,
-        }
-        also = {"async": lambda: coroutine.ask(Add(1.5, 2.5))}
-        trips = rounds(repeats, {k: on_loop(_trip(v)) for k, v in (asks | also).items()})
-        rates = rounds(repeats, {k: on_loop(_flood(v)) for k, v in asks.items()})
-        for client in clients:
-            client.close()
-    loop.close()
-    return [
-        *_trips("ask round trip, asyncio", trips),
-        *_rates(f"pipelined asks, asyncio, {MANY} in flight", rates),
+        *trip_figures("ask round trip, plain code", trips),
+        *rate_figures(f"pipelined asks, plain code, {MANY} in flight", rates),
     ]
 
 
@@ -129,7 +103,7 @@ def clients(repeats: int) -> list[Figure]:
     loop = asyncio.new_event_loop()
     with supervisor.start() as system:
         player = system.spawn(Player, name="player")
-        trip = _trip(lambda: player.ask(Add(1.5, 2.5)))
+        trip = loop_trip(lambda: player.ask(Add(1.5, 2.5)))
         trips = rounds(
             repeats,
             {
@@ -154,10 +128,11 @@ def tell(repeats: int) -> list[Figure]:
                 DIRECT: rate(TELLS, direct.tell_many),
             },
         )
-    return _rates("tells one way", rates)
+    return rate_figures("tells one way", rates)
 
 
-def _trips(name: str, trips: dict[str, list[float]]) -> list[Figure]:
+def trip_figures(name: str, trips: dict[str, list[float]]) -> list[Figure]:
+    """Make figures of round trips: a `def` handler's, and a coroutine's."""
     micro = {key: [value * 1e6 for value in values] for key, values in trips.items()}
     return [
         compared(name, "us", micro["ours"], micro[RELAYED], beside=RELAYED),
@@ -166,29 +141,21 @@ def _trips(name: str, trips: dict[str, list[float]]) -> list[Figure]:
     ]
 
 
-def _rates(name: str, rates: dict[str, list[float]]) -> list[Figure]:
+def rate_figures(name: str, rates: dict[str, list[float]]) -> list[Figure]:
+    """Make figures of messages per second."""
     return [
         compared(name, "/s", rates["ours"], rates[RELAYED], beside=RELAYED),
         compared(name, "/s", rates["ours"], rates[DIRECT], beside=DIRECT),
     ]
 
 
-def _trip(ask: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float]]:
+def loop_trip(ask: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float]]:
+    """Seconds per awaited answer, over `ROUND_TRIPS` of them."""
+
     async def run() -> float:
         begun = time.perf_counter()
         for _ in range(ROUND_TRIPS):
             await ask()
         return (time.perf_counter() - begun) / ROUND_TRIPS
-
-    return run
-
-
-def _flood(ask: Callable[[], Awaitable[object]]) -> Callable[[], Awaitable[float]]:
-    async def run() -> float:
-        begun = time.perf_counter()
-        # Awaited one by one: `gather` would wrap each in a task and measure asyncio.
-        for answer in [ask() for _ in range(MANY)]:
-            await answer
-        return MANY / (time.perf_counter() - begun)
 
     return run

@@ -19,11 +19,30 @@ from supervisor.bench import arrays, births, crowd, lives, rings, talk
 from supervisor.bench.figures import Figure
 from supervisor.bench.program import Result, perform
 from supervisor.bench.table import HEADER, line, machine
-from tests.benchmarks import batches, load, packets, peers, plot, steps, viewers, worlds
+from tests.benchmarks import (
+    batches,
+    downtime,
+    load,
+    loops,
+    packets,
+    peers,
+    plot,
+    rest,
+    starts,
+    steps,
+    viewers,
+    worlds,
+)
+
+
+def _once(measure: Callable[[], list[Figure]]) -> Callable[[int], list[Figure]]:
+    """Play what is compared with nothing, and so has no rounds."""
+    return lambda _repeats: measure()
+
 
 BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "ask": talk.ask_plain,
-    "asyncio": talk.ask_asyncio,
+    "asyncio": loops.ask_asyncio,
     "clients": talk.clients,
     "tell": talk.tell,
     "batches": batches.batches,
@@ -31,14 +50,14 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "arrays": arrays.arrays,
     "rings": rings.rings,
     "viewers": viewers.viewers,
-    "start": births.start,
+    "start": starts.start,
     "spawn": births.spawn,
     "kill": lives.kill,
-    "broker": lives.broker,
+    "broker": downtime.broker,
     "steps": steps.steps,
-    "memory": lives.memory,
-    "idle": lives.idle,
-    "flat": lives.flat,
+    "memory": _once(lives.memory),
+    "idle": _once(rest.idle),
+    "flat": _once(rest.flat),
     "load-sizes": load.sizes,
     "load-actors": load.actors,
     "load-clients": load.clients,
@@ -46,7 +65,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "peers": peers.peers,
     "worlds": worlds.worlds,
     "gallery": worlds.gallery,
-    "pairs": worlds.pairs,
+    "pairs": _once(worlds.pairs),
 }
 
 CURVES = {

@@ -107,7 +107,7 @@ def gallery(repeats: int) -> list[Figure]:
     return [_singles(path.stem, max(1, repeats // 5)) for path in sorted(PROTOCOLS.glob("*.py"))]
 
 
-def pairs(_repeats: int) -> list[Figure]:
+def pairs() -> list[Figure]:
     """Try every pair of faults of the smaller protocols, once; whatever fails is raised."""
     reports = [(name, check(_correct(name), max_faults=2, examples=MOST)) for name in PAIRED]
     assert all(report.exhaustive == 2 for _, report in reports)

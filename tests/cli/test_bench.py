@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from supervisor.bench.figures import Figure, compared, rounds
-from supervisor.bench.program import QUICK
+from supervisor.bench.program import NO_BYTE_CODE, QUICK, perform
 from supervisor.bench.rivals import Stage
 from supervisor.bench.table import line
 from supervisor.cli.bench import Benchmark
@@ -47,6 +47,45 @@ def test_ctrl_c_does_not_reach_the_rivals_which_end_with_the_command_and_without
 
     assert len(groups) >= 2
     assert os.getpgrp() not in groups
+
+
+@pytest.fixture
+def stand_in(tmp_path, monkeypatch):
+    """Have what is started be a script instead of Python."""
+
+    def put(line):
+        script = tmp_path / "python"
+        script.write_text(f"#!/bin/sh\n{line}\n")
+        script.chmod(0o700)
+        monkeypatch.setattr(sys, "executable", str(script))
+
+    return put
+
+
+@pytest.mark.process
+def test_a_rival_that_does_not_start_is_said(stand_in):
+    stand_in("exit 3")
+
+    with pytest.raises(RuntimeError, match="has ended with exit code 3 before it answered"):
+        Stage()
+
+
+@pytest.mark.process
+def test_a_rival_that_does_not_answer_is_not_waited_for_for_ever(stand_in, monkeypatch):
+    stand_in("exec sleep 60")
+    monkeypatch.setattr("supervisor.bench.rivals.START_SECONDS", 0.1)
+
+    with pytest.raises(TimeoutError, match=r"have not answered within 0.1 s"):
+        Stage(relayed=True)
+
+
+def test_a_programme_gives_back_what_it_changes(monkeypatch):
+    monkeypatch.setenv(NO_BYTE_CODE, "1")
+
+    (result,) = perform({"one": lambda: [Figure(os.environ.get(NO_BYTE_CODE, "none"), 1.0, "s")]})
+
+    assert [figure.name for figure in result.figures] == ["none"]
+    assert os.environ[NO_BYTE_CODE] == "1"
 
 
 @pytest.mark.process
