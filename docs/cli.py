@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,8 @@ def page() -> str:
     written = PAGE.read_text(encoding="utf-8").partition(BEGIN)[0]
     text = app.generate_docs()
     commands = text[text.index("## understudy ") :]
+    # cyclopts puts the command in front of a usage line that has it already.
+    commands = re.sub(r"^(understudy (\w+)) \2 ", r"\1 ", commands, flags=re.MULTILINE)
     return f"{written}{BEGIN}\n{commands.strip()}\n"
 
 
