@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 
 import numpy as np
 
+from actors.arrays.accounts import Account
 from actors.arrays.allowance import LIMIT, Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.birth import Birth, born_alone, freeze
@@ -23,6 +24,7 @@ from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
 from actors.arrays.segment import HAS_MEMFD, sweep
+from actors.arrays.sharing import Sharing
 from actors.envelope import LARGEST_FRAME
 from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
@@ -41,15 +43,22 @@ SHARE_FROM: Final = 64 << 10
 class Memory:
     """Shared memory of this process: what it lends and what it has attached."""
 
-    def __init__(self, directory: Path | None = None, *, limit: int = LIMIT) -> None:
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        limit: int = LIMIT,
+        account: Account | None = None,
+    ) -> None:
         """Begin with nothing.
 
         Args:
             directory: The system's own, where arrays are files when this machine has no memfd.
                 Without both nothing is shared.
             limit: Bytes that arrays and rings of this process may take.
+            account: With the system, whose processes have a limit together; None: there is none.
         """
-        self.allowance: Final = Allowance(limit)
+        self.allowance: Final = Allowance(limit, account)
         self._directory = directory
         self._arena: Arena | None = None
         self._lock = threading.Lock()
@@ -57,8 +66,8 @@ class Memory:
         self._forwarded: dict[int, Lease] = {}
         """What others are to find through this process, by a number below 0."""
         self._numbers = count(1)
-        self.report: Callable[[int, int, float], None] = lambda _size, _arrays, _since: None
-        """Told now and then what is in use here: bytes, arrays, and since when the oldest is."""
+        self.report: Callable[[Sharing], None] = self.allowance.describe
+        """Told now and then what is shared here."""
         self.mapper = Mapper(directory)
 
     @property
@@ -114,8 +123,7 @@ class Memory:
         """Give back what is not used any more.  Call it once or twice a second."""
         if self._arena is not None:
             self._arena.tidy()
-            seen = self._arena.statistics()
-            self.report(seen.living, seen.blocks + seen.lent, seen.oldest)
+            self.report(self._arena.statistics().sharing)
         self.mapper.tidy()
         if self._directory is not None and not HAS_MEMFD:
             sweep(self._directory)
@@ -127,7 +135,18 @@ class Memory:
         self._forwarded.clear()
         if self._arena is not None:
             self._arena.close()
+        self.allowance.close()
         self.mapper.close()
+
+
+ACCOUNTS_FILE: Final = "accounts"
+"""In a system's directory: what its processes share."""
+
+
+def account_of(directory: Path | None, name: str) -> Account | None:
+    """Return an account with the system of this directory; None when it keeps none."""
+    path = None if directory is None else directory / ACCOUNTS_FILE
+    return Account(path, name) if path is not None and path.exists() else None
 
 
 def directory_of(endpoint: str) -> Path | None:

@@ -16,6 +16,7 @@ from typing import Final, TypeAlias
 
 import attrs
 
+from actors.arrays.sharing import NOTHING, Sharing
 from actors.recorder import (
     EXPIRED_WORD,
     IN_PROGRESS,
@@ -38,7 +39,6 @@ ReadBuffer: TypeAlias = bytes | Buffer
 _HEADER: Final = struct.Struct("=QQddQQQQQQQ")
 _PROGRESS: Final = struct.Struct("=Q16sd32s48s")
 _WORD: Final = struct.Struct("=Q")
-_SHARED: Final = struct.Struct("=QQd")
 _LATE: Final = struct.Struct("=Q16s8x")
 _LINK: Final = struct.Struct("=QQ16s")
 
@@ -94,9 +94,7 @@ class Record:
     peak: int  # most messages that ever waited
     engaged: int = 0  # streams and hooks that may run the user's code without a message
     expired: int = 0  # messages whose deadline had passed before they were begun
-    shared_bytes: int = 0  # of shared memory that are in use
-    shared_arrays: int = 0  # by so many arrays
-    shared_since: float = 0.0  # monotonic seconds; when the oldest of them was made
+    sharing: Sharing = NOTHING  # what of its memory others may read
 
 
 @attrs.frozen
@@ -142,7 +140,6 @@ def read(buffer: ReadBuffer) -> Record:
     page = found.ljust(PAGE_SIZE, b"\0")
     magic, stored, alive_at, progress_at, *numbers = _HEADER.unpack_from(page)
     handled, failed, mailbox, peak, links_end, late_end, engaged = numbers
-    size, arrays, since = _SHARED.unpack_from(page, SHARED_WORDS * WORD)
     links = _read_links(page, min(links_end, LINKS), min(late_end, LATE))
     in_progress = _read_in_progress(page, links)
     busy_since = None
@@ -164,9 +161,7 @@ def read(buffer: ReadBuffer) -> Record:
         peak=peak,
         engaged=engaged,
         expired=_WORD.unpack_from(page, EXPIRED_WORD * WORD)[0],
-        shared_bytes=size,
-        shared_arrays=arrays,
-        shared_since=since if math.isfinite(since) else 0.0,
+        sharing=Sharing.read(page, SHARED_WORDS * WORD),
     )
 
 

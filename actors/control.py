@@ -99,6 +99,8 @@ class Boot(_Word, frozen=True):
     ask_timeout: float
     shared_memory: int
     """Bytes that its arrays and rings may take."""
+    directory: str
+    """The runtime directory of its system; "" for none."""
     snapshot: bytes = b""
     snapshot_tag: str = ""
     durable: bool = False

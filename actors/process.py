@@ -18,12 +18,13 @@ import socket
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 
 from actors import classes, lastwords
 from actors.actor import Actor
 from actors.arrays.segment import host_key
-from actors.attachments import Memory, directory_of
+from actors.attachments import Memory, account_of, directory_of
 from actors.connection import Connection
 from actors.context import Context
 from actors.control import Boot, Die, Failed, Kept, Started, Stop, Stopped, Word
@@ -143,7 +144,10 @@ class Life:
         boot = self._boot
         self._recorder = Recorder(page)
         self._saver = Saver(boot.name, self, self._recorder, durable=boot.durable)
-        memory = Memory(directory_of(boot.endpoint), limit=boot.shared_memory)
+        # Where actors are threads, the endpoint is no path.
+        place = Path(boot.directory) if boot.directory else None
+        account = account_of(place, f"{boot.name}/{boot.incarnation}")
+        memory = Memory(directory_of(boot.endpoint), limit=boot.shared_memory, account=account)
         memory.report = self._recorder.shares
         peer = Peer(boot.name, boot.incarnation, host=self._host, mailbox=boot.mailbox)
         portal = Portal(peer, memory, ask_timeout=boot.ask_timeout)

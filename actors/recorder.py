@@ -35,6 +35,7 @@ from enum import IntEnum
 from typing import Final, TypeAlias, final
 
 from actors.arrays.segment import HAS_MEMFD, allocate, create_memory
+from actors.arrays.sharing import Sharing
 
 PAGE_SIZE: Final = 1 << 16
 LINKS: Final = 1024
@@ -63,8 +64,8 @@ _PEAK: Final = 7
 _LINKS_END: Final = 8  # links at this index and above were never used, so nobody looks
 _LATE_END: Final = 9  # the same for late records
 _ENGAGED: Final = 10  # streams and hooks that run the user's code without a message in progress
-SHARED_WORDS: Final = 11  # bytes and arrays in shared memory, and since when (f64)
 EXPIRED_WORD: Final = 15  # messages whose deadline had passed before they were begun
+SHARED_WORDS: Final = 16  # what it shares, see `Sharing`
 
 # Where the records begin, and their sizes, in words.
 PROGRESS_AREA: Final = 256 // WORD
@@ -172,11 +173,9 @@ class Recorder:
         """One more (1), or one less (-1), of the streams and hooks that run the user's code."""
         self._words[_ENGAGED] += change
 
-    def shares(self, size: int, arrays: int, since: float) -> None:
-        """So many bytes of shared memory are in use by so many arrays, the oldest since then."""
-        self._words[SHARED_WORDS] = size
-        self._words[SHARED_WORDS + 1] = arrays
-        self._times[SHARED_WORDS + 2] = since
+    def shares(self, sharing: Sharing) -> None:
+        """So much of its memory is shared with others."""
+        sharing.write(self._words, SHARED_WORDS)
 
     def expired(self) -> None:
         """Count a message whose deadline had passed before it was begun (besides `finish`)."""

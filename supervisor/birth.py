@@ -39,21 +39,28 @@ def order_for(child: ChildLife, boot: SupervisorBoot, spec: Child) -> Order:
 
 
 def first_word(
-    child: ChildLife, boot: SupervisorBoot, spec: Child, launch: Launch, saved: Saved | None
+    child: ChildLife,
+    boot: SupervisorBoot,
+    spec: Child,
+    launch: Launch,
+    saved: Saved | None,
+    endpoint: str,
 ) -> Boot:
-    """Return what the process has to know; the endpoint of the broker is still open."""
+    """Return what the process has to know; `endpoint` is the broker's."""
     return Boot(
         child.name,
         child.incarnation,
         child.routing_id,
-        "",
+        endpoint,
         launch.actor,
         dict(launch.fields),
         spec.limits.mailbox,
         boot.ask_timeout,
         spec.limits.shared_memory,
+        boot.directory,
         saved.payload if saved else b"",
         saved.tag if saved else "",
         bool(boot.state_dir),
+        child.direct,
         heartbeat=max(SHORTEST_HEARTBEAT, min(HEARTBEAT, spec.limits.handler_seconds / MARKS)),
     )

@@ -39,6 +39,10 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """Everything goes through the broker: no direct connections."""
     faults: bytes = b""
     """What its broker shall do wrong (`actors.testing.replay`); b"" for an ordinary broker."""
+    shared_memory: int = 0
+    """Bytes that all processes together may share; 0: half of the machine's."""
+    directory: str = ""
+    """Its runtime directory, which the supervisor makes; "" before that."""
     levels: dict[str, int] = {}
     """Levels of the library's loggers, as the starting program has set them."""
 

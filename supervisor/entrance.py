@@ -20,6 +20,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, final
 
+from actors.arrays.segment import PAGE
 from actors.errors import ActorError, ConnectionLost, SpawnError
 from actors.hints import similar
 from actors.log import levels
@@ -38,6 +39,7 @@ from supervisor.boot import (
 from supervisor.farewell import interruptible
 from supervisor.gate import EXAMPLE, check_tcp, curve_for, guarded
 from supervisor.launcher.interpreter import start_interpreter
+from supervisor.limits import parse_size
 from supervisor.plan import plan_tree
 from supervisor.process import serve
 from supervisor.spec import Tree
@@ -68,6 +70,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
     launcher: str | None = None,
     state_dir: str | Path | None = None,
     relay: bool = False,
+    shared_memory: int | str | None = None,
     _faults: bytes = b"",
 ) -> System:
     """Start a system: a supervisor process with its broker and monitor, and the actors of `tree`.
@@ -90,6 +93,8 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
             system; made if it is missing, and used by one system at a time.  None: in memory.
         relay: send every message through the broker.  Otherwise two parties of one host that talk
             to each other connect directly, and need the broker no more for it.
+        shared_memory: bytes, or a text such as "4 GiB", that arrays and rings of all processes
+            together may take of shared memory; None: half of the machine's memory.
         _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
@@ -112,6 +117,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         keys=keys,
         relay=relay or bool(_faults),  # a broker that shall do wrong must see everything
         faults=_faults,
+        shared_memory=_shared_memory(shared_memory),
         levels=levels(),
     )
     host = _Host(boot)
@@ -159,6 +165,16 @@ def _check_kinds(state_dir: object, **switches: object) -> None:
 
 
 @interruptible
+def _shared_memory(given: int | str | None) -> int:
+    try:
+        size = parse_size(given)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"shared_memory: {error}") from None
+    if size is not None and size < PAGE:
+        raise ValueError(f"shared_memory={given!r:.80}: give at least {PAGE} bytes")
+    return size or 0
+
+
 def connect(endpoint: str | None = None, key: str | None = None) -> System:
     """Join a running system.
 

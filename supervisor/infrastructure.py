@@ -169,6 +169,7 @@ class Infrastructure:
             mailbox=1000,
             ask_timeout=30.0,
             shared_memory=Limits().shared_memory,
+            directory="",  # it shares nothing
         )
         await life.launch(self._launcher, self._order("actor", life), first)
         how = await asyncio.shield(life.ended)

@@ -16,16 +16,18 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, final
 
+from actors.address import CLIENT_PREFIX
 from actors.arrays.census import Census
+from actors.arrays.sharing import NOTHING, Sharing
 from actors.message import class_name
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
 from supervisor.chronicle import in_the_middle_of
-from supervisor.status import ActorStatus, CrashReport, SharedMemory
+from supervisor.status import ActorStatus, CrashReport, SharedMemory, SharedPool
 
 if TYPE_CHECKING:
-    from actors.blackbox import Record
+    from actors.arrays.accounts import Accounts
     from supervisor.limits import Limits
     from supervisor.lives import ChildLife
     from supervisor.tree import TreeDecider
@@ -56,6 +58,8 @@ class Overview:
         """Why the former incarnation of a name ended."""
         self._lives = lives
         self._tree = tree
+        self.accounts: Accounts | None = None
+        """What every process has set aside of shared memory; None where that is not kept."""
         self._vitals: dict[tuple[str, int], Vital] = {}
         self.failures: deque[str] = deque(maxlen=FAILURES)
         """The latest ends that nobody wanted, in a line each."""
@@ -117,10 +121,13 @@ class Overview:
             members.append(Member("@broker", 0, broker, -1))
         return Roster(os.getpid(), members)
 
-    def actors(self, children: Iterable[life.ChildStatus]) -> list[ActorStatus]:
-        """Say how actors stand."""
+    def look(
+        self, children: Iterable[life.ChildStatus]
+    ) -> tuple[list[ActorStatus], SharedPool | None]:
+        """Say how actors stand, and what all processes share."""
         census = cache(Census)  # it is the same list for all, and needed when somebody shares
-        return [self._actor(child, census) for child in children]
+        actors = [self._actor(child, census) for child in children]
+        return actors, None if self.accounts is None else _pool(self.accounts, census)
 
     def _actor(self, child: life.ChildStatus, census: Callable[[], Census]) -> ActorStatus:
         alive = self._lives.get(child.name)
@@ -148,18 +155,33 @@ class Overview:
             next_start=max(0.0, child.next_start - now) if child.next_start else None,
             metadata=dict(child.spec.metadata),
             pool=child.pool or "",
-            shared=_shared(alive, record, now, census),
+            shared=_shared(record.sharing, alive.pid, census) if alive and record else None,
         )
 
 
-def _shared(
-    alive: ChildLife | None, record: Record | None, now: float, census: Callable[[], Census]
-) -> SharedMemory | None:
-    if alive is None or record is None or not record.shared_arrays:
+def _shared(sharing: Sharing, pid: int | None, census: Callable[[], Census]) -> SharedMemory | None:
+    if sharing == NOTHING:
         return None
-    readers = census().readers_of(alive.pid) if alive.pid else 0
-    age = max(0.0, now - record.shared_since)
-    return SharedMemory(record.shared_bytes, record.shared_arrays, readers, age)
+    return SharedMemory(
+        size=sharing.size,
+        arrays=sharing.arrays,
+        readers=census().readers_of(pid) if pid and sharing.arrays else 0,
+        age=max(0.0, time.monotonic() - sharing.since) if sharing.since else 0.0,
+        copied=sharing.copied,
+        copied_bytes=sharing.copied_bytes,
+        refused=sharing.refused,
+    )
+
+
+def _pool(accounts: Accounts, census: Callable[[], Census]) -> SharedPool:
+    entries = accounts.living()
+    programs = {
+        entry.name: shared
+        for entry in entries
+        if entry.name.startswith(CLIENT_PREFIX)
+        and (shared := _shared(entry.sharing, entry.pid, census)) is not None
+    }
+    return SharedPool(accounts.limit, sum(entry.taken for entry in entries), programs)
 
 
 def _clock(seconds: float) -> str:

@@ -16,8 +16,13 @@ import time
 from pathlib import Path
 from typing import Final, final
 
+import msgspec
+import psutil
+
+from actors.arrays import locks
+from actors.arrays.accounts import Accounts
 from actors.arrays.segment import host_key
-from actors.attachments import Memory
+from actors.attachments import ACCOUNTS_FILE, Memory
 from actors.connection import Connection
 from actors.context import Context
 from actors.control import SUPERVISOR, Word
@@ -52,6 +57,9 @@ from supervisor.supervisor import Supervisor
 from supervisor.watchdog import Watchdog
 
 LINGER: Final = 0.2
+
+LEAST_SHARED: Final = 1 << 30
+"""Bytes that the processes of a system may share together at least, on a small machine."""
 
 LAST_LINES: Final = 0.4
 """Seconds each stream has to take what is still to be printed."""
@@ -138,12 +146,13 @@ class SupervisorProcess:
         lifeline: socket.socket,
         directory: rundir.RunDir,
     ) -> None:
-        self._boot = boot
+        self._boot = msgspec.structs.replace(boot, directory=str(directory.path))
         self._launcher = launcher
         self._lifeline = lifeline
         self._directory = directory
         self._supervisor: Supervisor | None = None
         self._states = States()
+        self._accounts: Accounts | None = None
         self._orphaned = False
 
     async def live(self) -> int:
@@ -156,6 +165,8 @@ class SupervisorProcess:
         finally:
             await asyncio.to_thread(self._states.close)
             await self._launcher.close()
+            if self._accounts is not None:
+                self._accounts.close()
             self._directory.close()
         self._say(frame(SupervisorEnded(reason)))
         return 0
@@ -218,6 +229,10 @@ class SupervisorProcess:
         supervisor.states = self._states
         supervisor.endpoint, *supervisor.listening = infrastructure.endpoints
         supervisor.broker = lambda: (infrastructure.broker_pid, infrastructure.broker_restarts)
+        if locks.HAS_LOCKS:
+            half = max(LEAST_SHARED, psutil.virtual_memory().total // 2)
+            path, limit = self._directory.path / ACCOUNTS_FILE, self._boot.shared_memory or half
+            self._accounts = supervisor.overview.accounts = Accounts.create(path, limit)
         return supervisor
 
     def _connect(self, broker: str, routing_id: bytes) -> Connection:

@@ -10,7 +10,7 @@ from actors.notices import Terminated
 
 @message(tag="understudy:SharedMemory")
 class SharedMemory:
-    """What one actor's arrays take of the memory that it shares."""
+    """What the arrays of one actor, or of one program, take of the memory that it shares."""
 
     size: int
     """Bytes."""
@@ -19,7 +19,25 @@ class SharedMemory:
     readers: int
     """How many of them are read in place by other processes, counted once for each reader."""
     age: float
-    """Seconds since the oldest of them was made."""
+    """Seconds since the oldest of them was made; 0.0 when there is none."""
+    copied: int = 0
+    """Arrays that it has copied into shared memory, since its start, when it sent them: all but
+    those that were born there, or received, and are whole."""
+    copied_bytes: int = 0
+    refused: int = 0
+    """Arrays that found no room, since its start: sent ones travelled as frames."""
+
+
+@message(tag="understudy:SharedPool")
+class SharedPool:
+    """What all processes of a system share."""
+
+    limit: int
+    """Bytes that they may set aside together."""
+    size: int
+    """Bytes that they have set aside: in use, or kept for the next array."""
+    programs: dict[str, SharedMemory]
+    """What of it programs that have joined use, by their name; a second old."""
 
 
 @message(tag="understudy:ActorStatus")
@@ -58,7 +76,7 @@ class ActorStatus:
     pool: str = ""
     """The pool it serves, "" for none."""
     shared: SharedMemory | None = None
-    """None when nothing of its own is in shared memory; half a second old."""
+    """None when it has put nothing into shared memory so far; a second old."""
 
 
 @message(tag="understudy:CrashReport")
@@ -110,6 +128,8 @@ class SystemStatus:
     """The same ends in full."""
     relay: bool = False
     """Whether every message goes through the broker; else those of one host connect directly."""
+    shared: SharedPool | None = None
+    """None where no accounts are kept of it: without Linux's locks."""
 
     @property
     def degraded(self) -> bool:

@@ -17,8 +17,6 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from typing import TYPE_CHECKING, Any, final
 
-import msgspec
-
 from actors.control import (
     ClassName,
     Declare,
@@ -145,9 +143,8 @@ class Supervisor:
         """Launch one life and see it to its end."""
         launch, saved = self._launches[child.name], self.states.get(child.name)
         order = order_for(child, self.boot, spec)
-        boot = first_word(child, self.boot, spec, launch, saved)
         child.direct = "" if self.boot.relay else doorway(self.endpoint)
-        boot = msgspec.structs.replace(boot, endpoint=self.endpoint, direct=child.direct)
+        boot = first_word(child, self.boot, spec, launch, saved, self.endpoint)
         try:
             await child.launch(self.launcher, order, boot)
         except (OSError, ImportError) as error:
@@ -363,6 +360,7 @@ class Supervisor:
 
     def status(self, dead_letters: int) -> SystemStatus:
         """Say how everything stands."""
+        actors, shared = self.overview.look(self._tree.status())
         return SystemStatus(
             name=self.boot.name,
             pid=os.getpid(),
@@ -371,11 +369,12 @@ class Supervisor:
             listening=self.listening,
             broker_pid=self.broker()[0],
             broker_restarts=self.broker()[1],
-            actors=self.overview.actors(self._tree.status()),
+            actors=actors,
             failures=list(self.overview.failures),
             dead_letters=dead_letters,
             crashes=list(self.overview.crashes),
             relay=self.boot.relay,
+            shared=shared,
         )
 
     def _declare(self, name: str, standing: Standing, incarnation: int, party: bytes = b"") -> None:

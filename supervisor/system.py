@@ -18,7 +18,7 @@ from typing import Final, Self, final
 
 from actors.address import CLIENT_PREFIX, NET_PREFIX
 from actors.arrays.segment import host_key
-from actors.attachments import Memory, directory_of
+from actors.attachments import Memory, account_of, directory_of
 from actors.client import ClientThread
 from actors.connection import Connection, Curve
 from actors.control import SUPERVISOR, Goodbye, Standing
@@ -65,7 +65,8 @@ class System(Calls):
         who = f"{os.getpid()}-{os.urandom(4).hex()}" if near else os.urandom(12).hex()
         name = f"{CLIENT_PREFIX if near else NET_PREFIX}{who}"
         self._peer = Peer(name, 1, host=host_key() if near else b"", mailbox=0)
-        self._memory = Memory(directory_of(endpoint))
+        place = Path(directory) if directory else directory_of(endpoint)
+        self._memory = Memory(directory_of(endpoint), account=account_of(place, name))
         super().__init__(Portal(self._peer, self._memory, ask_timeout=ask_timeout))
         self._called = Path(directory).name if directory else endpoint
         self._connection = Connection(endpoint, os.urandom(16), curve)

@@ -1,6 +1,7 @@
 """The allowance: how much shared memory one process may set aside, its arrays and rings together.
 
-    take(size) ─► within the limit? ─► True: it is set aside      False: no room, nothing changed
+    take(size) ─► within our limit? ─► within the system's (`accounts.py`)? ─► True: it is set aside
+                        └──────────────────────┴──► False: no room, nothing has changed
     give_back(size)
 
 Asked before any memory is made or written, so a full one is a word and not a crash.  What is in use
@@ -13,7 +14,9 @@ import threading
 from collections import deque
 from typing import Final, final
 
+from actors.arrays.accounts import Account
 from actors.arrays.segment import PAGE
+from actors.arrays.sharing import Sharing
 
 LIMIT: Final = 1 << 30
 """Bytes, where nobody says otherwise."""
@@ -23,8 +26,12 @@ LIMIT: Final = 1 << 30
 class Allowance:
     """Bytes that may be set aside, and those that are.  Safe to use from any thread."""
 
-    def __init__(self, limit: int = LIMIT) -> None:
+    def __init__(self, limit: int = LIMIT, account: Account | None = None) -> None:
         """Allow `limit` bytes.
+
+        Args:
+            limit: For this process.
+            account: With its system, whose processes have a limit together; None: of no system.
 
         Raises:
             ValueError: less than a page.
@@ -32,6 +39,7 @@ class Allowance:
         if limit < PAGE:
             raise ValueError(f"limit={limit} holds no block; use at least {PAGE} bytes")
         self.limit: Final = limit
+        self._account = account
         self._taken = 0
         self._returned: deque[int] = deque()
         self._lock = threading.Lock()
@@ -42,16 +50,22 @@ class Allowance:
         self._settle()
         return self._taken
 
-    @property
-    def left(self) -> int:
-        """Bytes for which there is room."""
-        return max(0, self.limit - self.taken)
+    def missing(self, size: int) -> int:
+        """Return how many bytes less must be in use before there is room for `size`; 0: there is.
+
+        Others take of it too: only `take` says for certain.
+        """
+        own = max(0, self.taken + size - self.limit)
+        with self._lock:
+            return own if self._account is None else max(own, self._account.missing(size))
 
     def take(self, size: int) -> bool:
         """Set so many bytes aside; False, and nothing changes, when there is no room."""
         self._settle()
         with self._lock:
             if self._taken + size > self.limit:
+                return False
+            if self._account is not None and not self._account.take(size):
                 return False
             self._taken += size
         return True
@@ -69,16 +83,34 @@ class Allowance:
                 f"{taken:,} of the {self.limit:,} bytes that this process may share are in use. "
                 "Let go of arrays and rings, or raise Limits(shared_memory=) of this actor."
             )
+        with self._lock:
+            if self._account is not None and self._account.missing(size):
+                return self._account.shortage()
         return (
             "this machine has no memory left for it (`df -h /dev/shm`, `free`). Let go of arrays "
             "and rings, or end what uses the memory."
         )
+
+    def describe(self, sharing: Sharing) -> None:
+        """Say to the system what this process shares."""
+        with self._lock:
+            if self._account is not None:
+                self._account.describe(sharing)
+
+    def close(self) -> None:
+        """End the account with the system.  Twice is fine."""
+        with self._lock:
+            if self._account is not None:
+                self._account.close()
 
     def _settle(self) -> None:
         """Count what was given back; whoever has the lock now does it afterwards."""
         while self._returned and self._lock.acquire(blocking=False):
             try:
                 while self._returned:
-                    self._taken -= self._returned.popleft()
+                    size = self._returned.popleft()
+                    self._taken -= size
+                    if self._account is not None:
+                        self._account.give_back(size)
             finally:
                 self._lock.release()

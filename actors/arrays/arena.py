@@ -35,6 +35,7 @@ from actors.arrays.allowance import Allowance
 from actors.arrays.birth import Birth, freeze
 from actors.arrays.ledger import Ledger
 from actors.arrays.segment import HAS_MEMFD, PAGE, Segment, check_shareable
+from actors.arrays.sharing import Sharing
 from actors.arrays.shelves import Place, Shelves, block_size
 from actors.arrays.spec import checked_lengths
 from actors.errors import SharedMemoryFull
@@ -57,8 +58,21 @@ class Statistics:
     segments: int  # pieces of memory open, two file descriptors each
     shared: int  # arrays shared since the start
     copied: int  # how many of them had to be copied first
+    copied_bytes: int
     oldest: float  # when the block was taken that is in use for longest, monotonic s; 0.0: none
     refused: int  # arrays that found no room since the start
+
+    @property
+    def sharing(self) -> Sharing:
+        """What of it others are told."""
+        return Sharing(
+            self.living,
+            self.blocks + self.lent,
+            self.oldest,
+            self.copied,
+            self.copied_bytes,
+            self.refused,
+        )
 
 
 @final
@@ -98,7 +112,7 @@ class Arena:
         self._shelves = Shelves(allowance or Allowance(), segment, self._segment)
         self._ledger: Ledger[Place] = Ledger()
         self._beacon: Segment | None = None  # what `probe` shows: it stays as long as the arena
-        self._shared = self._copied = 0
+        self._shared = self._copied = self._copied_bytes = 0
         self._refused = 0
 
     def share(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
@@ -125,6 +139,7 @@ class Arena:
             block = self._ledger.add(place)
             self._shared += 1
             self._copied += 1
+            self._copied_bytes += array.nbytes
         shelf, offset = place
         memory = shelf.segment.memory
         try:
@@ -251,6 +266,7 @@ class Arena:
                 segments=len(shelves),
                 shared=self._shared,
                 copied=self._copied,
+                copied_bytes=self._copied_bytes,
                 oldest=shelves.oldest,
                 refused=self._refused,
             )

@@ -21,6 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.arrays import segment
+from actors.arrays.fence import fence
 from actors.arrays.lease import Window
 from actors.arrays.mapper import checked_dtype, checked_shape, open_window
 from actors.arrays.ring import (
@@ -30,7 +31,6 @@ from actors.arrays.ring import (
     MOST_SLOTS,
     ROOT,
     RingAddress,
-    fence,
     slot_pages,
 )
 from actors.errors import MessageError, NotDelivered, OutcomeUnknown

@@ -34,6 +34,7 @@ import numpy as np
 import numpy.typing as npt
 
 from actors.arrays.allowance import LIMIT, Allowance
+from actors.arrays.fence import fence
 from actors.arrays.segment import PAGE, Segment, check_shareable, host_key
 from actors.arrays.spec import MOST_DIMENSIONS, checked_lengths
 from actors.errors import SharedMemoryFull
@@ -72,29 +73,6 @@ class RingAddress:
 def slot_pages(capacity: int) -> int:
     """Return the pages of a slot for frames of `capacity` bytes."""
     return 1 + -(-capacity // PAGE)
-
-
-class _Fence:
-    """Order in what another processor sees: nothing after it is seen before what was before it.
-
-    Processors but x86 reorder, and taking a lock and giving it back is the one barrier that Python
-    has.  Once lets the two sides meet inside; twice does not.
-    """
-
-    def __init__(self) -> None:
-        self._renew()
-        os.register_at_fork(after_in_child=self._renew)
-
-    def _renew(self) -> None:
-        self._lock = threading.Lock()  # another thread of the parent may have held it
-
-    def __call__(self) -> None:
-        for _ in range(2):
-            self._lock.acquire()
-            self._lock.release()
-
-
-fence = _Fence()
 
 
 @final

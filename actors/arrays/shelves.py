@@ -203,13 +203,13 @@ class Shelves:
 
         Gives nothing back when that would not be enough: idle blocks are worth keeping.
         """
-        missing = size - self.allowance.left
-        if missing <= 0:
+        missing = self.allowance.missing(size)
+        if not missing:
             return True
         idle = [shelf for shelf in self._all if not shelf.taken]
         if sum(shelf.reserved for shelf in idle) < missing:
             return False
-        while idle and self.allowance.left < size:
+        while idle and self.allowance.missing(size):
             self._retire(idle.pop(0))
         return True
 

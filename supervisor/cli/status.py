@@ -105,12 +105,23 @@ def show(seen: SystemStatus, shown: list[ActorStatus], console: Console) -> None
     )
     for failure in seen.failures[-5:]:
         console.print(f"  {safe(failure)}", highlight=False, markup=False, soft_wrap=True)
-    if lines := [f"  {each.name}: {_shared(each.shared)}" for each in shown if each.shared]:
-        console.print("Shared memory", highlight=False)
-        for line in lines:
-            console.print(safe(line), highlight=False, markup=False, soft_wrap=True)
+    _show_shared(seen, shown, console)
     if seen.dead_letters:
         console.print(f"Dead letters  {seen.dead_letters}", highlight=False)
+
+
+def _show_shared(seen: SystemStatus, shown: list[ActorStatus], console: Console) -> None:
+    """Print who shares how much: the actors shown, and the programs when all are."""
+    who = {each.name: each.shared for each in shown if each.shared is not None}
+    whole = ""
+    if seen.shared is not None:
+        whole = f"  {size(seen.shared.size)} of {size(seen.shared.limit)}"
+        who |= seen.shared.programs if len(shown) == len(seen.actors) else {}
+    if who:
+        console.print(f"Shared memory{whole}", highlight=False)
+    for name, shared in who.items():
+        text = safe(f"  {name}: {_shared(shared)}")
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 _COLUMNS: Final = {
@@ -169,10 +180,11 @@ def _row(actor: ActorStatus) -> list[str]:
 
 
 def _shared(shared: SharedMemory) -> str:
-    return (
+    text = (
         f"{size(shared.size)}   arrays {shared.arrays}   readers {shared.readers}   "
-        f"oldest {duration(shared.age)}"
+        f"oldest {duration(shared.age)}   copied {shared.copied} ({size(shared.copied_bytes)})"
     )
+    return f"{text}   found no room {shared.refused}" if shared.refused else text
 
 
 def _note(actor: ActorStatus) -> str:

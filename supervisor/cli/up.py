@@ -24,13 +24,14 @@ from supervisor.system import System
 DEFAULT_NAME = "default"
 
 
-def up(
+def up(  # noqa: PLR0913 - one for each option of the command line
     tree: str = "",
     *,
     name: Annotated[str, Parameter(env_var="UNDERSTUDY_NAME")] = DEFAULT_NAME,
     listen: Annotated[list[str] | None, Parameter(negative=(), env_var="UNDERSTUDY_LISTEN")] = None,
     state_dir: Annotated[Path | None, Parameter(env_var="UNDERSTUDY_STATE_DIR")] = None,
     relay: Annotated[bool, Parameter(negative=(), env_var="UNDERSTUDY_RELAY")] = False,
+    shared_memory: Annotated[str, Parameter(env_var="UNDERSTUDY_SHARED_MEMORY")] = "",
     ready_timeout: float = 60.0,
 ) -> int:
     """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
@@ -51,13 +52,23 @@ def up(
         A directory where the states that actors save outlive the system. Empty: in memory only.
     relay:
         Send every message through the broker; no two processes connect directly.
+    shared_memory:
+        What all processes together may share for arrays, such as "4 GiB". Empty: half of the
+        machine's memory.
     ready_timeout:
         Seconds the actors may take until all are ready.
     """
     spec = load_tree(tree) if tree else Tree()
     began = time.monotonic()
     try:
-        system = start(spec, name=name, listen=listen, state_dir=state_dir, relay=relay)
+        system = start(
+            spec,
+            name=name,
+            listen=listen,
+            state_dir=state_dir,
+            relay=relay,
+            shared_memory=shared_memory or None,
+        )
     except FileExistsError as error:
         raise CommandError(
             str(error), hint=f"understudy status --name {name}   understudy down --name {name}"

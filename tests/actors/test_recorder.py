@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from actors import recorder
+from actors.arrays.sharing import Sharing
 from actors.blackbox import InProgress, Pulse, feel, last_words, read
 from actors.recorder import (
     IN_PROGRESS,
@@ -187,12 +188,12 @@ def test_heartbeat_gauges_and_counters_are_kept(page, writer):
         writer.mailbox(length)
     writer.finish(writer.begin(slot, 1, "m:Add", 1.0), slot, 1, 1)
     writer.failed()
-    writer.shares(1 << 20, 3, 98.0)
+    writer.shares(Sharing(1 << 20, 3, 98.0, 4, 5, 6))
 
     record = read(page)
     assert (record.alive_at, record.mailbox, record.peak) == (99.5, 2, 8)
     assert (record.handled, record.failed) == (1, 1)
-    assert (record.shared_bytes, record.shared_arrays, record.shared_since) == (1 << 20, 3, 98.0)
+    assert record.sharing == Sharing(1 << 20, 3, 98.0, 4, 5, 6)
 
 
 def test_a_long_tag_keeps_its_end_which_names_the_class(page, writer):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 
+import attrs
 import pytest
 from rich.console import Console
 
 from supervisor.cli.status import show
-from supervisor.status import ActorStatus, SharedMemory, SystemStatus
+from supervisor.status import ActorStatus, SharedMemory, SharedPool, SystemStatus
 
 
 def actor(name: str, state: str, **facts: object) -> ActorStatus:
@@ -70,13 +71,19 @@ def test_no_cell_is_cut_and_no_row_is_broken(width: int) -> None:
 
 
 def test_who_shares_memory_is_shown() -> None:
-    camera = actor("camera", "running", shared=SharedMemory(12 << 20, 3, 2, 5.0))
+    camera = actor("camera", "running", shared=SharedMemory(12 << 20, 3, 2, 5.0, 7, 50 << 20))
+    program = SharedMemory(0, 0, 0, 0.0, 1, 1 << 20, 4)
+    pool = SharedPool(1 << 30, 16 << 20, {"client-7-0a": program})
+    seen = attrs.evolve(SYSTEM, actors=[camera], shared=pool)
     out = io.StringIO()
-    show(SYSTEM, [camera], Console(file=out, width=80))
+    show(seen, [camera], Console(file=out, width=80))
 
-    assert "Shared memory\n  camera: 13 MB   arrays 3   readers 2   oldest 5.0 s\n" in (
-        out.getvalue()
-    )
+    assert (
+        "Shared memory  17 MB of 1.1 GB\n"
+        "  camera: 13 MB   arrays 3   readers 2   oldest 5.0 s   copied 7 (52 MB)\n"
+        "  client-7-0a: 0 B   arrays 0   readers 0   oldest 0.0 s   copied 1 (1.0 MB)   "
+        "found no room 4\n"
+    ) in out.getvalue()
 
 
 def test_a_narrow_terminal_shows_what_matters_most() -> None:

@@ -162,6 +162,7 @@ def _ask(
 
 def passed(system: supervisor.System, kills: int, seed: int) -> tuple[Use, Use, tuple[int, int]]:
     """Return what was in use before and after so many kills, and how the asks went."""
+    gc.collect()  # whoever used arrays here before may have left some in cycles
     before = _in_use()
     two = system.spawn(Hand, name="two")
     system.spawn(Hand, name="one", next=two)

@@ -98,6 +98,49 @@ def test_an_actor_shares_no_more_than_its_limit_and_is_told_so(system):
     assert large.max() == 1.0
 
 
+def test_the_status_says_what_programs_share_and_what_had_to_be_copied(system, hands):
+    array = system.empty(4 * SIZE)
+    array[:] = 7.0
+    kept = [hands[0].ask(Look(array)).result(), hands[0].ask(Look(array[SIZE:])).result()]
+    hands[0].ask(Look(array[::2])).result()
+
+    def seen():
+        return system.status().shared.programs.get(system._peer.name)
+
+    assert eventually(lambda: seen() is not None and seen().arrays == 3)
+    found = seen()
+    assert (found.copied, found.copied_bytes) == (2, 5 * SIZE * 8)
+    assert found.size >= 9 * SIZE * 8
+    assert found.readers >= 3
+    assert 0.0 < found.age < 60.0
+    assert not found.refused
+    assert system.status().shared.size >= found.size
+    del kept
+
+
+@pytest.mark.parametrize("inproc", [False, True])
+def test_all_processes_of_a_system_share_no_more_than_its_limit(inproc):
+    with supervisor.start(shared_memory="3 MiB", inproc=inproc) as system:
+        hands = [system.spawn(Hand, name=name) for name in ("one", "two")]
+        kept = [hands[0].ask(Make(2 * SIZE, 1.0)).result()]  # 1.6 MB
+        with pytest.raises(SharedMemoryFull, match=r"of the 3,145,728 bytes that the processes of"):
+            hands[1].ask(Make(2 * SIZE, 2.0)).result()
+        assert hands[0].ask(Look(np.full(2 * SIZE, 3.0))).result().max() == 3.0  # as a frame
+        assert system.status().shared.size <= system.status().shared.limit == 3 << 20
+
+        system.kill("one")  # with it go its arrays, but for what is read
+        kept += [hands[1].ask(Make(2 * SIZE, 2.0)).result()]
+        assert [array.max() for array in kept] == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("given", "error"), [("4 kB", ValueError), ("x", ValueError), (0.5, TypeError)]
+)
+def test_a_limit_for_the_system_that_is_no_size_is_refused(given, error):
+    with pytest.raises(error, match="shared_memory"):
+        supervisor.start(shared_memory=given)
+
+
 def test_after_twenty_kills_all_memory_is_back(system):
     before, after, (well, _) = passed(system, kills=20, seed=7)
 
