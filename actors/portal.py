@@ -132,10 +132,9 @@ class Portal:
         """Tell without waiting for the broker or for room: for the system's own notices."""
         codec = codec_for(type(msg))
         payload = codec.encode(msg, Outgoing(None))
+        letter = Letter(Envelope(Kind.TELL, 0, 0, codec.tag, payload))
         with self.lock:
-            self.peer.post(
-                self.peer.link(name), Letter(Envelope(Kind.TELL, 0, 0, codec.tag, payload))
-            )
+            self.peer.post(self.peer.link(name), letter)
         self.driver.wake()
 
     def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:

@@ -287,6 +287,8 @@ class Runtime:
 
     def _landed(self, job: Job, handler: Handler) -> None:
         job.waiter.hold = Hold.OVER
+        if job.cancelled and job.task is not None and job.task.cancelled():
+            self._outcomes.finish(job)  # given up before its first step, so `_await` never ran
         if handler.concurrent:
             self._overlapping -= 1
         else:
@@ -347,12 +349,10 @@ class Runtime:
             self._outcomes.fail(job, pack_error(error, escaped=not self._own_errors))
             return
         handler = job.handler
-        policy = handler.failure_policy if handler is not None else None
-        policy = policy or self._actor.failure_policy
+        policy = (handler and handler.failure_policy) or self._actor.failure_policy
         trace = from_theirs(error.__traceback__)
-        logger.error(
-            "a handler of %s raised", self._peer.name, exc_info=(type(error), error, trace)
-        )
+        told = (type(error), error, trace)
+        logger.error("a handler of %s raised", self._peer.name, exc_info=told)
         if policy is FailurePolicy.RESUME:
             self._outcomes.drop(job, f"{type(error).__name__}: {error}")
         else:
