@@ -32,6 +32,14 @@ _NUMBERED: Final = re.compile(r"(?:[^%]|%%)*%0?\d*d(?:[^%]|%%)*")
 
 
 @final
+class Role(Enum):
+    """Which end of a stream it is."""
+
+    READER = "reader"
+    WRITER = "writer"
+
+
+@final
 class Carrier(StrEnum):
     """What may carry packets, as a `class_name` spells it."""
 
@@ -42,13 +50,10 @@ class Carrier(StrEnum):
     FILE = "file"
     DUMMY = "dummy"
 
-
-@final
-class Role(Enum):
-    """Which end of a stream it is."""
-
-    READER = "reader"
-    WRITER = "writer"
+    @property
+    def binder(self) -> Role:
+        """Which end of its sockets binds; the other one connects."""
+        return Role.READER if self is Carrier.PULLPUSH else Role.WRITER
 
 
 @final
@@ -62,7 +67,7 @@ class Configuration:
     high_water_mark: int = 1
     timeout: float | None = None
     """Seconds that `read` waits; None for ever."""
-    topics: tuple[str, ...] = ()
+    topics: frozenset[str] = frozenset()
     """Packets to read, by their meta's "topic"; none means all."""
     pattern: str = ""
     """Path of files, with one %d."""
@@ -79,14 +84,9 @@ class Configuration:
         return f"{self.carrier} {self.role.value}{' at ' if where else ''}{where}"
 
     @property
-    def topic_set(self) -> frozenset[str]:
-        """The topics, for looking one up."""
-        return frozenset(self.topics)
-
-    @property
     def binds(self) -> bool:
-        """Whether this end of a socket binds, and the other one connects."""
-        return self.role is (Role.READER if self.carrier is Carrier.PULLPUSH else Role.WRITER)
+        """Whether this end binds its socket, or connects it."""
+        return self.role is self.carrier.binder
 
     @property
     def place(self) -> str:
@@ -117,7 +117,7 @@ def read_configuration(configuration: Mapping[str, Any], role: Role) -> Configur
     checked = Configuration(
         role=role,
         carrier=carrier,
-        endpoint=_endpoint(configuration, carrier),
+        endpoint=_endpoint(configuration, carrier, role),
         high_water_mark=_number(configuration, "high_water_mark", default=1, least=1),
         timeout=_timeout(configuration),
         topics=_topics(configuration),
@@ -129,12 +129,6 @@ def read_configuration(configuration: Mapping[str, Any], role: Role) -> Configur
     )
     if checked.topics and role is Role.WRITER:
         raise ValueError('topics: readers choose; a writer says the topic in meta["topic"]')
-    if not checked.binds and _EVERYWHERE.match(checked.endpoint):
-        host = _EVERYWHERE.sub("tcp://localhost:", checked.endpoint)
-        raise ValueError(
-            f"endpoint {checked.endpoint!r:.80}: a {carrier} {role.value} connects, so it names "
-            f"the host of the other end, such as {host!r}"
-        )
     return checked
 
 
@@ -172,7 +166,7 @@ def _carrier(configuration: Mapping[str, Any], role: Role) -> Carrier:
     return carrier
 
 
-def _endpoint(configuration: Mapping[str, Any], carrier: Carrier) -> str:
+def _endpoint(configuration: Mapping[str, Any], carrier: Carrier, role: Role) -> str:
     endpoint: object = configuration.get("endpoint")
     if carrier in (Carrier.FILE, Carrier.DUMMY):
         return endpoint if isinstance(endpoint, str) else ""
@@ -181,7 +175,11 @@ def _endpoint(configuration: Mapping[str, Any], carrier: Carrier) -> str:
         raise ValueError(f"endpoint is missing: {carrier} needs one, such as {example!r}")
     if not isinstance(endpoint, str) or "\0" in endpoint:
         raise ValueError(f"endpoint {endpoint!r:.80}: expected a text such as {example!r}")
-    if wrong := (_wrong_ring if carrier is Carrier.SHM else _wrong_socket)(endpoint):
+    if carrier is Carrier.SHM:
+        wrong = _wrong_ring(endpoint)
+    else:
+        wrong = _wrong_socket(endpoint, binds=role is carrier.binder)
+    if wrong:
         raise ValueError(f"endpoint {endpoint!r:.80}: {wrong}")
     return endpoint
 
@@ -195,7 +193,7 @@ def _wrong_ring(endpoint: str) -> str:
     )
 
 
-def _wrong_socket(endpoint: str) -> str:
+def _wrong_socket(endpoint: str, *, binds: bool) -> str:
     """Return what is wrong with the endpoint of a ZeroMQ socket, or nothing."""
     if endpoint.startswith("inproc://"):
         return (
@@ -206,6 +204,9 @@ def _wrong_socket(endpoint: str) -> str:
         return "expected tcp://HOST:PORT or ipc://PATH"
     if endpoint.startswith("tcp://") and (not has_port(endpoint) or _ANY_PORT.search(endpoint)):
         return f"expected tcp://HOST:PORT, with a port from 1 to {LAST_PORT} that both ends know"
+    if not binds and _EVERYWHERE.match(endpoint):
+        host = _EVERYWHERE.sub("tcp://localhost:", endpoint)
+        return f"this end connects, so it names the host of the other one, such as {host!r}"
     return ""
 
 
@@ -238,12 +239,13 @@ def _timeout(configuration: Mapping[str, Any]) -> float | None:
     return milliseconds / 1000 if milliseconds else None
 
 
-def _topics(configuration: Mapping[str, Any]) -> tuple[str, ...]:
+def _topics(configuration: Mapping[str, Any]) -> frozenset[str]:
     topics: object = configuration.get("topics", ())
-    listed = tuple(cast("list[object]", topics)) if isinstance(topics, list | tuple) else None
-    if listed is None or not all(isinstance(topic, str) for topic in listed):
+    if not isinstance(topics, list | tuple) or not all(
+        isinstance(topic, str) for topic in cast("list[object]", topics)
+    ):
         raise ValueError(f"topics {topics!r:.80}: expected a list of texts")
-    return cast("tuple[str, ...]", listed)
+    return frozenset(cast("list[str]", topics))
 
 
 def _pattern(configuration: Mapping[str, Any]) -> str:

@@ -41,7 +41,7 @@ class Reader(End[ReaderCarrier]):
             ValueError: a key is missing or wrong.
         """
         super().__init__(configuration, Role.READER)
-        self._topics = self._configuration.topic_set
+        self._topics = self._configuration.topics
         self._thread: ThreadPoolExecutor | None = None
         self._coming: Future[Packet | None] | None = None
         """What the thread is to bring, after a waiting that was cancelled."""

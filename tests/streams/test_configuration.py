@@ -93,6 +93,13 @@ def test_any_dict_is_a_configuration_or_a_value_error(configuration):
         assert checked.carrier in Carrier
 
 
+@pytest.mark.parametrize("role", Role)
+def test_1_23_a_dummy_takes_the_place_of_any_end_whatever_its_endpoint(role):
+    given = {"class_name": "dummy", "endpoint": "tcp://*:15000"}
+
+    assert read_configuration(given, role).carrier is Carrier.DUMMY
+
+
 def test_1_17_the_high_water_mark_is_one_unless_told():
     assert _read().high_water_mark == 1
     assert _read(high_water_mark="7").high_water_mark == 7
