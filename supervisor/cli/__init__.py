@@ -1,8 +1,8 @@
 """The command `understudy`.  Actor processes never import this room."""
 
-try:
-    from supervisor.cli.app import main
-except KeyboardInterrupt:  # as in `supervisor` itself: nothing has begun
-    raise SystemExit(130) from None
+from supervisor.beginning import begin
+from supervisor.cli.app import main
 
 __all__ = ["main"]
+
+begin()

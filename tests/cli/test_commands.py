@@ -107,7 +107,8 @@ def up(stage: Path) -> Iterator[Up]:
 def test_ctrl_c_while_the_command_is_still_read_shows_no_traceback(
     tmp_path: Path, library: str
 ) -> None:
-    (tmp_path / f"{library}.py").write_text("raise KeyboardInterrupt")
+    pressed = "import os, signal; os.kill(os.getpid(), signal.SIGINT)"
+    (tmp_path / f"{library}.py").write_text(pressed)
     program = "import sys; sys.argv[0] = '/bin/understudy'; from supervisor.cli import main"
     ended = subprocess.run(
         [sys.executable, "-c", program],
@@ -118,7 +119,15 @@ def test_ctrl_c_while_the_command_is_still_read_shows_no_traceback(
         check=False,
     )
 
-    assert (ended.returncode, ended.stderr) == (130, "")
+    assert (ended.returncode, ended.stderr) == (-signal.SIGINT, "")  # a shell shows 130
+
+
+def test_once_it_is_read_ctrl_c_is_the_commands_own(tmp_path: Path) -> None:
+    program = (
+        "import sys, signal; sys.argv[0] = '/bin/understudy'; from supervisor.cli import main;"
+        "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    )
+    subprocess.run([sys.executable, "-c", program], timeout=50, check=True)
 
 
 def test_a_second_system_of_the_same_name_is_refused(stage: Path, up: Up) -> None:
