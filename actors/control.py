@@ -27,13 +27,9 @@ BROKER: Final = ""
 SUPERVISOR: Final = "@supervisor"
 """The supervisor's name as an actor."""
 
+# Each mark wakes a process, and a dead loop is found 3 s after its last one anyway.
 HEARTBEAT: Final = 1.0
-"""Seconds between two marks in the flight recorder that the loop turns, at the most.
-
-Each mark wakes a process, which is all that an idle actor does. A loop that is dead is found 3 s
-after its last mark, however often they came before; so they come as seldom as still leaves no
-doubt about a healthy one.
-"""
+"""Seconds between two marks in the flight recorder that the loop turns, at the most."""
 
 
 class Standing(StrEnum):
@@ -111,6 +107,16 @@ class Boot(_Word, frozen=True):
     """Seconds between two marks in the flight recorder that the loop turns."""
 
 
+class Prepare(_Word, frozen=True):
+    """Import this class, answer `Prepared`, and wait for a `Boot`: a spare's first word."""
+
+    actor: ClassName
+
+
+class Check(_Word, frozen=True):
+    """Answer `Prepared`: are you there, and is what you have imported still what is on disk?"""
+
+
 class BrokerBoot(_Word, frozen=True):
     """All the broker needs to begin."""
 
@@ -152,6 +158,13 @@ class Started(_Word, frozen=True):
 
     endpoints: list[str] = []
     """What a broker has bound, ports filled in."""
+
+
+class Prepared(_Word, frozen=True):
+    """A spare has imported its class and waits for its life."""
+
+    current: bool = True
+    """Whether the files it has imported are still as they were."""
 
 
 class Failed(_Word, frozen=True):
@@ -327,8 +340,8 @@ class Met(_Word, frozen=True):
 
 
 Word = (
-    Boot | BrokerBoot | Stop | Kept | Die | Started | Failed | Stopped | Logged | Saved
-    | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
+    Boot | Prepare | Check | Prepared | BrokerBoot | Stop | Kept | Die | Started | Failed | Stopped
+    | Logged | Saved | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
     | Welcome | Stands | Obituary | Heard | Vouched | Closing | Refused | Meet | Met
 )  # fmt: skip
 

@@ -15,6 +15,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -27,7 +28,7 @@ from actors.arrays.segment import host_key
 from actors.attachments import Memory, account_of, directory_of
 from actors.connection import Connection
 from actors.context import Context
-from actors.control import Boot, Die, Failed, Kept, Started, Stop, Stopped, Word
+from actors.control import Boot, Die, Failed, Kept, Prepare, Started, Stop, Stopped, Word
 from actors.failure import trace_of
 from actors.lifeline import Lifeline, LifelineHandler
 from actors.log import logger
@@ -40,6 +41,7 @@ from actors.reply import wait_in_loop
 from actors.runtime import Runtime
 from actors.saving import Saver, read_state
 from actors.spawning import decode_fields
+from actors.standby import files_behind, stand_by
 
 if TYPE_CHECKING:
     from actors.driver import Pump
@@ -54,8 +56,8 @@ ORPHANED: Final = 75
 def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     """Be the actor that the first word on the lifeline describes; return the exit code."""
     words = Lifeline(lifeline)
-    boot = words.first()
-    if not isinstance(boot, Boot):
+    first = words.first()
+    if not isinstance(first, Boot | Prepare):
         return ORPHANED
     own_process = threading.current_thread() is threading.main_thread()
     handler = LifelineHandler(words) if own_process else None
@@ -66,8 +68,9 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     if own_process:
         lastwords.write_to(fds["recorder"])
     os.close(fds["recorder"])
+    known = list(sys.modules)
     try:
-        cls = classes.load(boot.actor)
+        cls = classes.load(first.actor)
     except UnguardedScriptError as error:  # the sentence is all there is to say
         words.say(Failed(str(error), "", starting=True))
         return 1
@@ -75,6 +78,11 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
         words.say(Failed(f"{type(error).__name__}: {error}", trace_of(error), starting=True))
         return 1
     with asyncio.Runner() as runner:
+        runner.get_loop()  # here, so that a spare has it in advance
+        spare = isinstance(first, Prepare)
+        boot = stand_by(words, files_behind(first.actor, known)) if spare else first
+        if not isinstance(boot, Boot):
+            return ORPHANED
         life = Life(words, boot, own_process=own_process, host=host_key(), connect=_connect)
         return runner.run(life.live(cls, page))
 

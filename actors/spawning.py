@@ -34,6 +34,7 @@ LARGEST: Final = 32 << 20
 
 CHILD_OPTIONS: Final = (
     *("name", "restart", "grace", "backoff", "limits", "metadata", "threads", "significant"),
+    "spare",
 )
 """What `supervisor.Child` takes beside the actor's fields."""
 

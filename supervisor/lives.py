@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from actors.blackbox import Pulse, Record, feel, last_words, read
-from actors.control import Deframer, Failed, Logged, Word, frame
+from actors.control import Deframer, Failed, Logged, Prepare, Word, frame
 from actors.errors import MessageError
 from actors.lastwords import ASK
 from actors.recorder import create_page
@@ -64,6 +64,7 @@ class ChildLife:
         self._deframer = Deframer()
         self._waiting: deque[memoryview] = deque()
         self._closed = False
+        self._adopted = False
 
     @property
     def page_fd(self) -> int:
@@ -78,7 +79,12 @@ class ChildLife:
     @property
     def label(self) -> str:
         """Name and incarnation, for people."""
-        return f"{self.name}/{self.incarnation}"
+        return f"{self.name}/{self.incarnation or 'spare'}"
+
+    @property
+    def begun(self) -> bool:
+        """Whether its process knew of it: that of a spare may die just when it is adopted."""
+        return not self._adopted or any(self._page[:8])
 
     def record(self) -> Record:
         """Return what the flight recorder says now."""
@@ -98,8 +104,36 @@ class ChildLife:
         return self.up and self._launched is not None and self._launched.signal(ASK)
 
     async def launch(self, launcher: Launcher, order: Order, first: Word) -> None:
-        """Start the process and give it its first word; raises what `Launcher.launch` raises."""
-        launched = await launcher.launch(order)
+        """Start the process and give it its first word; raises what `Launcher.launch` raises.
+
+        A life that has adopted a spare has its process already.
+        """
+        if self._launched is None:
+            self._hold(await launcher.launch(order))
+        self._waiting.appendleft(memoryview(frame(first)))
+        self._write()
+        if self.killed:
+            self.kill()
+
+    async def prepare(self, launcher: Launcher, order: Order, word: Prepare) -> None:
+        """Start the process of a spare; raises what `Launcher.launch` raises."""
+        await self.launch(launcher, order, word)
+
+    def adopt(self, spare: ChildLife) -> None:
+        """Take over the process of a spare, and all that belongs to it; `launch` comes next."""
+        launched = spare._launched
+        assert launched is not None
+        self._close_page()
+        self._page_fd, self._page, spare._page_fd = spare._page_fd, spare._page, -1
+        self._outputs, spare._outputs = spare._outputs, []
+        for output in self._outputs:
+            output.hand_over(self.label, self.last_lines.append)
+        self._launched, spare._launched = launched, None
+        self._adopted = True
+        asyncio.get_running_loop().add_reader(launched.lifeline.fileno(), self._hear)
+        launched.when_ended(self._ended)
+
+    def _hold(self, launched: Launched) -> None:
         self._launched = launched
         out, err = standard_streams()
         self._outputs = [
@@ -108,10 +142,6 @@ class ChildLife:
         ]
         asyncio.get_running_loop().add_reader(launched.lifeline.fileno(), self._hear)
         launched.when_ended(self._ended)
-        self._waiting.appendleft(memoryview(frame(first)))
-        self._write()
-        if self.killed:
-            self.kill()
 
     def say(self, word: Word) -> None:
         """Put a word on the lifeline; a child that is gone hears nothing."""
@@ -144,13 +174,16 @@ class ChildLife:
             self.listen_to_the_end()
             self._launched.close()
             self._launched = None
+        self._close_page()
+        if self.direct.startswith("ipc://"):  # it may have had no time to clean up itself
+            Path(self.direct.removeprefix("ipc://")).unlink(missing_ok=True)
+
+    def _close_page(self) -> None:
         if self._page_fd >= 0:
             with suppress(BufferError):
                 self._page.close()
             os.close(self._page_fd)
             self._page_fd = -1
-        if self.direct.startswith("ipc://"):  # it may have had no time to clean up itself
-            Path(self.direct.removeprefix("ipc://")).unlink(missing_ok=True)
 
     def _write(self) -> None:
         loop = asyncio.get_running_loop()

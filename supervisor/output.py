@@ -156,6 +156,10 @@ class Output:
         if self._open:
             self._loop.add_reader(descriptor, self._read)
 
+    def hand_over(self, label: str, keep: Callable[[str], object]) -> None:
+        """From now on it is somebody else who prints there."""
+        self._label, self._keep = label, keep
+
     def close(self) -> None:
         """Print what the child left in the pipe, and stop reading.  Twice is fine."""
         for _ in range(LAST_CHUNKS):

@@ -56,6 +56,8 @@ class Overview:
     def __init__(self, lives: Mapping[str, ChildLife], tree: TreeDecider) -> None:
         self.last_exit: dict[str, str] = {}
         """Why the former incarnation of a name ended."""
+        self.spare_of: Callable[[str], int | None] = lambda _name: None
+        """Process id of what stands ready for a name's next life."""
         self._lives = lives
         self._tree = tree
         self.accounts: Accounts | None = None
@@ -156,6 +158,7 @@ class Overview:
             metadata=dict(child.spec.metadata),
             pool=child.pool or "",
             shared=_shared(record.sharing, alive.pid, census) if alive and record else None,
+            spare=self.spare_of(child.name),
         )
 
 

@@ -31,7 +31,7 @@ from supervisor.spec import (
 )
 
 POOL_OPTIONS: Final = (
-    *(name for name in CHILD_OPTIONS if name != "significant"),
+    *(name for name in CHILD_OPTIONS if name not in ("significant", "spare")),
     "size",
     "intensity",
 )
@@ -51,6 +51,7 @@ class ChildPlan(msgspec.Struct, array_like=True, frozen=True, tag=True):
     metadata: dict[str, Scalar]
     threads: int
     significant: bool
+    spare: int = 0
 
 
 class PoolPlan(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -100,6 +101,7 @@ def plan_child(
         dict(child.metadata),
         child.threads,
         child.significant,
+        child.spare,
     )
 
 
@@ -140,6 +142,7 @@ def child_of(plan: ChildPlan) -> Child:
         metadata=plan.metadata,
         threads=plan.threads,
         significant=plan.significant,
+        spare=plan.spare,
     )
 
 

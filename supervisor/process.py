@@ -55,6 +55,7 @@ from supervisor.roles import admit
 from supervisor.states import StateFile, States
 from supervisor.supervisor import Supervisor
 from supervisor.watchdog import Watchdog
+from supervisor.wings import Wings
 
 LINGER: Final = 0.2
 
@@ -226,6 +227,10 @@ class SupervisorProcess:
         launches: dict[str, Launch] = {}
         supervisor = Supervisor(self._boot, tree_of(self._boot.tree, launches), launches)
         supervisor.launcher = self._launcher
+        if not isinstance(self._launcher, ThreadLauncher):  # a thread has nothing to have ready
+            supervisor.wings = Wings(self._boot, self._launcher, launches)
+            supervisor.overview.spare_of = supervisor.wings.pid
+            supervisor.done.add_done_callback(lambda _: supervisor.wings.close())
         supervisor.states = self._states
         supervisor.endpoint, *supervisor.listening = infrastructure.endpoints
         supervisor.broker = lambda: (infrastructure.broker_pid, infrastructure.broker_restarts)

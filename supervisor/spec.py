@@ -92,7 +92,7 @@ class Child:
     Raises:
         TypeError, ValueError: an option has the wrong type or value, a field has a reserved name
             (`name`, `restart`, `limits`, `context`), or two options contradict each other: a
-            PERMANENT child that is significant, a TEMPORARY one with a backoff.
+            PERMANENT child that is significant, a TEMPORARY one with a backoff or a spare.
     """
 
     cls: type[object]  # the actor class
@@ -104,6 +104,7 @@ class Child:
     metadata: Mapping[str, Scalar]  # read-only; what `System.find` looks for
     threads: int  # of BLAS and OpenMP, in the child's process
     significant: bool  # its end for good may end its tree: see AutoShutdown
+    spare: int  # 1: a process that has imported the class already stands ready for the next life
     fields: Mapping[str, object]  # read-only; the arguments of the actor
 
     def __init__(  # noqa: PLR0913 - the options of the contract, all but the class by keyword
@@ -119,6 +120,7 @@ class Child:
         metadata: Mapping[str, Scalar] | None = None,
         threads: int = 1,
         significant: bool = False,
+        spare: int = 0,
         **fields: object,
     ) -> None:
         _refuse_keyword("Child", "fields", fields, "Write Child(...).with_fields({...}).")
@@ -132,6 +134,7 @@ class Child:
             metadata=_as_mapping(name, metadata),
             threads=threads,
             significant=significant,
+            spare=spare,
             fields=MappingProxyType(fields),
         )
 
@@ -194,6 +197,7 @@ class Pool:
             raise ValueError(f"Pool.size of {name!r} is {size!r}: give an int from 1 up.")
         _refuse_keyword("Pool", "fields", fields, "Write Pool(...).with_fields({...}).")
         _refuse_keyword("Pool", "significant", fields, "Put the Pool into a significant Tree.")
+        _refuse_keyword("Pool", "spare", fields, "Its other members stand ready already.")
         template = Child(
             cls,
             name=name,
@@ -331,6 +335,10 @@ def _check_child(child: Child) -> None:
     if not _is_int(child.threads) or child.threads < 1:
         raise ValueError(f"threads of {what} is {child.threads!r}: give an int from 1 up.")
     _check_type(f"limits of {what}", child.limits, Limits)
+    if not _is_int(child.spare) or child.spare not in (0, 1):
+        raise ValueError(f"spare of {what} is {child.spare!r}: give 1 for a spare process, or 0.")
+    if child.spare and child.restart is Restart.TEMPORARY:
+        raise ValueError(f"{what} is TEMPORARY, so it never restarts: it takes no spare.")
     for key, value in child.metadata.items():
         _check_type(f"metadata key of {what}", key, str)
         _check_type(f"metadata {key!r} of {what}", value, (str, int, float))

@@ -77,6 +77,8 @@ class ActorStatus:
     """The pool it serves, "" for none."""
     shared: SharedMemory | None = None
     """None when it has put nothing into shared memory so far; a second old."""
+    spare: int | None = None
+    """Process id of what stands ready for its next life (`Child(spare=1)`); None: nothing."""
 
 
 @message(tag="understudy:CrashReport")

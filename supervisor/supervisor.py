@@ -44,6 +44,7 @@ from supervisor.states import States
 from supervisor.status import SystemStatus
 from supervisor.tree import TreeDecider
 from supervisor.waiters import Waiters
+from supervisor.wings import Wings
 
 if TYPE_CHECKING:
     from actors.requests import SpawnActor
@@ -64,6 +65,7 @@ class Supervisor:
         self.launcher: Launcher
         self.exchange: Exchange
         self.desk: Desk
+        self.wings = Wings(boot, None, launches)
         self.endpoint = ""
         self.listening: list[str] = []
         self.broker: Callable[[], tuple[int | None, int]] = lambda: (None, 0)
@@ -75,8 +77,7 @@ class Supervisor:
         self._lives: dict[str, ChildLife] = {}
         self.states = States()
         self.overview = Overview(self._lives, self._tree)
-        self._failed: dict[str, Failed] = {}
-        """What the latest life that failed said, for whoever waits for its start."""
+        self._failed: dict[str, Failed] = {}  # what the latest life said, for who awaits its start
         self._waiters = Waiters()
         self._narrator = Narrator(self._tree, self._waiters.for_start)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -142,11 +143,11 @@ class Supervisor:
     async def _live(self, child: ChildLife, spec: Child) -> None:
         """Launch one life and see it to its end."""
         launch, saved = self._launches[child.name], self.states.get(child.name)
-        order = order_for(child, self.boot, spec)
         child.direct = "" if self.boot.relay else doorway(self.endpoint)
         boot = first_word(child, self.boot, spec, launch, saved, self.endpoint)
+        await self.wings.lend(child)
         try:
-            await child.launch(self.launcher, order, boot)
+            await child.launch(self.launcher, order_for(child, self.boot, spec), boot)
         except (OSError, ImportError) as error:
             text = f"it could not be launched: {error}"
             child.abandon()
@@ -160,10 +161,10 @@ class Supervisor:
         match word:
             case Started():
                 child.up = True
-                status = self._tree.child(child.name)
                 self._declare(child.name, Standing.UP, child.incarnation, child.routing_id)
-                if status is not None:
+                if (status := self._tree.child(child.name)) is not None:
                     self._handle(life.Started(child.name, child.incarnation))
+                    self.wings.started(status.spec)
                 self._waiters.started(child.name, child.incarnation)
                 self._failed.pop(child.name, None)
             case Logged():
@@ -205,14 +206,13 @@ class Supervisor:
         self.exchange.ended(child.name, child.incarnation, text, record)
         if self._lives.get(child.name) is child:
             del self._lives[child.name]
-        failure = child.failure
+        counted = child.begun and not child.killed
         child.close()
-        if failure is not None:
+        if (failure := child.failure) is not None:
             self._failed[child.name] = failure
             if failure.final and self.knows(child.name):
                 # The actor's own policy: it shall stay down.
                 self._handle(life.StopAsked(child.name))
-        counted = not child.killed
         over = life.Exited if child.up else life.StartFailed
         self._handle(
             over(child.name, child.incarnation, reason, counted),
@@ -238,6 +238,7 @@ class Supervisor:
     def _gone(self, name: str, reason: life.ExitReason, standing: Standing = Standing.GONE) -> None:
         self.exchange.declare(Declare(name, standing, 0, reason=str(reason)))
         self._declare_pool(name)
+        self.wings.dismiss(name)
         self._waiters.down(name, self._spawn_error(name, reason))
         self._failed.pop(name, None)
         self.desk.silence(name)

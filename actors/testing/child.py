@@ -71,6 +71,7 @@ class Child:
         self.killed = False
         self.expected = False
         self.up = False
+        self.begun = True
         self.failure: Failed | None = None
         self.exit: Any = None
         self.peak_memory: int | None = None

@@ -9,28 +9,51 @@ import time
 import psutil
 
 import supervisor
-from supervisor import Intensity, Tree
+from actors import ActorRef
+from supervisor import Child, Intensity, Tree
 from supervisor.bench.cast import Pid, Player
 from supervisor.bench.figures import Figure, compared, quantile
 
 ACTORS = 20
+REST = 0.3
+"""Seconds between two falls."""
 
 
 def kill(repeats: int) -> list[Figure]:
-    """Kill -9 from outside, until a restarted actor has answered; each one falls once."""
+    """Kill -9 from outside, until a restarted actor has answered; each one falls once, in turn.
+
+    Half of them have a spare. Between two falls the machine gets a rest, or the making of the next
+    spare would be measured with the other half.
+    """
     kills = 2 * repeats
-    times: list[float] = []
-    enduring = Tree(intensity=Intensity(10 * kills, 5.0))
-    with supervisor.start(enduring) as system:
-        players = [system.spawn(Player, name=f"player-{number}") for number in range(kills)]
-        for player in players:
-            pid = player.ask(Pid()).result()
-            begun = time.perf_counter()
-            os.kill(pid, signal.SIGKILL)
-            now = player.ask(Pid(), timeout=10.0).result()
-            times.append((time.perf_counter() - begun) * 1e3)
-            assert now != pid
-    return [recovery("kill -9 to next answer", times)]
+    names = {spare: [f"player-{spare}-{number}" for number in range(kills)] for spare in (0, 1)}
+    children = [
+        Child(Player, name=name, spare=spare) for spare, each in names.items() for name in each
+    ]
+    times: dict[int, list[float]] = {0: [], 1: []}
+    with supervisor.start(Tree(intensity=Intensity(10 * kills, 5.0), children=children)) as system:
+        for name in names[0]:
+            system.ref(name).wait_ready(60.0)
+        while any(system.status().actor(name).spare is None for name in names[1]):
+            time.sleep(REST)
+        for number in range(kills):
+            for spare, each in names.items():
+                time.sleep(REST)
+                times[spare].append(_fall(system.ref(each[number])))
+    return [
+        recovery("kill -9 to next answer", times[0]),
+        recovery("kill -9 to next answer, with a spare", times[1]),
+    ]
+
+
+def _fall(player: ActorRef) -> float:
+    pid = player.ask(Pid()).result()
+    begun = time.perf_counter()
+    os.kill(pid, signal.SIGKILL)
+    now = player.ask(Pid(), timeout=10.0).result()
+    took = (time.perf_counter() - begun) * 1e3
+    assert now != pid
+    return took
 
 
 def recovery(label: str, times: list[float], circumstances: str = "") -> Figure:

@@ -192,4 +192,7 @@ def _note(actor: ActorStatus) -> str:
         return safe(f"{actor.last_exit} (next start in {actor.next_start:.1f} s)")
     if actor.state in ("failed", "stopped"):
         return safe(actor.last_exit)
-    return f"handles {actor.current}" if actor.current else ""
+    notes = [f"handles {actor.current}"] if actor.current else []
+    if actor.spare is not None:
+        notes.append(f"a spare stands ready (pid {actor.spare})")
+    return ", ".join(notes)

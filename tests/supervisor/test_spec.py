@@ -119,6 +119,8 @@ def test_grace_may_be_nothing_or_for_ever(grace):
         ("grace", True, ValueError),
         ("threads", 0, ValueError),
         ("threads", 1.0, ValueError),
+        ("spare", 2, ValueError),
+        ("spare", True, ValueError),
         ("restart", "permanent", TypeError),
         ("backoff", 3, TypeError),
         ("limits", {}, TypeError),
@@ -145,6 +147,16 @@ def test_a_permanent_child_cannot_be_significant():
 def test_a_temporary_child_takes_no_backoff():
     with pytest.raises(ValueError, match="never restarts: it takes no backoff"):
         child(restart=Restart.TEMPORARY, backoff=Backoff.none())
+
+
+def test_a_child_that_is_never_started_again_takes_no_spare():
+    with pytest.raises(ValueError, match="never restarts: it takes no spare"):
+        child(restart=Restart.TEMPORARY, spare=1)
+
+
+def test_a_pool_takes_no_spare():
+    with pytest.raises(TypeError, match="Its other members stand ready already"):
+        Pool(Actor, name="p", size=2, spare=1)
 
 
 # ----------------------------------------------------------------------------- Pool
