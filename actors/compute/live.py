@@ -24,12 +24,16 @@ from actors.compute.medium import Grid, Medium
 from actors.compute.state import State
 from actors.compute.stirrer import Finger
 from actors.compute.superfluid import STEPS_PER_FRAME, Superfluid
-from actors.errors import NotDelivered, OutcomeUnknown
+from actors.errors import ActorError, OutcomeUnknown
 from actors.handler import receive
+from actors.log import logger
 from actors.message import Request, StreamRequest, message
 from actors.ref import ActorRef
 
 FRAMES_PER_SECOND: Final = 30.0
+
+PAUSE_SECONDS: Final = 0.02
+"""Before a server whose stream has ended is asked again; one may end it at once, for ever."""
 
 
 @message
@@ -208,15 +212,17 @@ class FluidHandler(Actor):
         self.following = asyncio.get_running_loop().create_task(self.follow())
 
     async def follow(self) -> None:
-        """Keep the newest frame; subscribe again when the server died."""
+        """Keep the newest frame, of whichever life; until the server is gone for good."""
         while True:
             try:
                 async for frame in self.server.stream(Frames()):
                     self.frame = frame
             except OutcomeUnknown:
-                continue  # its next incarnation takes the request as soon as it is up
-            except NotDelivered:
-                return  # there will be none
+                pass  # its next incarnation takes the request as soon as it is up
+            except ActorError as error:
+                logger.info("a client is shown no further frames: %s", error)
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     @receive
     def newest(self, msg: Newest) -> Frame | None:

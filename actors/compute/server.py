@@ -121,62 +121,64 @@ class ComputeServer(Actor):
     def resume(self, state: Any) -> None:
         """Go on where a former life was: after `begin`, with its parameters already set."""
 
-    # --- its life
+    # --- its life; what is private has two underscores, since a model has attributes of its own
 
     def on_start(self) -> None:
         """Begin."""
         now = time.monotonic()
-        self._interface: Interface = interface_of(type(self))
-        self._settings = Settings(self, self._interface)
-        self._pacing = Pacing(
+        self.__interface: Interface = interface_of(type(self))
+        self.__settings = Settings(self, self.__interface)
+        self.__pacing = Pacing(
             steps_per_frame=self.steps_per_frame,
             frames_per_second=self.frames_per_second,
             running=not self.start_paused,
         )
-        self._attendance = Attendance(now, limit=self.shutdown * 60.0)
-        self._counts: Counter[str] = Counter()
-        self._served: dict[str, str] = {}
-        self._beat = asyncio.Event()
-        self._ended = False
-        self._kept_at = -math.inf
-        self._keeping = 0.0
+        self.__attendance = Attendance(now, limit=self.shutdown * 60.0)
+        self.__counts: Counter[str] = Counter()
+        self.__served: dict[str, str] = {}
+        self.__beat = asyncio.Event()
+        self.__ended = False
+        self.__kept_at = -math.inf
+        self.__keeping = 0.0
         self.begin()
-        self._stage = Stage(self._settings, self.context.ring, self._moment)
-        self._stage.check()  # a model whose scalars cannot travel does not start
-        self._turns = Turns(self.context, self._pacing, advance=self.advance, show=self._stage.show)
-        self._turns.come_in(0.0)
+        self.__stage = Stage(self.__settings, self.context.ring, self.__moment)
+        self.__stage.check()  # a model whose scalars cannot travel does not start
+        self.__turns = Turns(
+            self.context, self.__pacing, advance=self.advance, show=self.__stage.show
+        )
+        self.__turns.come_in(0.0)
         self.context.tell_every(BEAT_SECONDS, Beat())
 
     def snapshot(self) -> Checkpoint:
         """Keep the parameters, the counters, and what the model says of its state."""
-        return checkpoint_of(self._settings.parameters(), self._pacing, self.state())
+        return checkpoint_of(self.__settings.parameters(), self.__pacing, self.state())
 
     def restore(self, state: Checkpoint) -> None:
         """Go on where the former life was."""
-        self._settings.take_over(state.parameters)
-        self._obey()
+        self.__settings.take_over(state.parameters)
+        self.__obey()
         self.begin()
         own = state_of(state, lambda address: self.context.actor(address.name))
         if own is not None:
             self.resume(own)
         steps = 0 if own is None else state.steps
-        self._pacing.resume(steps=steps, frames=state.frames, running=state.running)
+        self.__pacing.resume(steps=steps, frames=state.frames, running=state.running)
 
     @receive
     def turn(self, _msg: Turn) -> None:
         """Do what is to be done now, and come again."""
-        if not self._ended:
-            self._turns.turn()
+        if not self.__ended:
+            self.__turns.turn()
 
-    def _moment(self, frame: int) -> Moment:
+    def __moment(self, frame: int) -> Moment:
         return Moment(
             frame=frame,
             incarnation=self.context.incarnation,
-            steps=self._pacing.steps,
-            running=self._pacing.running,
+            steps=self.__pacing.steps,
+            running=self.__pacing.running,
             taken=time.monotonic(),
-            parameters=self._settings.parameters(),
-            scalars=self._settings.scalars(),
+            parameters=self.__settings.parameters(),
+            scalars=self.__settings.scalars(),
         )
 
     # --- what it can be told
@@ -184,111 +186,111 @@ class ComputeServer(Actor):
     @command
     def start(self) -> None:
         """Step from now on."""
-        self._turns.error = ""
-        self._pacing.start()
+        self.__turns.error = ""
+        self.__pacing.start()
 
     @command
     def pause(self) -> None:
         """Make no further step."""
-        self._pacing.pause()
+        self.__pacing.pause()
 
     @command
     def reset(self) -> None:
         """Begin anew with the parameters of this moment."""
         self.begin()
-        self._turns.error = ""
-        self._pacing.reset()
+        self.__turns.error = ""
+        self.__pacing.reset()
 
     @receive
     def on_command(self, msg: Start | Pause | Reset) -> None:
         """Start, pause or begin anew."""
-        self._do(type(msg).__name__.lower())
+        self.__do(type(msg).__name__.lower())
 
     @receive
     def on_do(self, msg: Do) -> None:
         """Carry out a command by its name."""
-        self._do(msg.name)
+        self.__do(msg.name)
 
     @receive
     def on_step(self, msg: Step) -> None:
         """Make steps while paused."""
-        self._note("step")
-        self._pacing.step(msg.count)
-        self._turns.come_in(0.0)
+        self.__note("step")
+        self.__pacing.step(msg.count)
+        self.__turns.come_in(0.0)
 
     @receive
     def on_quit(self, msg: Quit) -> None:
         """End for good, if nobody else is there."""
-        self._note("quit")
-        others = self._attendance.clients
+        self.__note("quit")
+        others = self.__attendance.clients
         if others > 1 and not msg.force:
             raise PermissionError(
                 f"{others} clients attend {self.context.name}: leave it to them, or force it"
             )
-        self._end()
+        self.__end()
 
-    def _do(self, name: str) -> None:
-        self._note(name if name in self._interface.commands else "unknown")
-        if name not in self._interface.commands:
-            raise LookupError(unknown(name, "command", self._interface.commands))
+    def __do(self, name: str) -> None:
+        self.__note(name if name in self.__interface.commands else "unknown")
+        if name not in self.__interface.commands:
+            raise LookupError(unknown(name, "command", self.__interface.commands))
         getattr(self, name)()
-        self._go_on()
+        self.__go_on()
 
-    def _go_on(self) -> None:
+    def __go_on(self) -> None:
         """Somebody has changed something: show it, and lose it no more."""
-        self._pacing.changed()
-        self._turns.come_in(0.0)
+        self.__pacing.changed()
+        self.__turns.come_in(0.0)
         now = time.monotonic()
         # A large state takes a while to keep: then the next snapshot does it.
-        if now - self._kept_at >= SAVE_SHARE * self._keeping:
+        if now - self.__kept_at >= SAVE_SHARE * self.__keeping:
             self.context.save(self.snapshot())
-            self._kept_at = time.monotonic()
-            self._keeping = self._kept_at - now
+            self.__kept_at = time.monotonic()
+            self.__keeping = self.__kept_at - now
 
     # --- parameters and outputs
 
     @receive
     def on_get(self, msg: Get) -> dict[str, Value]:
         """Return values by name."""
-        self._note("get")
+        self.__note("get")
         if not msg.names:
-            return self._settings.parameters()
-        return {name: self._settings.value(name) for name in msg.names}
+            return self.__settings.parameters()
+        return {name: self.__settings.value(name) for name in msg.names}
 
     @receive
     def on_get_array(self, msg: GetArray) -> NDArray[Any]:
         """Return an array of this moment."""
-        self._note("get_array")
-        return self._settings.array(msg.name)
+        self.__note("get_array")
+        return self.__settings.array(msg.name)
 
     @receive
     def on_set(self, msg: Set) -> None:
         """Change all of these parameters, or none."""
-        self._note("set")
-        before = self._settings.change(msg.values)
+        self.__note("set")
+        before = self.__settings.change(msg.values)
         try:
-            self._obey()
-            self._stage.check()
+            self.__obey()
+            self.__stage.check()
             self.changed(frozenset(msg.values))
         except BaseException:
-            self._settings.put_back(before)
-            self._obey()
+            self.__settings.put_back(before)
+            self.__obey()
             raise
-        self._go_on()
+        self.__go_on()
 
-    def _obey(self) -> None:
+    def __obey(self) -> None:
         """Let the parameters of the pace and of the end be in force."""
-        self._pacing.steps_per_frame = self.steps_per_frame
-        self._pacing.frames_per_second = self.frames_per_second
-        self._attendance.limit = self.shutdown * 60.0
+        self.__pacing.steps_per_frame = self.steps_per_frame
+        self.__pacing.frames_per_second = self.frames_per_second
+        self.__attendance.limit = self.shutdown * 60.0
 
     # --- who is there, and how it fares
 
     @receive
     def describe(self, _msg: DescriptionRequest) -> Description:
         """Say what can be said."""
-        self._note("describe")
-        cls, interface = type(self), self._interface
+        self.__note("describe")
+        cls, interface = type(self), self.__interface
         parameters = [field.parameter for field in interface.parameters.values()]
         outputs, commands = list(interface.outputs.values()), list(interface.commands.values())
         return Description(cls.__name__, cls.__doc__ or "", parameters, outputs, commands)
@@ -296,11 +298,11 @@ class ComputeServer(Actor):
     @receive
     def heartbeat(self, _msg: HeartbeatRequest) -> Heartbeat:
         """Say how it fares."""
-        self._note("heartbeat")
-        return self._heartbeat()
+        self.__note("heartbeat")
+        return self.__heartbeat()
 
-    def _heartbeat(self) -> Heartbeat:
-        pacing, attendance = self._pacing, self._attendance
+    def __heartbeat(self) -> Heartbeat:
+        pacing, attendance = self.__pacing, self.__attendance
         return Heartbeat(
             name=self.context.name,
             incarnation=self.context.incarnation,
@@ -311,30 +313,30 @@ class ComputeServer(Actor):
             attainable_fps=pacing.attainable,
             clients=attendance.clients,
             ends_in=attendance.left(time.monotonic()) / 60.0,
-            counts=dict(self._counts),
-            error=self._turns.error,
+            counts=dict(self.__counts),
+            error=self.__turns.error,
         )
 
     @receive
     async def attend(self, _msg: Attend) -> AsyncIterator[Heartbeat]:
         """Count this reader as a client until it goes."""
-        number = self._attendance.enter()
+        number = self.__attendance.enter()
         try:
             while True:
-                yield self._heartbeat()
-                await self._beat.wait()
+                yield self.__heartbeat()
+                await self.__beat.wait()
         finally:
-            self._attendance.leave(number, time.monotonic())
+            self.__attendance.leave(number, time.monotonic())
 
     @receive
     def beat(self, _msg: Beat) -> None:
         """Tell everybody how it fares; end when nobody has been there for long enough."""
-        self._beat.set()
-        self._beat = asyncio.Event()
-        self.context.publish(self._heartbeat())
-        if self._attendance.over(time.monotonic()) and not self._ended:
+        self.__beat.set()
+        self.__beat = asyncio.Event()
+        self.context.publish(self.__heartbeat())
+        if self.__attendance.over(time.monotonic()) and not self.__ended:
             self.context.log.info("%s ends: nobody uses it", self.context.name)
-            self._end()
+            self.__end()
 
     @receive
     def handler(self, _msg: HandlerRequest) -> ActorRef:
@@ -342,31 +344,31 @@ class ComputeServer(Actor):
         client = self.context.sender
         if client is None:
             raise LookupError("whoever asks for a handler must have a name")
-        if list(self._served.values()).count(client.name) >= MOST_HANDLERS:
+        if list(self.__served.values()).count(client.name) >= MOST_HANDLERS:
             raise RuntimeError(
                 f"{client.name} has {MOST_HANDLERS} handlers of {self.context.name} already, and "
                 "each is a process: close views by message that are not needed any more, or look "
                 "at several outputs through one handler"
             )
         handler = self.context.spawn(ClientHandler, server=self.context.ref, client=client)
-        self._served[handler.name] = client.name
+        self.__served[handler.name] = client.name
         return handler
 
     @receive
-    def serving(self, msg: Serving) -> None:
+    def on_serving(self, msg: Serving) -> None:
         """Count a handler that a former life has made; or no longer one that ends."""
         handler = self.context.sender
         if handler is None:
             return
         if msg.over:
-            self._served.pop(handler.name, None)
+            self.__served.pop(handler.name, None)
         else:
-            self._served[handler.name] = msg.client
+            self.__served[handler.name] = msg.client
 
-    def _note(self, what: str) -> None:
-        self._counts[what] += 1
-        self._attendance.heard(time.monotonic())
+    def __note(self, what: str) -> None:
+        self.__counts[what] += 1
+        self.__attendance.heard(time.monotonic())
 
-    def _end(self) -> None:
-        self._ended = True
+    def __end(self) -> None:
+        self.__ended = True
         self.context.actor(SUPERVISOR).tell(StopActor(self.context.name))

@@ -234,6 +234,3 @@ def _supervise(
 def _say(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()
-
-
-__all__: list[str] = ["compute", "load_model", "model_app"]

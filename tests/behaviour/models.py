@@ -75,3 +75,17 @@ class Count(ComputeServer):
     def jump(self) -> None:
         """Add a thousand at once."""
         self.count += 1000
+
+
+class Hoarder(Count):
+    """Calls its own attributes and methods as a computation might call its."""
+
+    def begin(self) -> None:
+        super().begin()
+        self._settings = self._pacing = self._counts = self._turns = self._stage = self._beat = None
+        self._ended = self._served = self._attendance = self._interface = True
+
+    def _note(self, what: str) -> None:
+        raise RuntimeError(what)
+
+    _do = _end = _go_on = _obey = _moment = _heartbeat = _note

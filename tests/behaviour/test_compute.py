@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from models import Count
+from models import Count, Hoarder
 
 from actors.compute.client import Computation
 from actors.compute.words import HandlerRequest, Look
@@ -228,6 +228,17 @@ def test_the_view_of_an_ended_computation_says_so_and_why(count, by_message):
             view.wait()
         with pytest.raises(ActorStopped):
             again_and_again(view.newest)
+
+
+def test_a_model_calls_what_is_its_own_as_it_likes(system, spawn):
+    made = Computation(system, spawn(Hoarder, start_paused=True))
+    with made.view("field") as view:
+        made.set(by=3)
+        made.step(2)
+        frame_where(view, lambda frame: frame.moment.steps == 2)
+        made.do("jump")
+    assert made.get("total") == {"total": 1006}
+    assert made.heartbeat().error == ""
 
 
 def test_a_number_of_steps_that_is_none_is_refused_in_words(count):
