@@ -238,7 +238,7 @@ class View:
             self._last = frame.moment.incarnation, frame.moment.frame
         try:
             self._attending = self._attend(self._attending)
-        except NotDelivered as error:
+        except (NoSuchActor, ActorStopped) as error:
             if frame is None:  # what was shown last is seen before the end is told
                 name, why = self._server.name, self._ended
                 raise ActorStopped(target=name, message=Attend.__name__, reason=why) from error
@@ -247,12 +247,14 @@ class View:
     def _attend(self, attending: Stream[Heartbeat]) -> Stream[Heartbeat]:
         """Read what is there of the heartbeats; when a life is over, attend in the next one.
 
-        Raises `NotDelivered` when there will be none.
+        Raises `NoSuchActor` or `ActorStopped` when there will be none.
         """
         while attending.done():
             try:
                 self._beat = attending.next()
-            except (StopIteration, OutcomeUnknown) as end:
+            except (NoSuchActor, ActorStopped):
+                raise
+            except (StopIteration, NotDelivered, OutcomeUnknown) as end:
                 self._beat = None
                 self._ended = getattr(end, "reason", self._ended)
                 return self._server.stream(Attend())
