@@ -14,6 +14,7 @@ from uuid import UUID
 import numpy as np
 
 from actors.address import Address
+from actors.arrays.spec import ArraySpec
 from actors.errors import InvalidMessage
 from actors.schema import ArrayOf, ScalarOf, address_of
 from actors.wire.carrier import Carrier, Part
@@ -23,6 +24,11 @@ NATIVE: Final = frozenset(
     {type(None), bool, int, float, str, bytes, bytearray, dt.date, UUID, Decimal}
 )
 """Leaves that msgspec makes itself."""
+
+BESIDE_FROM: Final = 256 << 10
+"""Length from which bytes travel beside the message (measured: below, it gains little)."""
+
+_BYTES: Final = ArraySpec(dtype=np.dtype(np.uint8).str, shape=(None,))
 
 # class: (shadow, to plain data, from shadow). msgspec's own form of a datetime with a zone would
 # arrive in UTC; the others it does not know.
@@ -175,6 +181,28 @@ def array(schema: ArrayOf, place: Place) -> Wire:
 
     classes = frozenset({np.ndarray})
     return Wire(Part, pack, classes, unpack, arrays=True, named=spec.named)
+
+
+def large_bytes(place: Place) -> Wire:
+    """Bytes of a field or an answer: large ones travel beside the message, as an array would.
+
+    Within the payload they would be copied with it at each step of the way.
+    """
+    plain = leaf(bytes, place)
+    beside = array(ArrayOf(_BYTES), place)
+
+    def pack(value: Any, carrier: Carrier, names: Names) -> Any:
+        if value.__class__ is not bytes:
+            value = plain.pack(value, carrier, names)
+        return value if len(value) < BESIDE_FROM else carrier.put(np.frombuffer(value, np.uint8))
+
+    def unpack(found: Any, carrier: Carrier, names: Names) -> Any:
+        if found.__class__ is bytes:
+            return found
+        assert beside.unpack is not None
+        return beside.unpack(found, carrier, names).tobytes()
+
+    return Wire(bytes | Part, pack, plain.classes, unpack)
 
 
 def _plain_array(value: Any, place: Place) -> np.ndarray[Any, Any]:

@@ -80,7 +80,7 @@ class WireForms:
 
     def of(self, schema: Schema, place: Place) -> Wire:
         """Return the wire form of any schema."""
-        return self._make(lambda making: making.wire(schema, place))
+        return self._make(lambda making: making.whole(schema, place))
 
     def _make(self, what: Callable[[_Making], Wire]) -> Wire:
         making = _Making(self._made)
@@ -103,6 +103,12 @@ class _Making:
     structs: list[Any] = attrs.field(factory=list[Any])  # every Struct made in this group
     # Names that stand for a Struct before it exists.
     forward: dict[str, RecordOf] = attrs.field(factory=dict[str, RecordOf])
+
+    def whole(self, schema: Schema, place: Place) -> Wire:
+        """Return the form of what stands alone, a field or an answer, and not in a container."""
+        if schema == Leaf(bytes):
+            return leaves.large_bytes(place)
+        return self.wire(schema, place)
 
     def wire(self, schema: Schema, place: Place) -> Wire:  # noqa: C901, PLR0912
         match schema:
@@ -155,7 +161,7 @@ class _Making:
         self.new[record] = wire = _promise(record, name)
         fields = fields_of(record)
         message = record.cls.__qualname__
-        forms = [self.wire(field.schema, Place(message, field.name)) for field in fields]
+        forms = [self.whole(field.schema, Place(message, field.name)) for field in fields]
         _fulfil(wire, record, name, fields, forms)
         self.structs.append(wire.shadow)
         return wire
