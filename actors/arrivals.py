@@ -16,7 +16,16 @@ from typing import Final, final
 
 from actors.control import Standing
 from actors.departures import Departures
-from actors.envelope import LAST_MAILBOX_KIND, Batch, Envelope, Flags, Kind, Route, decode_batch
+from actors.envelope import (
+    LAST_MAILBOX_KIND,
+    Batch,
+    Envelope,
+    Flags,
+    Frames,
+    Kind,
+    Route,
+    decode_batch,
+)
 from actors.errors import MessageError, UnknownMessage, pack_error
 from actors.fates import Fates
 from actors.link import Delivery, Inbound, Link, Loss, Signal
@@ -29,6 +38,7 @@ ACK_EVERY: Final = 128
 # Plain numbers: an operation on an IntFlag costs more than a microsecond.
 _ACKNOWLEDGE: Final = int(Flags.ACKNOWLEDGE)
 _RESEND: Final = int(Flags.RESEND)
+_PIECE: Final = int(Kind.PIECE)
 
 GONE_NAMES: Final = 10_000
 """Names remembered after their end, so that no late message counts as a new sender's first."""
@@ -104,8 +114,7 @@ class Arrivals:
         if link.out.incarnation == inbound.incarnation:
             if batch.flags & _RESEND:
                 link.out.rewind(batch.received)
-            settled = link.out.acknowledge(batch.handled, batch.finished, batch.credit)
-            self._fates.settled += settled
+            self._settle(link, batch, now)
             link.way.arrived = batch.received
             if link.way.better is not None or link.out.ready:
                 self._departures.mark(link)  # what has waited for credit may go now
@@ -121,6 +130,14 @@ class Arrivals:
                 self._departures.mark(link)
             elif inbound.owed:
                 self._departures.owe(now)
+
+    def _settle(self, link: Link, batch: Batch, now: float) -> None:
+        """Take the news of what the other side has finished."""
+        settled = link.out.acknowledge(batch.handled, batch.finished, batch.credit)
+        self._fates.settled += settled
+        if link.out.cutter is not None:
+            for letter in settled:
+                link.out.cutter.arrived(letter.envelope.seq, now)
 
     def _cut(self, inbound: Inbound, batch: Batch) -> None:
         """Leave away what no honest sender would have sent; it can be sent again later.
@@ -168,6 +185,7 @@ class Arrivals:
         inbound = link.inbound
         if inbound is None:
             return
+        inbound.joint.clear()
         self._retired += [k for k, v in self._senders.items() if v[1] is inbound]
         while len(self._retired) > RETIRED_ROUTES:
             self._senders.pop(self._retired.popleft(), None)
@@ -185,7 +203,7 @@ class Arrivals:
         # With little credit the sender waits for every one of our words; answers need none.
         self._ack_every = min(ACK_EVERY, max(1, self.credit // 2)) if self._mailbox else ACK_EVERY
 
-    def _weigh(self, inbound: Inbound, envelope: Envelope, frames: list[bytes]) -> None:
+    def _weigh(self, inbound: Inbound, envelope: Envelope, frames: Frames) -> None:
         """With large messages fewer fill the mailbox: so many less may each sender send."""
         size = len(envelope.payload) + sum(map(len, frames)) + sum(map(len, envelope.chain))
         if size > LIGHT:
@@ -204,12 +222,13 @@ class Arrivals:
         heavy = here > position or len(frames[1]) > LIGHT or self._weight > LIGHT
         for envelope in batch.envelopes:
             end = position + envelope.frames
-            if end > here:
-                raise MessageError("an envelope names array frames that are not there")
+            if end > here or envelope.parts or envelope.kind == _PIECE:
+                _check(inbound, envelope, frames[position:end])
             if inbound.accept(envelope.seq):
-                own = frames[position:end] if envelope.frames else []
+                cut = envelope.parts > 0
+                own = inbound.joint.join(envelope) if cut else frames[position:end]
                 if envelope.kind <= LAST_MAILBOX_KIND:
-                    if heavy and (
+                    if (heavy or cut) and (
                         own
                         or envelope.chain
                         or len(envelope.payload) > LIGHT
@@ -233,9 +252,11 @@ class Arrivals:
                     self.finished(link, inbound, envelope.seq, now)
             position = end
 
-    def _answer(
-        self, link: Link, inbound: Inbound, envelope: Envelope, frames: list[bytes]
-    ) -> None:
+    def _answer(self, link: Link, inbound: Inbound, envelope: Envelope, frames: Frames) -> None:
+        if envelope.kind == _PIECE:
+            inbound.joint.add(envelope, frames)
+            self._departures.mark(link)  # the sender waits for our word
+            return
         if envelope.kind >= Kind.WANT:
             self._pull(link, inbound.incarnation, envelope.kind)
             return
@@ -263,7 +284,7 @@ class Arrivals:
             call = self._calls.find(envelope.correlation)
             answers = Kind.REPLY <= envelope.kind <= Kind.END
             waits = call is not None and call.lost and answers and end <= len(frames)
-            if inbound.accept(envelope.seq) and waits:
+            if inbound.accept(envelope.seq) and waits and not envelope.parts:
                 self._answer(link, inbound, envelope, frames[position:end])
             position = end
 
@@ -295,3 +316,11 @@ class Arrivals:
         self._gone[link.name] = link.known
         if len(self._gone) > GONE_NAMES:
             del self._gone[next(iter(self._gone))]
+
+
+def _check(inbound: Inbound, envelope: Envelope, frames: Frames) -> None:
+    """Refuse an envelope without its array frames, and a piece that does not fit the others."""
+    if len(frames) < envelope.frames:
+        raise MessageError("an envelope names array frames that are not there")
+    if envelope.seq == inbound.expected:
+        inbound.joint.check(envelope, frames)

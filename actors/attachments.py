@@ -25,7 +25,7 @@ from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
 from actors.arrays.segment import HAS_MEMFD, sweep
 from actors.arrays.sharing import Sharing
-from actors.envelope import LARGEST_FRAME
+from actors.envelope import LARGEST_FRAME, Frames
 from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
 
@@ -221,7 +221,7 @@ class Incoming:
 
     __slots__ = ("frames", "memory", "outlet")
 
-    def __init__(self, frames: list[bytes], memory: Memory | None, outlet: Outlet) -> None:
+    def __init__(self, frames: Frames, memory: Memory | None, outlet: Outlet) -> None:
         self.frames = frames
         self.memory = memory
         """None when the sender has no business with the memory of this host."""

@@ -11,7 +11,7 @@ import math
 from typing import Final, Protocol, final
 
 from actors.cycles import Hold, Waiter
-from actors.envelope import Envelope
+from actors.envelope import Envelope, Frames
 from actors.errors import ActorError
 from actors.outbox import Letter
 
@@ -25,7 +25,7 @@ NOBODY: Final = Waiter(Hold.OVER)
 class Sink(Protocol):
     """Where the answers of a call go: a `Reply` or a `Stream`."""
 
-    def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
+    def take(self, envelope: Envelope, frames: Frames) -> bool:
         """Accept an answer; return whether the call is over."""
         ...
 

@@ -19,13 +19,15 @@ from actors.envelope import (
     MAGIC,
     Batch,
     Flags,
+    Kind,
     Route,
     encode_batch,
     encode_route,
 )
 from actors.fates import Fates
 from actors.link import Link
-from actors.outbox import Letter
+from actors.outbox import Letter, Outbound
+from actors.pieces import Cutter, is_far, without_parts
 from actors.roads import Roads
 
 ACK_DELAY: Final = 0.05
@@ -85,11 +87,14 @@ class Departures:
 
     def bind(self, link: Link, incarnation: int, credit: int = 0) -> None:
         """A life takes messages: what waits for the name goes to it."""
-        new = link.out.incarnation != incarnation
-        link.out.bind(incarnation, credit)
+        out = link.out
+        new = out.incarnation != incarnation
+        out.bind(incarnation, credit)
         if new:
             route = Route(MAGIC, link.name, incarnation, self.name, self.incarnation, self.host)
             link.route = encode_route(route)
+            if out.cutter is None and is_far(self.name, link.name):
+                out.cutter = Cutter()
             self._roads.attach(link)
         self._dirty[link] = None
 
@@ -185,19 +190,21 @@ class Departures:
             if due or (free and out.ready):
                 finished = inbound.news(everything=link.prompt)
                 link.prompt = False
-        letters = out.take() if free else []
+        letters = _take(out, now) if free else []
         while letters or due:
             due = False
             # A batch of repeated letters must not speak of later ones, or they would count as lost.
             last = letters[-1].envelope.seq if letters else out.last
             envelopes = [letter.envelope for letter in letters]
+            if out.cutter is not None:
+                envelopes = [without_parts(envelope) for envelope in envelopes]
             batch = Batch(
                 now, out.base, last, received, handled, finished, credit, flags, envelopes
             )
             self._send(link, encode_batch(batch), letters, now, messages)
             flags &= _ACKNOWLEDGE
             finished = []
-            letters = out.take() if free else []
+            letters = _take(out, now) if free else []
 
     def _send(
         self, link: Link, batch: bytes, letters: list[Letter], now: float, messages: list[Message]
@@ -205,7 +212,7 @@ class Departures:
         road = link.way.road
         message: Message = [batch] if road is not None else [link.route, batch]
         for letter in letters:
-            if letter.frames:
+            if letter.frames and not letter.envelope.parts:
                 message += letter.frames
         if road is not None:
             self._roads.parcels.append((road, message))
@@ -222,3 +229,13 @@ def _wish(link: Link) -> int:
         link.mark = out.base
         return 0 if out.idle else _ACKNOWLEDGE
     return _ACKNOWLEDGE if (out.heavy or out.pinched) and out.ready else 0
+
+
+def _take(out: Outbound, now: float) -> list[Letter]:
+    """Take a batch; note when pieces leave, because the time they take says how many may."""
+    letters = out.take()
+    if out.cutter is not None:
+        for letter in letters:
+            if letter.envelope.kind == Kind.PIECE:
+                out.cutter.sent(letter.envelope.seq, letter.size, now)
+    return letters

@@ -26,6 +26,7 @@ dictionary instead of decoding them.  A batch carries every envelope that waited
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import IntEnum, IntFlag
 from typing import Annotated, Final, TypeAlias
 
@@ -44,6 +45,9 @@ LAST_NUMBER: Final = 2**53
 Counter: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=LAST_NUMBER)]
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=LAST_NUMBER)]
 
+
+Frames: TypeAlias = Sequence[bytes | memoryview]
+"""The arrays of one envelope."""
 
 LARGEST_FRAME: Final = 256 << 20
 """Bytes of one frame; a broker closes the connection of whoever sends a larger one."""
@@ -76,6 +80,7 @@ class Kind(IntEnum):
     WANT = 10
     OFFER = 11
     PASS = 12
+    PIECE = 13
 
 
 LAST_MAILBOX_KIND: Final = Kind.STREAM
@@ -105,7 +110,7 @@ class Route(msgspec.Struct, array_like=True, frozen=True, gc=False):
 class Envelope(msgspec.Struct, array_like=True, gc=False):
     """One message with its header; `payload` is opaque to everyone but the codec."""
 
-    kind: Annotated[int, msgspec.Meta(ge=1, le=12)]
+    kind: Annotated[int, msgspec.Meta(ge=1, le=13)]
     """A `Kind`; a plain number, because making the enum's member takes as long as the rest."""
     seq: Counter
     """Number in the lane, from 1 without gaps; 0 while it is not yet in one."""
@@ -124,6 +129,8 @@ class Envelope(msgspec.Struct, array_like=True, gc=False):
     """1 for the first delivery; more for a redelivered message."""
     schema: bytes = b""
     """Fingerprint of the message class as the sender has it; empty when it does not say."""
+    parts: Counter = 0
+    """How many parts of it, the payload and its array frames, went ahead in pieces."""
 
 
 class Batch(msgspec.Struct, array_like=True, gc=False):

@@ -17,8 +17,9 @@ from typing import Final, NamedTuple, final
 
 from actors.address import NET_PREFIX
 from actors.control import Standing
-from actors.envelope import Envelope
+from actors.envelope import Envelope, Frames
 from actors.outbox import Outbound
+from actors.pieces import Joint
 from actors.runs import Runs
 
 _NEVER: Final = 1 << 63
@@ -30,7 +31,7 @@ class Inbound:
 
     __slots__ = (
         "_asked", "_early", "_gap", "_heavy", "_news", "ahead", "bytes", "expected", "handled",
-        "incarnation", "owed", "sends", "wanted",
+        "incarnation", "joint", "owed", "sends", "wanted",
     )  # fmt: skip
 
     def __init__(self, base: int, incarnation: int = 0) -> None:
@@ -58,6 +59,8 @@ class Inbound:
         """Sizes of large messages that are not finished."""
         self.bytes = 0
         """Of those together."""
+        self.joint = Joint()
+        """What went ahead of a large letter."""
 
     def accept(self, seq: int) -> bool:
         """Whether this number is the next one; a repeated or an early one is refused."""
@@ -234,7 +237,7 @@ class Delivery(NamedTuple):
     """The sender's life."""
     inbound: Inbound
     envelope: Envelope
-    frames: list[bytes]
+    frames: Frames
     deadline: float
     """Seconds on our clock; infinity for none."""
 

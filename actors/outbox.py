@@ -24,6 +24,7 @@ from typing import Final, final
 
 from actors.control import LaneRecord
 from actors.envelope import LAST_MAILBOX_KIND, Envelope
+from actors.pieces import Cutter
 
 OUTBOX_MESSAGES: Final = 10_000
 OUTBOX_BYTES: Final = 64 << 20
@@ -98,7 +99,7 @@ class Outbound:
 
     __slots__ = (
         "_again", "_answers", "_at_work", "_bytes", "_count", "_heard", "_withdrawn", "base",
-        "credit", "flying", "incarnation", "last", "waiting",
+        "credit", "cutter", "flying", "incarnation", "last", "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -123,6 +124,8 @@ class Outbound:
         """Messages (not answers) among those that are flying."""
         self._heard = False
         """Whether the present life has acknowledged anything: until then its credit is a guess."""
+        self.cutter: Cutter | None = None
+        """Cuts what is large; None where nothing is delayed by it."""
 
     @property
     def full(self) -> bool:
@@ -133,6 +136,11 @@ class Outbound:
     def window(self) -> int:
         """Messages that may be flying now."""
         return self.credit if self._heard else min(self.credit, FIRST_WINDOW)
+
+    @property
+    def room(self) -> int:
+        """Bytes that may leave now in one batch."""
+        return BATCH_BYTES if self.cutter is None else self.cutter.room
 
     @property
     def pinched(self) -> bool:
@@ -169,6 +177,9 @@ class Outbound:
             return False
         letter.envelope.seq = _WITHDRAWN
         self._forget(letter)
+        if self.cutter and (in_vain := self.cutter.abandon(letter.envelope)):
+            self.waiting.appendleft(Letter(in_vain))
+            self._answers += 1
         # Searching the queue for each of many expired asks would take quadratic time.
         self._withdrawn += 1
         if self._withdrawn * 2 > len(self.waiting):
@@ -189,10 +200,9 @@ class Outbound:
     def recall(self, pool: str) -> list[Letter]:
         """Remove and return the letters that wait here for a pool, oldest first."""
         letters = [one for one in self.waiting if one.waiting and one.pool == pool]
-        if letters:
-            self.waiting = deque(x for x in self.waiting if not (x.waiting and x.pool == pool))
-            for letter in letters:
-                self._forget(letter)
+        self.waiting = deque(x for x in self.waiting if not (x.waiting and x.pool == pool))
+        for letter in letters:
+            self._forget(letter)
         return letters
 
     def take_back(self, letters: list[Letter]) -> None:
@@ -209,24 +219,19 @@ class Outbound:
             return batch
         if self._again and self._repeat(batch):
             return batch
-        room = BATCH_BYTES
+        room, window, last = self.room, self.window, self.last
         waiting, flying, held = self.waiting, self.flying, deque[Letter]()
-        last, free = self.last, self.window - self._at_work
         while waiting and len(batch) < BATCH_ENVELOPES and room > 0:
-            if free <= 0 and not self._answers:
+            if self._at_work >= window and not self._answers:
                 break
             letter = waiting.popleft()
             if letter.envelope.seq < 0:
                 self._withdrawn -= 1
                 continue
-            if letter.envelope.kind > LAST_MAILBOX_KIND:
-                self._answers -= 1
-            elif free > 0:
-                free -= 1
-                self._at_work += 1
-            else:
+            if letter.envelope.kind <= LAST_MAILBOX_KIND and self._at_work >= window:
                 held.append(letter)
                 continue
+            letter = self._leave(letter)
             last += 1
             letter.envelope.seq = last
             room -= letter.size
@@ -235,6 +240,18 @@ class Outbound:
         waiting.extendleft(reversed(held))
         self.last = last
         return batch
+
+    def _leave(self, letter: Letter) -> Letter:
+        """Count a letter that leaves; return the piece of it that leaves before it, if any."""
+        piece = self.cutter and self.cutter.ahead(letter.envelope, letter.frames, letter.size)
+        if piece:
+            self.waiting.appendleft(letter)
+            return Letter(*piece)
+        if letter.envelope.kind > LAST_MAILBOX_KIND:
+            self._answers -= 1
+        else:
+            self._at_work += 1
+        return letter
 
     def _repeat(self, batch: list[Letter]) -> bool:
         """Fill a batch with what the receiver has missed; False if it was settled meanwhile."""
@@ -253,7 +270,7 @@ class Outbound:
         if not self.incarnation:
             return False
         free = self._at_work < self.window and len(self.waiting) > self._withdrawn
-        return bool(self._again or self._answers or free)
+        return bool(self._again or ((self._answers or free) and self.room > 0))
 
     def acknowledge(self, handled: int, finished: list[int], credit: int) -> list[Letter]:
         """Note what the receiver has finished; return the letters that are settled by it.
@@ -348,15 +365,15 @@ class Outbound:
         """Nothing is in flight any more; number from 1 what goes to the next life."""
         for letter in first:
             letter.envelope.seq = 0
+        if self.cutter is not None:
+            self.cutter.start_again()
         rest.extendleft(reversed(first))
-        self.waiting = rest
-        self.flying = {}
+        self.waiting, self.flying = rest, {}
         self._again.clear()
         self._withdrawn = self._at_work = 0
         self._answers = sum(one.envelope.kind > LAST_MAILBOX_KIND for one in rest)
         self._heard = False
-        self.last, self.base = 0, 1
-        self.incarnation = 0
+        self.last, self.base, self.incarnation = 0, 1, 0
 
     def _forget(self, letter: Letter) -> None:
         if letter.envelope.kind <= LAST_MAILBOX_KIND:

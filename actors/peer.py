@@ -141,6 +141,7 @@ class Peer:
             return True
         if link.out.withdraw(letter):
             self.settled.append(letter)
+            self._departures.mark(link)  # pieces of it may have gone ahead
             return False
         self.post(link, Letter(Envelope(Kind.CANCEL, 0, call.correlation, "", b"")))
         return True

@@ -24,7 +24,7 @@ from actors.calls import Call
 from actors.codec import Codec, ValueCodec, codec_for
 from actors.control import ENDED, SUPERVISOR, Standing
 from actors.driver import Driver
-from actors.envelope import Envelope, Kind
+from actors.envelope import Envelope, Frames, Kind
 from actors.errors import (
     AccessDenied,
     ActorError,
@@ -211,7 +211,7 @@ class Portal:
     # --- what the runtime and the client's thread use
 
     def decode(
-        self, codec: Codec | ValueCodec, payload: bytes, frames: list[bytes], *, near: bool = True
+        self, codec: Codec | ValueCodec, payload: bytes, frames: Frames, *, near: bool = True
     ) -> Any:
         """Return the value in a payload, with shared arrays of senders that are `near` only.
 

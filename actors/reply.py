@@ -15,7 +15,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast, final
 
 from actors.arrays.mapper import SenderGoneError
-from actors.envelope import Envelope, Kind
+from actors.envelope import Envelope, Frames, Kind
 from actors.errors import ActorError, AnswerLost, MessageError, OutcomeUnknown, unpack_error
 from actors.notices import text_of
 from actors.seconds import check_seconds
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 R_co = TypeVar("R_co", covariant=True)
 
-Decode = Callable[[bytes, list[bytes]], Any]
+Decode = Callable[[bytes, Frames], Any]
 """Makes the answer's value of its payload and array frames."""
 
 
@@ -207,7 +207,7 @@ class Reply(Generic[R_co]):
             if wake in self._wakers:
                 self._wakers.remove(wake)
 
-    def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
+    def take(self, envelope: Envelope, frames: Frames) -> bool:
         """Accept the answer."""
         if envelope.kind == Kind.FAILURE:
             self._finish(None, unpack_error(envelope.payload))

@@ -12,7 +12,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, final
 
 from actors.credit import ReaderCredit
-from actors.envelope import Envelope, Kind
+from actors.envelope import Envelope, Frames, Kind
 from actors.errors import ActorError, MessageError, unpack_error
 from actors.reply import Decode, Door, wait_in_loop
 from actors.seconds import check_seconds
@@ -146,7 +146,7 @@ class Stream(Generic[T_co]):
             if wake in self._wakers:
                 self._wakers.remove(wake)
 
-    def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
+    def take(self, envelope: Envelope, frames: Frames) -> bool:
         """Accept an item, the end, or a failure."""
         if self._over:
             return True

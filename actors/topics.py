@@ -20,7 +20,7 @@ from actors.attachments import Outgoing
 from actors.calls import Call
 from actors.codec import Codec, codec_for
 from actors.control import SUPERVISOR
-from actors.envelope import Envelope, Kind
+from actors.envelope import Envelope, Frames, Kind
 from actors.errors import ActorError, ConnectionLost, MailboxFull, unpack_error
 from actors.link import Delivery, Loss
 from actors.message import MessageKind, is_message, message_kind
@@ -168,7 +168,7 @@ class _Followed:
         """Why the supervisor does not say."""
         self._read = 0
 
-    def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
+    def take(self, envelope: Envelope, frames: Frames) -> bool:
         """Note a new list, and say that it was seen."""
         if envelope.kind != Kind.ITEM:
             if envelope.kind == Kind.FAILURE:
@@ -226,7 +226,7 @@ class _Subscription:
 
     # --- the sink of the request
 
-    def take(self, envelope: Envelope, frames: list[bytes]) -> bool:
+    def take(self, envelope: Envelope, frames: Frames) -> bool:
         """Every publisher knows of us, or the supervisor ends it."""
         self.ready = True
         return envelope.kind != Kind.ITEM and self.stream.take(envelope, frames)

@@ -290,7 +290,7 @@ def test_a_records_fields_stand_in_the_page_in_their_order(section, record, name
 
 def test_the_fields_and_kinds_of_an_envelope_stand_in_the_page():
     fields, _, kinds = _section("4").partition("Fields with a default")
-    names = re.findall(r"^\| \d \| (\w+) \|", fields, re.MULTILINE)
+    names = re.findall(r"^\| \d+ \| (\w+) \|", fields, re.MULTILINE)
     numbers = re.findall(r"^\| (\d+) \| ([A-Z]+) \|", kinds, re.MULTILINE)
 
     assert names == list(envelope.Envelope.__struct_fields__)

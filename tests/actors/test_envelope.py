@@ -54,7 +54,7 @@ def test_a_route_comes_back_as_it_was():
         {"handled": 2**63},
         {"credit": -1},
         {"envelopes": [Envelope(0, 1, 0, "", b"")]},
-        {"envelopes": [Envelope(13, 1, 0, "", b"")]},
+        {"envelopes": [Envelope(14, 1, 0, "", b"")]},
         {"envelopes": [Envelope(1, 1, 0, "", b"", -1)]},
         {"envelopes": [Envelope(1, -1, 0, "", b"")]},
         {"envelopes": [Envelope(1, 1, 0, "", b"", 0, 0.0, (), 0)]},

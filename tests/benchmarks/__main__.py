@@ -22,6 +22,7 @@ from supervisor.bench.table import HEADER, line, machine
 from tests.benchmarks import (
     batches,
     downtime,
+    far,
     load,
     loops,
     packets,
@@ -48,6 +49,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "batches": batches.batches,
     "crowd": crowd.crowd,
     "arrays": arrays.arrays,
+    "far": far.far,
     "rings": rings.rings,
     "viewers": viewers.viewers,
     "start": starts.start,

@@ -15,6 +15,7 @@ import itertools
 import math
 from collections import deque
 
+from actors.address import NET_PREFIX
 from actors.blackbox import read
 from actors.calls import Call
 from actors.control import (
@@ -35,9 +36,19 @@ from actors.outbox import Letter
 from actors.peer import Peer
 from actors.recorder import Recorder
 from supervisor.exchange import Exchange
+from supervisor.roles import Role
 from supervisor.routing import Routing
+from supervisor.visas import Visa
+
+LONGEST_NUMBER = 20  # digits
 
 FROM_BROKER = encode_route(Route(MAGIC, "", 0, BROKER, 0))
+
+
+def whole(envelope, frames):
+    """Whether a message has the array that its sender gave it: large ones, the reverse of it."""
+    large = len(envelope.payload) > LONGEST_NUMBER
+    return [bytes(frame) for frame in frames] == [envelope.payload[::-1]] * large
 
 
 class Outcome:
@@ -52,6 +63,7 @@ class Outcome:
             self.ends.append("declined")
             return True
         assert int(envelope.payload) == self.number, "the answer of another ask"
+        assert whole(envelope, frames)
         self.ends.append("answered")
         return True
 
@@ -148,6 +160,8 @@ class World:
         node = self.nodes.get(name)
         if node is not None and self.routing is not None and not node.connected:
             node.connected = True
+            if name.startswith(NET_PREFIX):
+                self.routing.visas.issue(node.routing_id, Visa(b"", "guest", Role.OPERATOR))
             node.peer.connected()
 
     def _party(self, routing_id):
@@ -189,7 +203,8 @@ class World:
     def _node(self, name, incarnation):
         mailbox = 0 if name.startswith("client-") else self.mailbox
         number = next(self.ids)
-        node = Node(name, incarnation, number.to_bytes(16, "big"), mailbox, direct=self.direct)
+        direct = self.direct and not name.startswith(NET_PREFIX)
+        node = Node(name, incarnation, number.to_bytes(16, "big"), mailbox, direct=direct)
         self.nodes[name] = node
         return node
 
@@ -252,13 +267,13 @@ class World:
 
     # --- messages
 
-    def tell(self, name, target):
-        self._post(name, target, Kind.TELL, math.inf)
+    def tell(self, name, target, *, size=0):
+        self._post(name, target, Kind.TELL, math.inf, size)
 
-    def ask(self, name, target, timeout=math.inf):
-        self._post(name, target, Kind.ASK, timeout)
+    def ask(self, name, target, timeout=math.inf, *, size=0):
+        self._post(name, target, Kind.ASK, timeout, size)
 
-    def _post(self, name, target, kind, timeout):
+    def _post(self, name, target, kind, timeout, size):
         node = self.nodes.get(name)
         if node is None:
             return
@@ -269,7 +284,9 @@ class World:
             return
         deadline = self.now + timeout
         header = 0.0 if deadline == math.inf else deadline
-        letter = Letter(Envelope(kind, 0, 0, "m:M", str(number).encode(), 0, header))
+        payload = str(number).encode().ljust(size)
+        frames = (payload[::-1],) if size else ()
+        letter = Letter(Envelope(kind, 0, 0, "m:M", payload, len(frames), header), frames)
         self.sent[number] = (node, target, kind)
         if kind is Kind.TELL:
             peer.post(link, letter)
@@ -296,6 +313,7 @@ class World:
             return False
         delivery = node.mailbox.popleft()
         number = self._number(delivery)
+        assert whole(delivery.envelope, delivery.frames)
         slot = node.slot(delivery)
         index = node.recorder.begin(slot, delivery.envelope.seq, "m:M", self.now)
         node.jobs.append((delivery, slot, index))
@@ -316,8 +334,9 @@ class World:
         number = self._number(delivery)
         envelope = delivery.envelope
         if envelope.kind == Kind.ASK:
-            reply = Envelope(Kind.REPLY, 0, envelope.correlation, "", envelope.payload)
-            node.peer.answer(delivery.link, delivery.incarnation, Letter(reply))
+            payload, frames = envelope.payload, tuple(delivery.frames)
+            reply = Envelope(Kind.REPLY, 0, envelope.correlation, "", payload, len(frames))
+            node.peer.answer(delivery.link, delivery.incarnation, Letter(reply, frames))
         handled = node.peer.finished(delivery.link, delivery.inbound, envelope.seq, self.now)
         node.recorder.finish(index, slot, envelope.seq, handled)
         self.finished.add(number)

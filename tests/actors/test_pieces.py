@@ -1,0 +1,281 @@
+"""Large letters over the network: how much of them is under way, and what the other side keeps."""
+
+from __future__ import annotations
+
+import heapq
+import math
+
+import hypothesis.strategies as st
+import pytest
+from hypothesis import given
+
+from actors.calls import Call
+from actors.control import LaneRecord, Obituary
+from actors.departures import ACK_DELAY
+from actors.envelope import Envelope, Kind
+from actors.errors import Expired
+from actors.outbox import OUTBOX_MESSAGES, Letter, Outbound
+from actors.pieces import CUT_FROM, FORGET, GOAL, LEAST, MOST, MOST_JOINED, Cutter, Pace
+from tests.actors.test_arrivals import said, told, writes
+from tests.actors.test_peer import Answers, carry, handle, hear, online, tell, up
+
+FAR = "client-net-1"
+LARGE = bytes(10 * CUT_FROM)
+
+
+def apart():
+    """A program on the network, an actor, and the link from the one to the other."""
+    far, actor = online(FAR), online("b")
+    return far, actor, up(far, "b")
+
+
+def piece(number, data=b"x", offset=0):
+    return Envelope(Kind.PIECE, number, offset, "", b"", 1)
+
+
+# --- who cuts
+
+
+def test_between_two_of_one_host_everything_leaves_as_it_is():
+    a, b = online("a"), online("b")
+    letter = tell(a, up(a, "b"), LARGE)
+
+    assert carry(a, b) == 1
+    assert b.deliveries[0].envelope.payload == letter.envelope.payload
+
+
+@pytest.mark.parametrize(("size", "pieces"), [(CUT_FROM // 2, 0), (4 * LEAST, 4)])
+def test_only_large_letters_are_cut(size, pieces):
+    far, _, link = apart()
+    tell(far, link, bytes(size))
+
+    kinds = [one.kind for batch in said(far) for one in batch.envelopes]
+
+    assert kinds == [Kind.PIECE] * pieces + [Kind.TELL] * (not pieces)
+
+
+def test_what_is_too_large_to_be_joined_leaves_as_it_is():
+    far, _, link = apart()
+    letter = tell(far, link)
+    letter.size = MOST_JOINED
+
+    assert [one.kind for batch in said(far) for one in batch.envelopes] == [Kind.TELL]
+
+
+# --- how much is under way
+
+
+def test_pieces_leave_one_by_one_until_the_window_is_full_and_others_pass():
+    far, _, link = apart()
+    other = up(far, "c")
+    tell(far, link, LARGE)
+    tell(far, other, b"small")
+
+    batches = said(far)
+
+    kinds = [[one.kind for one in batch.envelopes] for batch in batches]
+    assert kinds == [[Kind.PIECE]] * (LEAST // CUT_FROM) + [[Kind.TELL]]
+    assert not link.out.ready
+    assert said(far) == []
+
+
+def test_a_piece_is_acknowledged_at_once_and_the_next_leaves():
+    far, actor, link = apart()
+    tell(far, link, LARGE)
+    carry(far, actor)
+
+    assert carry(actor, far) == 1  # without any time having passed
+
+    assert carry(far, actor) > 0
+    for _ in range(9):
+        carry(actor, far)
+        carry(far, actor)
+    assert actor.deliveries[0].envelope.payload == LARGE
+
+
+def test_what_was_finished_is_told_though_the_window_is_full():
+    far, _, link = apart()
+    tell(far, link, LARGE)
+    said(far)  # the window is full
+    writes(far, "b", envelopes=[told()])
+    handle(far)
+
+    far.tick(ACK_DELAY)
+
+    assert not link.out.ready
+    assert [batch.handled for batch in said(far, ACK_DELAY)] == [1]
+
+
+def line(rate, distance, flows, seconds=2.0):
+    """Let windows send over one line; return the longest queue (s), and what use was made of it.
+
+    The first second is left out: nothing is known of the line then.
+    """
+    paces = [Pace() for _ in range(flows)]
+    free, carried, longest = 0.0, 0, 0.0
+    events = [(0.001 * number, number, 0, 0.0) for number in range(flows)]
+    while events:
+        now, number, size, sent = heapq.heappop(events)
+        if now > seconds:
+            break
+        pace = paces[number]
+        if size:
+            pace.arrived(size, sent, now)
+        while pace.open:
+            free = max(free, now) + pace.piece / rate
+            if now > 1.0:
+                longest = max(longest, free - now)
+                carried += pace.piece
+            heapq.heappush(events, (free + distance, number, pace.piece, now))
+            pace.sent(pace.piece, now)
+    return longest, carried / rate / (seconds - 1.0)
+
+
+@given(
+    rate=st.sampled_from([10e6, 50e6, 200e6]),
+    distance=st.sampled_from([0.0002, 0.002, 0.01, 0.05, 0.15]),
+    flows=st.integers(1, 4),
+)
+def test_the_queue_on_a_line_stays_short_and_the_line_busy(rate, distance, flows):
+    longest, use = line(rate, distance, flows)
+
+    least = flows * LEAST / rate  # what one piece each takes
+    assert longest < 0.05 + least
+    small = distance * rate > 0.5 * flows * MOST  # no window is large enough for that
+    assert use > 0.4 or small or distance > 0.01  # far away it takes longer to find out
+
+
+def test_after_a_pause_a_window_begins_anew():
+    pace = Pace()
+    for _ in range(20):
+        pace.sent(LEAST, 1.0)
+        pace.arrived(LEAST, 1.0, 1.0)
+    assert pace.window > LEAST
+
+    pace.sent(LEAST, 1.0 + 1.1 * FORGET)
+
+    assert pace.window == LEAST
+
+
+def test_a_receiver_that_is_slow_to_answer_ends_no_transfer():
+    pace, now = Pace(), 0.0
+    for _ in range(50):
+        size = pace.piece
+        pace.sent(size, now)
+        now += 50 * GOAL
+        pace.arrived(size, now - 50 * GOAL, now)
+        assert pace.open
+        assert pace.window >= LEAST
+
+
+# --- what is taken back
+
+
+def test_a_letter_that_is_taken_back_in_the_midst_leaves_nothing_behind():
+    far, actor, link = apart()
+    sink = Answers()
+    letter = Letter(Envelope(Kind.ASK, 0, 0, "m:M", LARGE))
+    far.call(link, letter, Call(sink, target="b", message="M", deadline=1.0))
+    carry(far, actor)
+    inbound = actor.links[FAR].inbound
+    assert inbound.joint.size > CUT_FROM
+    carry(actor, far)
+
+    far.tick(1.0)
+    carry(far, actor, 1.0)
+
+    assert isinstance(sink.failed[0], Expired)
+    assert inbound.joint.size == 0
+    assert not actor.deliveries
+
+
+def test_a_letter_that_lost_its_credit_begins_again_after_a_large_answer():
+    out = Outbound()
+    out.cutter = Cutter()
+    out.bind(1, 1)
+    message = Letter(Envelope(Kind.TELL, 0, 0, "m:M", LARGE))
+    answer = Letter(Envelope(Kind.REPLY, 0, 7, "", LARGE[1:]))
+    out.offer(message)
+    out.take()
+    out._at_work = 1  # somebody else took the last credit
+    out.offer(answer)
+
+    left = []
+    while letters := out.take():
+        left += letters
+    words = [one for one in left if one.envelope.kind == Kind.PIECE and not one.frames]
+
+    assert len(words) == 1  # what went ahead was in vain
+    assert left[-1] is answer
+    assert message.waiting
+    assert answer.envelope.parts == 1
+    assert out.credit < OUTBOX_MESSAGES
+
+
+# --- ends
+
+
+def test_of_a_life_that_is_over_no_pieces_are_kept_and_no_half_answer_is_taken():
+    peer = online(FAR)
+    link = up(peer, "b")
+    sink = Answers()
+    letter = Letter(Envelope(Kind.ASK, 0, 0, "m:M", b"?"))
+    peer.call(link, letter, Call(sink, target="b", message="M", deadline=math.inf))
+    said(peer)
+    writes(peer, "b", envelopes=[piece(1)], frames=[b"x"])
+    inbound = link.inbound
+    assert inbound.joint.size > 0
+    hear(peer, Obituary("b", 1, "killed", LaneRecord(1)))
+    assert inbound.joint.size == 0
+
+    writes(
+        peer, "b", envelopes=[piece(1), Envelope(Kind.REPLY, 2, 1, "", b"", parts=1)], frames=[b"x"]
+    )
+
+    assert sink.taken == []
+
+
+# --- forgers
+
+
+@pytest.mark.parametrize(
+    "envelopes",
+    [
+        [Envelope(Kind.TELL, 1, 0, "m:M", b"", parts=1)],
+        [piece(1), Envelope(Kind.TELL, 2, 0, "m:M", b"", parts=2)],
+        [piece(1), Envelope(Kind.TELL, 2, 0, "m:M", b"x", parts=1)],
+        [piece(1, offset=5)],
+        [piece(1), Envelope(Kind.PIECE, 2, 0, "", b"", parts=1)],
+    ],
+)
+def test_pieces_that_do_not_fit_are_counted_and_reach_nobody(envelopes):
+    peer = online("b")
+
+    writes(peer, FAR, envelopes=envelopes, frames=[b"x"])
+
+    assert (peer.bad_frames, len(peer.deliveries)) == (1, 0)
+
+
+def test_no_more_is_kept_than_a_letter_may_have(monkeypatch):
+    monkeypatch.setattr("actors.pieces.MOST_JOINED", 1000)
+    peer = online("b")
+    data = bytes(100)
+
+    for number in range(1, 30):
+        writes(peer, FAR, envelopes=[piece(number, data)], frames=[data])
+
+    assert 800 < peer.links[FAR].inbound.joint.size <= 1000
+    assert peer.bad_frames == 1  # what follows is not the next number any more
+
+
+def test_a_small_message_may_pass_between_pieces():
+    peer = online("b")
+
+    writes(
+        peer,
+        FAR,
+        envelopes=[piece(1), told(2), Envelope(Kind.TELL, 3, 0, "m:M", b"", parts=1)],
+        frames=[b"x"],
+    )
+
+    assert [one.envelope.payload for one in peer.deliveries] == [b"", b"x"]
