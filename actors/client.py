@@ -1,15 +1,7 @@
-"""How a program that is not an actor waits and sends.
-
-    `.result()` in one thread     that thread looks at the connection until the answer is here
-    all else                      the program's I/O thread looks, and wakes who waits
-
-`turns.py` decides who looks.  Looking means to sleep at the descriptors; whoever has seen something
-touches the sockets and the deciders with the portal's lock held, so any thread may.
-"""
+"""The one I/O thread of a program that is not an actor: it alone touches the connection."""
 
 from __future__ import annotations
 
-import math
 import os
 import threading
 import time
@@ -21,20 +13,14 @@ from actors.errors import ConnectionLost
 from actors.handling import in_event_loop
 from actors.log import logger
 from actors.reply import sleep
-from actors.turns import Turns
-from actors.undisturbed import undisturbed
 
 if TYPE_CHECKING:
     from actors.connection import Connection
-    from actors.eye import Eye, Spoken
     from actors.portal import Portal
     from actors.reply import Pending
 
 PING_EVERY: Final = 1.0
 """Seconds between two signs of life to the broker."""
-
-ROOM: Final = 40
-"""Calls deep that a pump may go; a caller with less room on his stack does not pump."""
 
 _FORKED: Final = (
     "this process was forked from the program that is connected; connect() in the new process"
@@ -46,31 +32,15 @@ class ClientThread:
     """Pumps a connection until it is stopped; the driver of a client's portal."""
 
     def __init__(self, portal: Portal, connection: Connection) -> None:
-        self.portal = portal
+        self._portal = portal
         self._connection = connection
-        self._turns = Turns()
-        self._called = threading.Event()
-        """Ends the I/O thread's sleep when it stands aside."""
-        self._eye, self.callers_eye = connection.eye(), connection.eye()
-        """Of the I/O thread, and of the caller who looks; there is one at a time."""
-        self._more = False
-        """The last pump has left something on the connection."""
-        self._untidy = False
-        """Memory that is not used any more may be given back."""
-        self._due = 0.0
-        """Until when whoever looks sleeps at the most."""
         self._woken = False
-        """Something was posted, or has happened, since the last pump."""
-        self._inside = 0
-        """The thread that pumps at this moment."""
         self._released: list[threading.Lock] = []
         """What sleeping threads wait for, once their answers are there."""
-        self._ping_at = time.monotonic() + PING_EVERY
-        self.stopping = self._closed = self._forked = False
+        self._stopping = False
         self._linger = 0.0
-        self._thread = threading.Thread(target=self._serve, name="understudy-io", daemon=True)
-        # A door that is new is not among the descriptors at which another thread sleeps already.
-        connection.watch = lambda _descriptor: connection.wake()
+        self._thread = threading.Thread(target=self._run, name="understudy-io", daemon=True)
+        self._forked = False
         portal.driver = self
         _all.add(self)
 
@@ -80,199 +50,87 @@ class ClientThread:
 
     def stop(self, linger: float = 0.2) -> None:
         """Send what is ready to go out, close the connection, end the thread.  Twice is fine."""
-        inside = self._inside == threading.get_ident()
         self._linger = linger
-        self.stopping = True
-        with self.portal.lock:
-            self._turns.close()
-            if not inside:  # interrupted twice, this thread may not have left
-                self._turns.leave(threading.get_ident(), time.monotonic())
-        self.nudge()
-        self._called.set()
-        if not inside and self._thread.is_alive():
+        self._stopping = True
+        self._connection.wake()
+        if self._thread is not threading.current_thread() and self._thread.is_alive():
             self._thread.join()
 
     def orphan(self) -> None:
-        """This process is a copy that has the sockets and none of the threads: nothing works."""
-        self._forked = self._closed = self.stopping = True
-        self.portal.lock = threading.RLock()  # somebody may have held the old one
-        self.portal.lost = ConnectionLost(reason=_FORKED)
+        """This process is a copy that has the sockets and not the thread: nothing works."""
+        self._forked = self._woken = True
+        self._portal.lock = threading.RLock()  # somebody may have held the old one
+        self._portal.lost = ConnectionLost(reason=_FORKED)
 
-    # --- the I/O thread
-
-    def _serve(self) -> None:
-        turns = self._turns
-        spoken: Spoken = []
-        while not self.stopping:
-            with self.portal.lock:
-                pause = turns.aside(time.monotonic())
-                if not pause:
-                    self.pump(spoken)
-            spoken = []
-            if pause:
-                self._pause(pause)
-            else:
-                # Only now, because whoever is woken wants the interpreter, which this thread gives
-                # back next while it waits; woken earlier, the two would take it from each other.
-                self.after_pump()
-                spoken = self.look(self._eye, math.inf)
-        while turns.led:  # it has been woken, and calls when it leaves
-            self._pause(PING_EVERY)
-        if not self._closed:
-            self._close()
-
-    def _pause(self, seconds: float) -> None:
-        self._called.wait(min(seconds, PING_EVERY))
-        self._called.clear()
-
-    def _close(self) -> None:
-        peer = self.portal.peer
-        with self.portal.lock:
-            self._closed = True
-            peer.leaving()
-            self._connection.flush(peer, time.monotonic())
-            self._connection.close(self._linger)
-
-    # --- whoever looks
-
-    def look(self, eye: Eye, end: float) -> Spoken:
-        """Sleep until a descriptor speaks or something is due."""
-        if self._more or self._woken or self.stopping:
-            return []
-        return eye.look(max(0.0, min(self._due, end) - time.monotonic()))
-
-    def pump(self, spoken: Spoken) -> None:
-        """Receive, decide and send, with the lock held."""
-        if self._closed:
-            return
-        self._inside = threading.get_ident()
+    def _run(self) -> None:
         try:
-            self._exchange(spoken)
+            self._serve()
         except Exception as error:  # noqa: BLE001 - whatever it is, the program must hear it
             # Nobody else would ever wake those who wait.
-            self._fail(error)
-        finally:
-            self._inside = 0
+            logger.exception("the I/O thread failed")
+            self._portal.lose(f"the I/O thread of this program failed: {error!r}")
+            self._release_all()
 
-    def _exchange(self, spoken: Spoken) -> None:
-        portal, connection, peer = self.portal, self._connection, self.portal.peer
-        self._woken = False
-        now = time.monotonic()
-        if now >= self._ping_at:
-            self._ping_at = now + PING_EVERY
-            self._untidy = True
-            peer.say(Ping())
-        connection.note(spoken)
-        self._more = connection.pump(peer, now)
-        portal.after_pump()
-        if peer.ended and portal.lost is None:
-            portal.lose(peer.ended)
-        self._due = min(peer.next_due(), self._ping_at)
+    def _serve(self) -> None:
+        portal, connection, peer = self._portal, self._connection, self._portal.peer
+        ping_at = time.monotonic() + PING_EVERY
+        more = True  # the first look makes the connection known
+        while not self._stopping:
+            if not more and not self._woken:
+                due = min(peer.next_due(), ping_at)
+                connection.wait(max(0.0, due - time.monotonic()))
+            self._woken = False
+            now = time.monotonic()
+            pinged = now >= ping_at
+            with portal.lock:
+                if pinged:
+                    ping_at = now + PING_EVERY
+                    peer.say(Ping())
+                more = connection.pump(peer, now)
+                portal.after_pump()
+            if pinged:
+                portal.memory.tidy()
+            if peer.ended and portal.lost is None:
+                portal.lose(peer.ended)
+            # Only now, because whoever is woken wants the interpreter, which this thread gives
+            # back next while it waits; woken earlier, the two would take it from each other.
+            self._release_all()
+        with portal.lock:
+            peer.leaving()
+            connection.flush(peer, time.monotonic())
+            connection.close(self._linger)
 
-    def after_pump(self) -> None:
-        """Do what needs no lock."""
-        if self._released:
-            with self.portal.lock:
-                released, self._released = self._released, []
-            for gate in released:
-                gate.release()
-        if self._untidy:
-            self._untidy = False
-            self.portal.memory.tidy()
-
-    def _fail(self, error: Exception) -> None:
-        logger.exception("the connection of this program failed")
-        self.stopping = self._closed = True
-        self._turns.close()
-        self.portal.lose(f"the I/O of this program failed: {error!r}")
+    def _release_all(self) -> None:
+        while self._released:
+            self._released.pop().release()
 
     # --- `driver.Driver`
 
     def wake(self) -> None:
-        """Send what is in the outboxes: now, or soon together with what follows at once."""
+        """Make the thread send what is in the outboxes."""
         # One byte in the pipe is enough however many messages it stands for.
-        if self._woken or self._closed or self._forked:
-            return
-        if self._inside == threading.get_ident():
+        if not self._woken:
             self._woken = True
-        elif not self._turns.sends(time.monotonic()) or not undisturbed(self._send):
-            self._call()
-
-    def _send(self) -> bool:
-        """Send in the calling thread; return whether that was all there is to do."""
-        with self.portal.lock:
-            if self._closed:
-                return True
-            self._inside = threading.get_ident()
-            try:
-                self._connection.flush(self.portal.peer, time.monotonic())
-                self.portal.after_pump()
-                more = self._connection.readable
-            except Exception as error:  # noqa: BLE001 - as in a pump
-                self._fail(error)
-                return False
-            finally:
-                self._inside = 0
-            # Whoever looks sleeps until what was due before this was posted.
-            sooner = self.portal.peer.next_due() < self._due
-            return not (more or sooner or self._woken or self._released)
-
-    def _call(self) -> None:
-        """Make whoever looks, or the I/O thread, pump."""
-        self._woken = True
-        with self.portal.lock:
-            if self._turns.call():
-                self._called.set()
-            else:
-                self._connection.wake()
+            self._connection.wake()
 
     def block(self, pending: Pending, timeout: float | None) -> None:
-        """Wait until `pending` is done or the time is over."""
+        """Sleep until `pending` is done or the time is over."""
         if self._forked:
-            self.portal.check()
-        if self._inside == threading.get_ident():
-            raise RuntimeError(
-                "this code runs while something is received (a converter or validator), so it "
-                "cannot wait for something else: ask before or after."
-            )
-        caller = _Caller(self, pending, timeout)
-        try:
-            if _has_room(ROOM) and undisturbed(caller.begin):
-                caller.lead()
-            else:
-                caller.follow()
-        finally:
-            if not caller.left:
-                undisturbed(caller.leave)
+            self._portal.check()
+        sleep(pending, timeout, self._release)
 
-    def nudge(self) -> None:
-        """End the sleep of whoever looks."""
-        self._connection.wake()
-
-    def arrive(self, ident: int) -> bool:
-        """A thread waits, with the lock held; return whether it looks itself."""
-        return self._turns.arrive(ident, time.monotonic())
-
-    def leave(self, ident: int) -> None:
-        """A thread does not wait any more."""
-        with self.portal.lock:
-            called = self._turns.leave(ident, time.monotonic(), more=self._more)
-            if called or self._woken:
-                self._call()
-
-    def release(self, gate: threading.Lock) -> None:
-        """Let a sleeping thread go on."""
-        if self._inside == threading.get_ident():
+    def _release(self, gate: threading.Lock) -> None:
+        if threading.current_thread() is self._thread:
             self._released.append(gate)
         else:
             gate.release()
 
     def block_briefly(self, pending: Pending, timeout: float) -> None:
-        """Wait; the broker answers in less time than a loop's turn takes."""
+        """Sleep; the broker answers in less time than a loop's turn takes."""
         self.block(pending, timeout)
 
     def flush(self) -> None:
-        """Send what is in the outboxes."""
+        """Make the thread send; it alone may touch the connection."""
         self.wake()
 
     @property
@@ -281,80 +139,11 @@ class ClientThread:
         return not in_event_loop()
 
 
-@final
-class _Caller:
-    """One thread that waits in plain code."""
-
-    def __init__(self, thread: ClientThread, pending: Pending, timeout: float | None) -> None:
-        self._thread = thread
-        self._pending = pending
-        self._end = math.inf if timeout is None else time.monotonic() + timeout
-        self._ident = threading.get_ident()
-        self._spoken: Spoken = []
-        self.left = False
-
-    # Each of these steps is done undisturbed: no Ctrl-C comes between its parts.
-
-    def begin(self) -> bool:
-        """Arrive; return whether to lead."""
-        with self._thread.portal.lock:
-            leads = self._thread.arrive(self._ident)
-            if leads:
-                self._pending.on_change(self._nudge)
-                if self._pending.done():
-                    self.leave()
-        return leads
-
-    def step(self) -> None:
-        """Pump once, and leave when the waiting is over."""
-        thread, pending = self._thread, self._pending
-        with thread.portal.lock:
-            thread.pump(self._spoken)
-        thread.after_pump()
-        if pending.done() or thread.stopping or time.monotonic() >= self._end:
-            self.leave()
-
-    def leave(self) -> None:
-        """Wait no longer."""
-        self.left = True
-        self._pending.off_change(self._nudge)
-        self._thread.leave(self._ident)
-
-    def lead(self) -> None:
-        """Look at the connection until the waiting is over."""
-        while not self.left:
-            self._spoken = self._thread.look(self._thread.callers_eye, self._end)
-            undisturbed(self.step)
-        self.follow()  # of a connection that is being closed, its end
-
-    def follow(self) -> None:
-        """Sleep until whoever looks says that the waiting is over."""
-        left = None if self._end == math.inf else max(0.0, self._end - time.monotonic())
-        sleep(self._pending, left, self._thread.release)
-
-    def _nudge(self) -> None:
-        """Something has changed, perhaps not through our own pump."""
-        if threading.get_ident() != self._ident:
-            self._thread.nudge()
-
-
-def _has_room(calls: int) -> bool:
-    """Whether the stack has room for so many calls; a pump must not fail for want of it."""
-    try:
-        return _descend(calls)
-    except RecursionError:
-        return False
-
-
-def _descend(calls: int) -> bool:
-    return not calls or _descend(calls - 1)
-
-
 _all: Final[weakref.WeakSet[ClientThread]] = weakref.WeakSet()
 
 
 def _orphan_all() -> None:
-    for thread in list(_all):
+    for thread in _all:
         thread.orphan()
 
 

@@ -14,13 +14,13 @@ its letters go over the relay until `roads.py` dials once more.
 
 ZeroMQ's descriptor is edge-like: it may stay silent although messages wait.  So a socket that was
 used is `unsure` until it has said that nothing waits, and only then its descriptor is believed.
-Several threads may sleep at it, each with an `Eye`, if what one of them sees ends all their sleep
-or is dealt with: after a pump by one, the descriptor is silent for the others.
+Only one thread may watch it: a second watcher loses wake-ups.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -31,7 +31,6 @@ import zmq
 from zmq.utils.monitor import parse_monitor_message
 
 from actors.envelope import LARGEST_FRAME
-from actors.eye import Eye, Spoken
 from actors.link import Road
 from actors.peer import Peer
 
@@ -132,7 +131,7 @@ class _Door:
 
 @final
 class Connection:
-    """One party's sockets, for one thread at a time; `wake` and the looks of eyes are for any."""
+    """One party's sockets.  Everything but `wake` belongs to one thread."""
 
     def __init__(
         self, endpoint: str, routing_id: bytes, curve: Curve | None = None, *, direct: str = ""
@@ -147,7 +146,8 @@ class Connection:
         self._context: zmq.Context[zmq.Socket[bytes]] = (
             zmq.Context.instance() if self._always_online else zmq.Context()
         )
-        self._eyes: list[Eye] = []
+        # The descriptors themselves: `zmq.Poller` would ask every socket before and after.
+        self._poller = select.poll()
         self._doors: dict[int, _Door] = {}
         self._wake_lock = threading.Lock()
         self._wake_read, self._wake_write = os.pipe()
@@ -166,7 +166,8 @@ class Connection:
         self._monitor = self._broker.socket.get_monitor_socket(_EVENTS)
         self._monitor_descriptor = self._monitor.fileno()
         self._monitor_unsure = True
-        self._eye = self.eye()
+        for descriptor in (self._monitor_descriptor, self._wake_read):
+            self._poller.register(descriptor, select.POLLIN)
         self._direct = direct
         self._inbound = self._bind(direct) if direct else None
         self._outbound: _Door | None = None
@@ -175,8 +176,7 @@ class Connection:
     def _open(self, kind: int) -> _Door:
         door = _Door(self._context, kind)
         self._doors[door.descriptor] = door
-        for eye in self._eyes:
-            eye.add(door.descriptor)
+        self._poller.register(door.descriptor, select.POLLIN)
         self.watch(door.descriptor)
         return door
 
@@ -313,7 +313,7 @@ class Connection:
         if not self._monitor_unsure:
             return
         self._monitor_unsure = False
-        while cast("int", self._monitor.get(zmq.EVENTS)) & _POLLIN:
+        while _holds(self._monitor):
             event = parse_monitor_message(self._monitor.recv_multipart(_NOBLOCK))
             if event["event"] == zmq.EVENT_HANDSHAKE_SUCCEEDED:
                 peer.connected()
@@ -335,19 +335,13 @@ class Connection:
 
     def _look(self) -> None:
         """Find out which descriptors speak."""
-        if not self._looked:
-            self.note(self._eye.look(0.0))
-        self._looked = False
+        if self._looked:
+            self._looked = False
+        else:
+            self._note(self._poller.poll(0))
 
-    def eye(self) -> Eye:
-        """Return what one more thread may look at the descriptors with."""
-        self._eyes.append(Eye(self.descriptors))
-        return self._eyes[-1]
-
-    def note(self, spoken: Spoken) -> None:
-        """Learn what a look has shown; the next pump believes it."""
-        self._looked = True
-        for descriptor, _ in spoken:
+    def _note(self, ready: list[tuple[int, int]]) -> None:
+        for descriptor, _ in ready:
             door = self._doors.get(descriptor)
             if door is not None:
                 door.unsure = True
@@ -358,7 +352,8 @@ class Connection:
 
     def wait(self, seconds: float) -> None:
         """Wait until something is there, somebody woke us, or the time is over."""
-        self.note(self._eye.look(seconds))
+        self._note(self._poller.poll(min(seconds, 3600.0) * 1000))
+        self._looked = True
 
     def clear_wake(self) -> None:
         """Take the wake-ups that have arrived."""
@@ -398,3 +393,8 @@ def _lock(socket: zmq.Socket[bytes], curve: Curve) -> None:
     socket.setsockopt(zmq.RECONNECT_IVL_MAX, RECONNECT_MOST_MS)
     socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
     socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, 3 * HEARTBEAT_MS)
+
+
+def _holds(socket: zmq.Socket[bytes]) -> bool:
+    """Whether a message waits in `socket`; after a "no" its descriptor speaks of the next."""
+    return bool(cast("int", socket.get(zmq.EVENTS)) & _POLLIN)

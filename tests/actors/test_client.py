@@ -9,19 +9,12 @@ import pytest
 from actors.attachments import Memory
 from actors.client import ClientThread
 from actors.errors import ConnectionLost
-from actors.eye import Eye
 from actors.peer import Peer
 from actors.portal import Portal, Until
 
 
 class Broken:
     """A connection that fails."""
-
-    def eye(self):
-        return Eye([])
-
-    def note(self, spoken):
-        pass
 
     def pump(self, peer, now):
         raise RuntimeError("the wire is cut")

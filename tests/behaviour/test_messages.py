@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+import os
 import threading
 import time
 
@@ -30,7 +31,7 @@ from troupe import (
     Who,
 )
 
-from actors.errors import DeadlineExceeded, Expired, HandlerError, OutcomeUnknown
+from actors.errors import ConnectionLost, DeadlineExceeded, Expired, HandlerError, OutcomeUnknown
 
 
 def test_an_ask_is_answered(spawn):
@@ -268,3 +269,29 @@ def test_other_asks_are_answered_while_one_actor_is_busy(spawn):
     assert free.ask(Add(1, 1)).result() == 2.0
     assert not slow.done()
     assert slow.result() == 0.5
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning")  # Python's own, at a fork
+def test_a_forked_process_is_told_to_connect_by_itself(spawn):
+    ref = spawn(Calculator)
+    asked = ref.ask(Add(1, 2))
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = []
+        for act in (lambda: ref.ask(Add(3, 4)), asked.result):
+            try:
+                act()
+            except ConnectionLost as error:
+                said.append(str(error))
+        os.write(write, "\n".join(said).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    said = os.read(read, 1000).decode().splitlines()
+    os.close(read)
+    os.close(write)
+
+    assert len(said) == 2
+    assert all("forked" in one and "connect()" in one for one in said)
+    assert asked.result(10.0) == 3, "the program itself goes on"
+    assert ref.ask(Add(5, 6)).result(10.0) == 11
