@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from typing import Final, final
+from typing import Final, TypeVar, final
 
 from actors.control import Ended, Standing, Stands
 from actors.hints import similar
+
+_K = TypeVar("_K")
+_T = TypeVar("_T")
 
 OBITUARIES: Final = 32
 """Ended lives remembered per name, for parties that were away."""
@@ -71,3 +74,11 @@ def absent(name: str, gone: Mapping[str, str], names: Mapping[str, Entry]) -> St
         return Stands(name, Standing.GONE, 0, reason=gone[name])
     known = [one for one, entry in names.items() if not entry.client and one[0] != "@"]
     return Stands(name, Standing.UNKNOWN, 0, reason=" ".join(similar(name, known)))
+
+
+def remember(memory: dict[_K, _T], key: _K, value: _T, limit: int) -> None:
+    """Keep a value, the longest untouched one going when there are more than `limit`."""
+    memory.pop(key, None)
+    memory[key] = value
+    if len(memory) > limit:
+        del memory[next(iter(memory))]

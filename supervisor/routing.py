@@ -15,7 +15,7 @@ to come back, a question about an unknown name waits: UNKNOWN would end what is 
 from __future__ import annotations
 
 from collections import deque
-from typing import Final, NamedTuple, TypeVar, final
+from typing import Final, NamedTuple, final
 
 from actors.address import CLIENT_PREFIX, LONGEST_NAME, NET_PREFIX, is_name
 from actors.control import (
@@ -39,7 +39,7 @@ from actors.control import (
 )
 from actors.envelope import Route, decode_route
 from actors.errors import MessageError
-from supervisor.registry import Entry, absent
+from supervisor.registry import Entry, absent, remember
 from supervisor.visas import Visas
 
 CLIENT_SILENCE: Final = 5.0
@@ -62,8 +62,6 @@ KNOCKING: Final = 1000
 
 QUESTIONS: Final = 100_000
 """Questions that wait for an answer, over all parties."""
-
-_T = TypeVar("_T")
 
 
 class Send(NamedTuple):
@@ -136,7 +134,8 @@ class Routing:
                 return self._hello(party, word, route.host, now)
             case Declare() | Ended() | Synced():
                 if party == self._supervisor:
-                    return self._told(word, now)
+                    # Before its Hello it is the end of what an earlier broker was to be told.
+                    return self._told(word, now) if party in self._parties else []
                 self.refused += 1
                 return [Send(party, Refused("denied", "only the supervisor says that"))]
             case _ if party not in self._parties:
@@ -193,12 +192,8 @@ class Routing:
         if word.name == SUPERVISOR or (word.name.startswith(CLIENT_PREFIX) and entry is None):
             entry = self._names.setdefault(word.name, Entry())
             entry.client, entry.standing = word.name != SUPERVISOR, Standing.UP
-        elif entry is None or not (entry.client or entry.expected):
-            # The supervisor's word on it is on its way.
-            self._knocking.pop(party, None)
-            self._knocking[party] = (word, host)
-            if len(self._knocking) > KNOCKING:
-                del self._knocking[next(iter(self._knocking))]
+        elif entry is None or not (entry.client or entry.expected) or self._is_next(word):
+            remember(self._knocking, party, (word, host), KNOCKING)
             return []
         return self._register(party, word, host, now)
 
@@ -229,7 +224,7 @@ class Routing:
         if name == SUPERVISOR or party == self._supervisor:
             right = name == SUPERVISOR and party == self._supervisor
             return None if right else Refused("impostor", "you are not the supervisor")
-        if name in self._gone:
+        if name in self._gone and not self._is_next(word):
             return Refused("expelled", f"{name} is gone: {self._gone[name]}")
         if not is_name(name) or word.incarnation < 1:
             return Refused("impostor", "that is no name, or no life")
@@ -239,9 +234,18 @@ class Routing:
         if entry.client:
             taken = Refused("name-taken", f"{name} is here already")
             return None if entry.party == party else taken
-        if entry.expected and (entry.expected, entry.incarnation) != (party, word.incarnation):
+        present = (entry.expected, entry.incarnation) == (party, word.incarnation)
+        if entry.expected and not present and not self._is_next(word):
             return Refused("stale", f"{name}/{word.incarnation} is not the present incarnation")
         return None
+
+    def _is_next(self, word: Hello) -> bool:
+        """Whether it may be a life of which the supervisor's word is still on its way."""
+        entry = self._names.get(word.name)
+        if entry is not None:
+            return not entry.client and word.incarnation > entry.incarnation
+        ended = self._last_words.get(word.name)
+        return ended is not None and word.incarnation > ended[-1].incarnation
 
     # --- questions -------------------------------------------------------------------------------
 
@@ -354,9 +358,9 @@ class Routing:
         for other in entry.contacts:
             if other in self._names:
                 self._names[other].contacts.discard(name)
-        _remember(self._gone, name, reason, GONE_NAMES)
+        remember(self._gone, name, reason, GONE_NAMES)
         if entry.ended:
-            _remember(self._last_words, name, entry.ended, GONE_OBITUARIES)
+            remember(self._last_words, name, entry.ended, GONE_OBITUARIES)
         return sends
 
     # --- parties ---------------------------------------------------------------------------------
@@ -390,10 +394,3 @@ class Routing:
 
 _STRANGER: Final = Refused("unregistered", "say Hello first")
 _WELCOME: Final = Welcome(SUPERVISOR)
-
-
-def _remember(memory: dict[str, _T], name: str, value: _T, limit: int) -> None:
-    memory.pop(name, None)
-    memory[name] = value
-    if len(memory) > limit:
-        del memory[next(iter(memory))]

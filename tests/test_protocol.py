@@ -155,7 +155,7 @@ def test_a_name_that_is_taken_and_a_life_that_is_not_present_are_refused(party):
     assert first.say("Hello", first.name, 1)[0] == "Welcome"
 
     assert party(first.name).say("Hello", first.name, 1)[:2] == ["Refused", "name-taken"]
-    assert party("calc").say("Hello", "calc", 99)[:2] == ["Refused", "stale"]
+    assert party("calc").say("Hello", "calc", 1)[:2] == ["Refused", "stale"]
     assert party("@supervisor").say("Hello", "@supervisor", 1)[:2] == ["Refused", "impostor"]
 
 

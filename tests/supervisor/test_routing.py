@@ -27,13 +27,13 @@ from actors.control import (
     lane_key,
 )
 from actors.envelope import MAGIC, Route, encode_route
+from supervisor.registry import remember
 from supervisor.routing import (
     CLIENT_FIRST,
     CLIENT_RETURN,
     CLIENT_SILENCE,
     KNOCKING,
     Routing,
-    _remember,
 )
 
 BOSS, ONE, TWO, ACTOR, LATER = (letter * 16 for letter in (b"s", b"1", b"2", b"a", b"l"))
@@ -42,11 +42,12 @@ BOSS, ONE, TWO, ACTOR, LATER = (letter * 16 for letter in (b"s", b"1", b"2", b"a
 class Broker:
     """A routing with a supervisor; `said` holds the words for each party."""
 
-    def __init__(self, *, synced=True):
+    def __init__(self, *, introduced=True, synced=True):
         self.routing = Routing(BOSS)
         self.said = {}
-        self.say(BOSS, Hello(SUPERVISOR, 1))
-        if synced:
+        if introduced:
+            self.say(BOSS, Hello(SUPERVISOR, 1))
+        if introduced and synced:
             self.say(BOSS, Synced())
 
     def take(self, sends):
@@ -120,6 +121,25 @@ def test_an_actor_that_says_hello_before_it_is_declared_waits_for_it():
     said = broker.say(BOSS, Declare("a", Standing.DOWN, 1, ACTOR, 10))
 
     assert isinstance(said[ACTOR][0], Welcome)
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["it falls", "its name is given away anew"])
+def test_a_next_life_that_is_here_before_the_news_of_its_own_waits_for_it(gone):
+    broker = Broker()
+    broker.actor(ACTOR, 1)
+    if gone:
+        broker.say(BOSS, Ended("a", 1, "stopped", {}))
+        broker.say(BOSS, Declare("a", Standing.GONE, 0, reason="stopped"))
+    assert broker.say(LATER, Hello("a", 2)) == {}
+    assert broker.say(LATER, Resolve("a")) == {}
+    if not gone:
+        broker.say(BOSS, Ended("a", 1, "killed", {}))
+        broker.say(ACTOR, Hello("a", 1))
+
+    said = broker.say(BOSS, Declare("a", Standing.DOWN, 2, LATER, 10))
+
+    assert isinstance(said[LATER][0], Welcome)
+    assert codes(broker.say(ACTOR, Hello("a", 1))[ACTOR]) == ["stale"]
 
 
 def test_an_impostor_that_says_hello_first_is_never_let_in():
@@ -208,6 +228,17 @@ def test_the_supervisor_hears_when_all_it_has_said_is_known():
 
     assert broker.say(BOSS, Synced(7)) == {BOSS: [Heard(7)]}
     assert broker.say(BOSS, Synced()) == {}
+
+
+def test_the_rest_of_what_another_broker_was_told_is_no_introduction():
+    broker = Broker(introduced=False)
+    broker.client(ONE, "client-1")
+    assert broker.say(BOSS, Synced()) == {}
+
+    assert broker.say(ONE, Resolve("a")) == {}, "the supervisor has not spoken to this broker"
+
+    broker.say(BOSS, Hello(SUPERVISOR, 1))
+    assert standings(broker.say(BOSS, Synced())[ONE]) == [Standing.UNKNOWN]
 
 
 @pytest.mark.parametrize(("known", "patience"), [(1, CLIENT_RETURN), (0, CLIENT_FIRST)])
@@ -628,6 +659,6 @@ def test_the_time_to_come_back_begins_with_the_supervisors_word():
 def test_a_memory_holds_what_was_noted_last():
     memory = {}
     for name in ("a", "b", "c", "b", "d"):
-        _remember(memory, name, name.upper(), 2)
+        remember(memory, name, name.upper(), 2)
 
     assert memory == {"b": "B", "d": "D"}
