@@ -19,6 +19,7 @@ from __future__ import annotations
 import mmap
 import os
 import struct
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
 
@@ -129,10 +130,11 @@ class Accounts:
 
     def strike_off(self, own: int) -> None:
         """Clear the accounts that killed processes have left; `own` is the caller's."""
-        for number in map(int, np.flatnonzero(self._taken)):
-            # Whoever has taken an account anew has locked it before it wrote there.
-            if number != own and locks.exclude(self._fd, number):
-                self.leave(number)
+        with suppress(OSError):  # the kernel is out of locks: they stay until somebody else looks
+            for number in map(int, np.flatnonzero(self._taken)):
+                # Whoever has taken an account anew has locked it before it wrote there.
+                if number != own and locks.exclude(self._fd, number):
+                    self.leave(number)
 
     def close(self) -> None:
         """Let go of the file.  Twice is fine."""
@@ -151,7 +153,11 @@ class Accounts:
 
 @final
 class Account:
-    """What this process has set aside.  Not safe for threads: the allowance has the lock."""
+    """What this process has set aside.  Not safe for threads: the allowance has the lock.
+
+    A forked child has an account of its own, once it takes something: the one it knows is still its
+    parent's, and so is all that lies on it.
+    """
 
     def __init__(self, path: Path, name: str) -> None:
         """Be ready to open an account in the file of a system, under a name for people.
@@ -162,6 +168,7 @@ class Account:
         self._name = name
         self._accounts: Accounts | None = None
         self._number = -1
+        self._holder = os.getpid()
 
     def missing(self, size: int) -> int:
         """Return how many bytes less must be in use before there is room for `size`; 0: there is.
@@ -191,12 +198,12 @@ class Account:
 
     def give_back(self, size: int) -> None:
         """Set them aside no more."""
-        if self._accounts is not None:
+        if self._accounts is not None and self._is_ours:
             self._accounts.add(self._number, -size)
 
     def describe(self, sharing: Sharing) -> None:
         """Say what this process shares, if it does."""
-        if self._accounts is not None:
+        if self._accounts is not None and self._is_ours:
             self._accounts.describe(self._number, sharing)
 
     def shortage(self) -> str:
@@ -216,12 +223,18 @@ class Account:
     def close(self) -> None:
         """End the account.  Twice is fine."""
         accounts, self._accounts = self._accounts, None
-        if accounts is not None:
+        if accounts is not None and self._is_ours:
             accounts.leave(self._number)
             accounts.close()
 
+    @property
+    def _is_ours(self) -> bool:
+        return self._holder == os.getpid()
+
     def _opened(self) -> Accounts | None:
         """Return the file with an account of ours in it; None when that cannot be had now."""
+        if not self._is_ours:
+            self._accounts, self._holder = None, os.getpid()
         if self._accounts is None:
             try:
                 accounts = Accounts(self._path)

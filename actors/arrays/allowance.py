@@ -10,8 +10,11 @@ is not asked for again: blocks that are free wait in their arena, and count.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Final, final
 
 from actors.arrays.accounts import Account
@@ -43,6 +46,7 @@ class Allowance:
         self._taken = 0
         self._returned: deque[int] = deque()
         self._lock = threading.Lock()
+        self._pid = os.getpid()
 
     @property
     def taken(self) -> int:
@@ -56,13 +60,13 @@ class Allowance:
         Others take of it too: only `take` says for certain.
         """
         own = max(0, self.taken + size - self.limit)
-        with self._lock:
+        with self._counting():
             return own if self._account is None else max(own, self._account.missing(size))
 
     def take(self, size: int) -> bool:
         """Set so many bytes aside; False, and nothing changes, when there is no room."""
         self._settle()
-        with self._lock:
+        with self._counting():
             if self._taken + size > self.limit:
                 return False
             if self._account is not None and not self._account.take(size):
@@ -83,7 +87,7 @@ class Allowance:
                 f"{taken:,} of the {self.limit:,} bytes that this process may share are in use. "
                 "Let go of arrays and rings, or raise Limits(shared_memory=) of this actor."
             )
-        with self._lock:
+        with self._counting():
             if self._account is not None and self._account.missing(size):
                 return self._account.shortage()
         return (
@@ -93,15 +97,24 @@ class Allowance:
 
     def describe(self, sharing: Sharing) -> None:
         """Say to the system what this process shares."""
-        with self._lock:
+        with self._counting():
             if self._account is not None:
                 self._account.describe(sharing)
 
     def close(self) -> None:
-        """End the account with the system.  Twice is fine."""
+        """End the account with the system.  Twice is fine; in a forked child it does nothing."""
+        if os.getpid() != self._pid:
+            return  # somebody may have held the lock, and the account is the parent's
         with self._lock:
             if self._account is not None:
                 self._account.close()
+
+    @contextmanager
+    def _counting(self) -> Generator[None]:
+        """Have the lock, and count afterwards what was given back meanwhile."""
+        with self._lock:
+            yield
+        self._settle()
 
     def _settle(self) -> None:
         """Count what was given back; whoever has the lock now does it afterwards."""

@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.arrays.accounts import Account, Accounts
 from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.ring import SharedRing
 from actors.arrays.segment import PAGE
+from actors.arrays.sharing import Sharing
 from actors.errors import SharedMemoryFull
 
 MIB = 1 << 20
@@ -49,6 +51,21 @@ def test_threads_together_get_no_more_than_one_would():
 
     assert sum(served) == 100
     assert allowance.missing(1) == 1
+
+
+def test_what_a_finalizer_gives_back_in_the_midst_of_a_take_is_soon_free_for_others(tmp_path):
+    accounts = Accounts.create(tmp_path / "accounts", 100 * PAGE)
+    allowance = Allowance(100 * PAGE, Account(tmp_path / "accounts", "one"))
+    assert allowance.take(60 * PAGE)
+    with allowance._lock:
+        allowance.give_back(50 * PAGE)
+    assert accounts.taken == 60 * PAGE
+
+    allowance.describe(Sharing())  # once a second
+
+    assert accounts.taken == 10 * PAGE
+    allowance.close()
+    accounts.close()
 
 
 @pytest.mark.parametrize("limit", [-1, 0, PAGE - 1])

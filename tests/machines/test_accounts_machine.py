@@ -176,3 +176,50 @@ def test_when_the_system_is_gone_nothing_is_shared_any_more(tmp_path):
     account.give_back(1)
     account.describe(Sharing(1))
     account.close()
+
+
+def test_a_forked_child_ends_nothing_of_its_parents(tmp_path):
+    accounts = Accounts.create(tmp_path / "accounts", 100)
+    account = Account(tmp_path / "accounts", "parent")
+    allowance = Allowance(1 << 20, account)
+    assert allowance.take(60)
+    pid = os.fork()
+    if pid == 0:
+        try:
+            account.give_back(60)
+            account.describe(Sharing(1))
+            child = account.take(30)  # on an account of its own
+            account.close()
+            allowance.close()
+            os._exit(0 if child and accounts.taken == 60 else 1)
+        finally:
+            os._exit(2)
+
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    [entry] = accounts.living()
+    assert (entry.taken, entry.sharing) == (60, Sharing())
+    accounts.strike_off(-1)
+    allowance.give_back(60)
+    allowance.close()
+    assert not accounts.living()
+    accounts.close()
+
+
+def test_a_kernel_that_is_out_of_locks_keeps_what_was_taken_right(tmp_path):
+    accounts = Accounts.create(tmp_path / "accounts", 100)
+    one, other = (Account(tmp_path / "accounts", name) for name in ("one", "other"))
+    assert one.take(60)
+    assert other.take(40)
+    opened = other._accounts
+    # A descriptor that can only be read from is refused such locks, whoever has them.
+    reading = os.open(tmp_path / "accounts", os.O_RDONLY)
+    fd, opened._fd = opened._fd, reading
+
+    assert not other.take(1)
+    assert other.missing(1) == 1
+    opened._fd = fd
+    os.close(reading)
+    assert accounts.taken == 100
+    for account in (one, other):
+        account.close()
+    accounts.close()
