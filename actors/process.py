@@ -68,7 +68,7 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     if own_process:
         lastwords.write_to(fds["recorder"])
     os.close(fds["recorder"])
-    known = list(sys.modules)
+    known, began = list(sys.modules), time.time_ns()
     try:
         cls = classes.load(first.actor)
     except UnguardedScriptError as error:  # the sentence is all there is to say
@@ -80,7 +80,7 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
     with asyncio.Runner() as runner:
         runner.get_loop()  # here, so that a spare has it in advance
         spare = isinstance(first, Prepare)
-        boot = stand_by(words, files_behind(first.actor, known)) if spare else first
+        boot = stand_by(words, files_behind(first.actor, known), began) if spare else first
         if not isinstance(boot, Boot):
             return ORPHANED
         life = Life(words, boot, own_process=own_process, host=host_key(), connect=_connect)

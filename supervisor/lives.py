@@ -129,6 +129,7 @@ class ChildLife:
         for output in self._outputs:
             output.hand_over(self.label, self.last_lines.append)
         self._launched, spare._launched = launched, None
+        self._deframer = spare._deframer  # half of a word may have come
         self._adopted = True
         asyncio.get_running_loop().add_reader(launched.lifeline.fileno(), self._hear)
         launched.when_ended(self._ended)
