@@ -61,6 +61,7 @@ class System(Calls):
         self._abandon = abandon
         """How it is ended at once."""
         self._closed = False
+        self._process = os.getpid()
         near = curve is None
         who = f"{os.getpid()}-{os.urandom(4).hex()}" if near else os.urandom(12).hex()
         name = f"{CLIENT_PREFIX if near else NET_PREFIX}{who}"
@@ -104,8 +105,9 @@ class System(Calls):
         """Wait until what this program has told is handled, then end (or leave) the system.
 
         Twice is fine.  A joined program waits 5 s at the most and warns of what is unfinished.
+        In a forked child it does nothing: the system is its parent's.
         """
-        if self._closed:
+        if self._is_over:
             return
         self._closed = True
         atexit.unregister(self.close)
@@ -119,8 +121,12 @@ class System(Calls):
         finally:
             self._leave()
 
+    @property
+    def _is_over(self) -> bool:
+        return self._closed or os.getpid() != self._process
+
     def _end_at_once(self) -> None:
-        if self._closed:
+        if self._is_over:
             return
         self._closed = True
         atexit.unregister(self.close)

@@ -311,6 +311,23 @@ def hold() -> None:
     wait()
 
 
+def forked() -> None:
+    """A program with forked children: one that unwinds, then one that stays."""
+    with supervisor.start() as system:
+        player = system.spawn(Player, name="player")
+        before = player.ask(Who()).result()
+        child = os.fork()
+        if child == 0:
+            sys.exit(3)
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        same = player.ask(Who()).result() == before
+        staying = os.fork()
+        if staying == 0:
+            wait()
+        tell(code=code, same=same, child=staying, system=[system.pid, before])
+        wait()
+
+
 def wait() -> None:
     """Wait for the end.  In steps: a signal that comes just before a wait does not end it."""
     while True:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 from pathlib import Path
 
@@ -83,3 +84,16 @@ def test_ctrl_c_shows_the_line_that_was_interrupted_and_none_of_ours(doing, scen
     assert program.errors.count("KeyboardInterrupt") == (2 if doing == "leave" else 1)
     assert "During handling" not in program.errors
     assert ("understudy: ended at once" in program.errors) == (doing in ("ask", "leave"))
+
+
+def test_a_forked_child_that_ends_ends_nothing_and_one_that_stays_keeps_nothing_alive(scene):
+    program = scene("forked")
+    facts = program.fact("code")
+    assert facts["code"] == 3
+    assert facts["same"]
+
+    program.process.kill()
+    try:
+        assert gone(facts["system"])
+    finally:
+        os.kill(facts["child"], signal.SIGKILL)
