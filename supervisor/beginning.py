@@ -16,7 +16,7 @@ import threading
 
 def end_quietly() -> None:
     """From now on Ctrl-C ends the command at once."""
-    named = bool(sys.argv) and sys.argv[0].endswith("understudy")
+    named = bool(sys.argv) and sys.argv[0].rpartition("/")[2] == "understudy"
     # Where it is ignored (`nohup`, a background job) it stays so.
     ours = signal.getsignal(signal.SIGINT) is signal.default_int_handler
     if named and ours and threading.current_thread() is threading.main_thread():

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from supervisor.beginning import end_quietly
 from supervisor.cli.app import main
 
 pytestmark = pytest.mark.process
@@ -128,6 +129,14 @@ def test_once_it_is_read_ctrl_c_is_the_commands_own(tmp_path: Path) -> None:
         "assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
     )
     subprocess.run([sys.executable, "-c", program], timeout=50, check=True)
+
+
+def test_a_program_with_a_like_name_keeps_its_own_ctrl_c(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["/somewhere/my-understudy"])
+
+    end_quietly()
+
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
 
 def test_a_second_system_of_the_same_name_is_refused(stage: Path, up: Up) -> None:
