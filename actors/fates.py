@@ -29,12 +29,8 @@ from actors.hints import no_such_actor
 from actors.link import Link, Loss
 from actors.outbox import Letter, Verdict
 
-ANSWER_GRACE: Final = 1.0
-"""Seconds an answer that left a dying actor has to arrive before it counts as lost.
-
-The news of the death takes another way, and on a busy machine the shorter one: with a tenth of a
-second, an actor that was stopped in good order was said to have lost its last answer.
-"""
+ANSWER_GRACE: Final = 0.1
+"""Seconds an answer that left a dying actor has to arrive before it counts as lost."""
 
 NO_RECORD: Final = "the record of its end is lost"
 

@@ -492,7 +492,7 @@ def test_an_answer_that_does_not_come_in_time_is_lost(pair, acknowledged):
         a.receive([route, encode_batch(Batch(0.0, 1, 0, 1, 1, [], 10, 0, []))], 0.0)
         assert link.out.idle
     hear(a, Obituary("b", 1, "killed", LaneRecord(1)), 0.5)
-    a.tick(0.4 + ANSWER_GRACE)
+    a.tick(0.49 + ANSWER_GRACE)
     assert not sink.failed
     assert a.next_due() <= 0.5 + ANSWER_GRACE
 

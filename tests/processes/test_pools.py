@@ -51,9 +51,11 @@ def test_two_hundred_jobs_survive_the_death_of_two_of_four_workers(system, ledge
     # A worker may die between the end of a job and the way of its answer: that is done all right.
     lost = [number for number, answer in enumerate(answers) if isinstance(answer, AnswerLost)]
     assert [n for n in range(200) if answers[n] != n] == lost
-    assert len(set(twice) | set(lost)) <= 2, "only what a dead worker had begun is in question"
-    assert not set(twice) & set(lost), "what was done to its end is not done again"
-    assert all(attempt == 1 or number in twice for number, attempt, _ in begun)
+    # Or between the mark that it begins and the first line of its handler: that is done once.
+    again = [number for number, attempt, _ in begun if attempt > 1]
+    assert len({*twice, *again, *lost}) <= 2, "only what a dead worker had begun is in question"
+    assert not {*twice, *again} & set(lost), "what was done to its end is not done again"
+    assert set(twice) <= set(again)
     assert {name for _, _, name in begun} == set(MEMBERS)
     assert {actor.pool for actor in system.status().actors} == {"mover"}
 
