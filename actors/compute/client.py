@@ -169,6 +169,8 @@ class View:
         self._reader = None if by_message else system.frames(server, output)
         self._handler: ActorRef | None = None
         self._last = (0, 0)
+        self._renewed = False
+        """Whether it attends in a life of which no frame was seen yet."""
         self._beat: Heartbeat | None = None
         """The newest of this life that was read."""
         self._ended = ""
@@ -234,10 +236,18 @@ class View:
         if self._attending is None:
             raise RuntimeError("this view is closed: make a new one")
         frame = self._look_here(seconds) if self._reader is not None else self._ask(seconds)
+        attending = self._attending
         if frame is not None:
-            self._last = frame.moment.incarnation, frame.moment.frame
+            life = frame.moment.incarnation
+            if self._last[0] not in (0, life) and not self._renewed:
+                # A frame of the next life has overtaken the news that the former one is over.
+                attending.close()
+                attending = self._attending = self._server.stream(Attend())
+                self._beat = None
+            self._renewed = self._renewed and life == self._last[0]
+            self._last = life, frame.moment.frame
         try:
-            self._attending = self._attend(self._attending)
+            self._attending = self._attend(attending)
         except (NoSuchActor, ActorStopped) as error:
             if frame is None:  # what was shown last is seen before the end is told
                 name, why = self._server.name, self._ended
@@ -257,6 +267,7 @@ class View:
             except (StopIteration, NotDelivered, OutcomeUnknown) as end:
                 self._beat = None
                 self._ended = getattr(end, "reason", self._ended)
+                self._renewed = True
                 return self._server.stream(Attend())
         return attending
 
