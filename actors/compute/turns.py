@@ -9,12 +9,15 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
-from typing import assert_never, final
+from typing import Final, assert_never, final
 
 from actors.compute.pacing import Pacing, Rest, Show, Step
 from actors.context import Context
 from actors.failure import from_theirs
 from actors.message import message
+
+SOON: Final = 0.001
+"""Seconds; longer than any clock's step, so that a timer that has gone off is known to have."""
 
 
 @message(tag="understudy:compute.Turn")
@@ -62,6 +65,8 @@ class Turns:
     def come_in(self, seconds: float) -> None:
         """Have the next turn then, or sooner; inf: only when something is said."""
         if self._coming is not None:
+            if self._coming.when() <= asyncio.get_running_loop().time() + SOON:
+                return  # its message is in the mailbox already: another would be one more for ever
             self._coming.cancel()
             self._coming = None
         if math.isfinite(seconds):
