@@ -60,7 +60,12 @@ def test_a_killed_computation_goes_on_and_its_view_does_too(system, count, by_me
         assert frame.moment.parameters["by"] == 2
         count.pause()
         assert count.get("total")["total"] <= 2 * count.heartbeat().steps
-        eventually(lambda: count.heartbeat().clients == 1)
+
+        def attended():
+            view.newest()  # it hears of the end of the former life when it looks
+            return count.heartbeat().clients == 1
+
+        eventually(attended)
 
 
 def test_a_view_that_is_closed_leaves_no_handler_behind(system, count):
