@@ -51,6 +51,13 @@ class ClientHandler(Actor):
         self.over = False
         self.context.watch(self.client)
         self.context.watch(self.server)
+        if self.context.incarnation > 1:  # its former life may have been restarted by hand
+            self.server.tell(Serving(self.client.name))
+
+    def on_stop(self, reason: str) -> None:  # noqa: ARG002 - whatever it was, it serves no longer
+        """Be counted no more, although somebody else has stopped it."""
+        if not self.over:
+            self.server.tell(Serving(self.client.name, over=True))
 
     @receive(concurrent=True)
     async def look(self, msg: Look) -> Frame | None:

@@ -114,6 +114,9 @@ def test_a_client_has_so_many_handlers_and_no_more_until_it_leaves_one(monkeypat
 
         assert "has 2 handlers of count already" in str(given(count))
         assert given(theirs).name != second.name
+        system.stop(second.name)  # by hand
+        assert eventually(lambda: isinstance(given(count), ActorRef))
+        assert "has 2 handlers" in str(given(count))
         first.tell(Leave())
         assert eventually(lambda: isinstance(given(count), ActorRef))
 
@@ -127,6 +130,16 @@ def test_a_computation_that_has_come_back_is_told_whom_its_handlers_serve(system
         assert [server.expect(Serving) for _ in range(2)] == [Serving(client.ref.name)] * 2
         eventually(lambda: handler.name not in [actor.name for actor in system.status().actors])
         server.expect_nothing()
+
+
+def test_a_handler_that_is_restarted_by_hand_is_counted_again(system):
+    with Probe(system, name="server") as server, Probe(system, name="client") as client:
+        handler = system.spawn(ClientHandler, server=server.ref, client=client.ref)
+        system.restart(handler.name)
+
+        told = [server.expect(Serving) for _ in range(2)]
+        assert {msg.over for msg in told} == {True, False}
+        assert {msg.client for msg in told} == {client.ref.name}
 
 
 def test_a_handler_that_is_left_while_it_looks_ends_by_itself(system, count):
