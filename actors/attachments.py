@@ -120,7 +120,7 @@ class Memory:
                 self.arena.free(block)
 
     def tidy(self) -> None:
-        """Give back what is not used any more.  Call it once or twice a second."""
+        """Give back what is not used any more.  Call it about once a second."""
         if self._arena is not None:
             self._arena.tidy()
             self.report(self._arena.statistics().sharing)
