@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Generator
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, Protocol, TypeVar, cast, final
 
@@ -74,10 +75,11 @@ async def wait_in_loop(pending: Pending) -> None:
             future.set_result(None)
 
     def wake() -> None:
-        if threading.get_ident() == home:
-            resolve()
-        elif not loop.is_closed():
-            loop.call_soon_threadsafe(resolve)
+        with suppress(RuntimeError):  # the loop is closed: nobody waits in it any more
+            if threading.get_ident() == home:
+                resolve()
+            else:
+                loop.call_soon_threadsafe(resolve)
 
     pending.on_change(wake)
     try:

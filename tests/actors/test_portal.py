@@ -1,6 +1,9 @@
-"""How long the broker has to say what is needed before a message can be sent."""
+"""How long the broker has to say what is needed before a message can be sent, and who hears."""
 
 from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -9,7 +12,8 @@ from actors import Actor, Request, message, receive
 from actors.attachments import Memory
 from actors.errors import ConnectionLost
 from actors.peer import Peer
-from actors.portal import RESOLVE_TIMEOUT, START_PATIENCE, Portal
+from actors.portal import RESOLVE_TIMEOUT, START_PATIENCE, Portal, Until
+from actors.reply import wait_in_loop
 
 
 @message
@@ -56,3 +60,35 @@ def test_an_actor_that_starts_is_more_patient_than_one_that_handles():
         newcomer = system.spawn(Newcomer, name="newcomer")
 
         assert newcomer.ask(Patience()).result() == [START_PATIENCE, RESOLVE_TIMEOUT]
+
+
+class LateLoop(asyncio.SelectorEventLoop):
+    """One that is closed between the question whether it is and the call."""
+
+    honest = False
+
+    def is_closed(self):
+        return self.honest and super().is_closed()
+
+
+@pytest.mark.parametrize("loop_class", [asyncio.SelectorEventLoop, LateLoop])
+@pytest.mark.parametrize("elsewhere", [True, False])
+def test_an_answer_for_a_loop_that_is_closed_disturbs_nobody(loop_class, elsewhere):
+    portal = Portal(Peer("client-1", 1), Memory(), ask_timeout=1.0)
+    here, woken = [], []
+    until = Until(portal, lambda: bool(here))
+    loop = loop_class()
+    waiting = wait_in_loop(until)
+    task = loop.create_task(waiting)
+    loop.run_until_complete(asyncio.sleep(0))
+    until.on_change(lambda: woken.append(True))
+    loop.close()
+    here.append(True)
+
+    with ThreadPoolExecutor(1) as other:
+        other.submit(portal.after_pump).result() if elsewhere else portal.after_pump()
+
+    assert woken, "who comes after is forgotten"
+    loop.honest = True
+    task._log_destroy_pending = False
+    waiting.close()
