@@ -279,3 +279,14 @@ def test_a_small_message_may_pass_between_pieces():
     )
 
     assert [one.envelope.payload for one in peer.deliveries] == [b"", b"x"]
+
+
+def test_what_is_under_way_to_a_life_is_forgotten_with_it():
+    cutter = Cutter()
+    cutter.sent(1, LEAST, 0.0)
+    cutter.start_again()
+    cutter.sent(1, LEAST, 1.0)
+
+    assert not cutter.room, "the next life counts from 1 too"
+    cutter.arrived(1, 1.01)
+    assert cutter.pace.flying == 0
