@@ -25,6 +25,7 @@ class Asides:
         if isinstance(word, Heard):
             self.heard = word.number
             return
+        self.roles.pop(word.name, None)  # who was vouched for again is not the oldest any more
         self.roles[word.name] = word.role
         if len(self.roles) > VOUCHED:
             del self.roles[next(iter(self.roles))]
