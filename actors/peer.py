@@ -189,6 +189,16 @@ class Peer:
             if link.way.better is not None:
                 self._departures.mark(link)
 
+    @property
+    def answering(self) -> list[Link]:
+        """Links to those who may not have got an answer of ours yet."""
+        return [link for link in self.links.values() if _answers(link)]
+
+    def ask_for_news(self) -> None:
+        """Have whoever is to get an answer of ours say at once whether it is there."""
+        for link in self.answering:
+            self._departures.probe(link)
+
     def leaving(self) -> None:
         """This party is about to go: what waits leaves now, on the road that is in use."""
         for link in self.links.values():
@@ -367,6 +377,14 @@ class Peer:
             messages.extend([route, encode_word(word)] for word in words)
         messages += self._departures.outgoing(now, self._arrivals.credit, online=self.online)
         return messages
+
+
+def _answers(link: Link) -> bool:
+    if link.standing is not Standing.UP:
+        return False
+    out, arrived = link.out, link.way.arrived
+    late = (letter for seq, letter in out.flying.items() if seq > arrived)
+    return any(Kind.REPLY <= one.envelope.kind <= Kind.END for one in (*late, *out.waiting))
 
 
 def _unrecorded(link: Link, incarnation: int) -> Obituary:

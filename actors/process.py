@@ -19,6 +19,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
 
@@ -45,6 +46,9 @@ from actors.standby import files_behind, stand_by
 
 if TYPE_CHECKING:
     from actors.driver import Pump
+
+FAREWELL: Final = 0.5
+"""Seconds an actor that ends stays for those who have not said that they have its answer."""
 
 LINGER: Final = 1.0
 """Seconds that what is ready to go out has to leave at a good end."""
@@ -278,9 +282,23 @@ class Life:
         except Exception as error:  # noqa: BLE001 - user code may raise anything
             logger.exception("on_stop of %s raised", self._boot.name)
             self._lifeline.say(Failed(f"on_stop: {error}", trace_of(error), starting=False))
-        self._pump.flush()
+        await self._be_heard()
         self._lifeline.say(Stopped(0 if stop.drain else waiting))
         self._finish(0)
+
+    async def _be_heard(self) -> None:
+        """Stay until what was answered has arrived, or for a moment.
+
+        What has left is not there yet: when a connection ends, libzmq throws away what the other
+        side has received on it and has not read.
+        """
+        portal = self._portal
+        with portal.lock:
+            portal.peer.ask_for_news()
+        self._pump.flush()
+        heard = Until(portal, lambda: not portal.peer.answering)
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(wait_in_loop(heard), FAREWELL)
 
     # --- `runtime.Owner`
 
@@ -301,6 +319,7 @@ class Life:
             await self.call(self._actor.on_stop, reason)
         except Exception:  # noqa: BLE001 - user code may raise anything
             logger.exception("on_stop of %s raised", self._boot.name)
+        await self._be_heard()
         self._finish(code)
 
     def _finish(self, code: int) -> None:

@@ -16,7 +16,7 @@ class Attendance:
     def __init__(self, now: float, *, limit: float) -> None:
         self.limit = limit
         """Seconds without anybody after which it is over; inf: never."""
-        self._present: set[int] = set()
+        self._present: dict[int, str] = {}
         self._serial = 0
         self._last = now
 
@@ -25,16 +25,20 @@ class Attendance:
         """How many are there."""
         return len(self._present)
 
-    def enter(self) -> int:
-        """Somebody has come; return the number to leave with."""
+    def others(self, name: str) -> int:
+        """How many there are besides the one of this name, who may look at several things."""
+        return len(set(self._present.values()) - {name})
+
+    def enter(self, name: str) -> int:
+        """Somebody of this name has come; return the number to leave with."""
         self._serial += 1
-        self._present.add(self._serial)
+        self._present[self._serial] = name
         return self._serial
 
     def leave(self, number: int, now: float) -> None:
         """Somebody has gone.  Twice is fine."""
         if number in self._present:
-            self._present.remove(number)
+            del self._present[number]
             self._last = max(self._last, now)
 
     def heard(self, now: float) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import Final
 
 from actors.actor import Actor
@@ -19,6 +20,7 @@ from actors.compute.settings import unknown
 from actors.compute.stage import moment_of
 from actors.compute.words import DescriptionRequest, Frame, Leave, Look
 from actors.control import SUPERVISOR
+from actors.errors import NoSuchActor
 from actors.handler import receive
 from actors.message import message
 from actors.notices import Terminated
@@ -52,12 +54,12 @@ class ClientHandler(Actor):
         self.context.watch(self.client)
         self.context.watch(self.server)
         if self.context.incarnation > 1:  # its former life may have been restarted by hand
-            self.server.tell(Serving(self.client.name))
+            self._say()
 
     def on_stop(self, reason: str) -> None:  # noqa: ARG002 - whatever it was, it serves no longer
         """Be counted no more, although somebody else has stopped it."""
         if not self.over:
-            self.server.tell(Serving(self.client.name, over=True))
+            self._say(over=True)
 
     @receive(concurrent=True)
     async def look(self, msg: Look) -> Frame | None:
@@ -98,7 +100,7 @@ class ClientHandler(Actor):
         if msg.name != self.server.name:
             self._leave()
         elif msg.restarting:
-            self.server.tell(Serving(self.client.name))
+            self._say()
         else:
             self._end()
 
@@ -107,8 +109,12 @@ class ClientHandler(Actor):
         """End: its client has closed what it looked through, and may go on with other things."""
         self._leave()
 
+    def _say(self, *, over: bool = False) -> None:
+        with suppress(NoSuchActor):  # a computation that is gone counts nobody any more
+            self.server.tell(Serving(self.client.name, over=over))
+
     def _leave(self) -> None:
-        self.server.tell(Serving(self.client.name, over=True))
+        self._say(over=True)
         self._end()
 
     def _end(self) -> None:

@@ -72,6 +72,8 @@ class Field:
 
         Raises `ValueError`, naming the parameter.
         """
+        if isinstance(value, list):  # on the wire all of its numbers are floats
+            value = [int(one) if float(one).is_integer() else one for one in value]
         try:
             return msgspec.convert(value, self.annotation, strict=True)
         except msgspec.ValidationError as error:

@@ -29,7 +29,7 @@ from actors.compute.interface import Interface, command, interface_of
 from actors.compute.pacing import Pacing
 from actors.compute.settings import Settings, unknown
 from actors.compute.stage import Stage
-from actors.compute.turns import Turn, Turns
+from actors.compute.turns import Beat, Keep, Turn, Turns
 from actors.compute.words import (
     Attend,
     Description,
@@ -51,7 +51,6 @@ from actors.compute.words import (
 )
 from actors.control import SUPERVISOR
 from actors.handler import receive
-from actors.message import message
 from actors.ref import ActorRef
 from actors.requests import StopActor
 
@@ -63,10 +62,8 @@ MOST_HANDLERS: Final = 16
 SAVE_SHARE: Final = 10
 """A change is kept at once unless that, changes coming fast, would take more than a tenth."""
 
-
-@message(tag="understudy:compute.Beat")
-class Beat:
-    """Time for a heartbeat."""
+LITTLE: Final = 0.002
+"""Seconds that keeping may take to be done at each change, however fast they come."""
 
 
 class ComputeServer(Actor):
@@ -108,7 +105,8 @@ class ComputeServer(Actor):
 
     def advance(self, steps: int) -> None:
         """Go on by so many steps; for models that make several at once faster than one by one."""
-        for _ in range(steps):
+        for made in range(steps):
+            self.__made = made
             self.step()
 
     def changed(self, names: frozenset[str]) -> None:
@@ -138,13 +136,15 @@ class ComputeServer(Actor):
         self.__served: dict[str, str] = {}
         self.__beat = asyncio.Event()
         self.__ended = False
+        self.__made = 0
         self.__kept_at = -math.inf
         self.__keeping = 0.0
+        self.__keeps = False
         self.begin()
         self.__stage = Stage(self.__settings, self.context.ring, self.__moment)
         self.__stage.check()  # a model whose scalars cannot travel does not start
         self.__turns = Turns(
-            self.context, self.__pacing, advance=self.advance, show=self.__stage.show
+            self.context, self.__pacing, advance=self.__advance, show=self.__stage.show
         )
         self.__turns.come_in(0.0)
         self.context.tell_every(BEAT_SECONDS, Beat())
@@ -169,6 +169,15 @@ class ComputeServer(Actor):
         """Do what is to be done now, and come again."""
         if not self.__ended:
             self.__turns.turn()
+
+    def __advance(self, steps: int) -> None:
+        self.__made, begun = 0, time.perf_counter()
+        try:
+            self.advance(steps)
+        except BaseException:
+            if self.__made:  # what was stepped before the one that raised has been stepped
+                self.__pacing.stepped(self.__made, time.perf_counter() - begun)
+            raise
 
     def __moment(self, frame: int) -> Moment:
         return Moment(
@@ -222,10 +231,10 @@ class ComputeServer(Actor):
     def on_quit(self, msg: Quit) -> None:
         """End for good, if nobody else is there."""
         self.__note("quit")
-        others = self.__attendance.clients
-        if others > 1 and not msg.force:
+        others = self.__attendance.others(self.__sender())
+        if others and not msg.force:
             raise PermissionError(
-                f"{others} clients attend {self.context.name}: leave it to them, or force it"
+                f"others attend {self.context.name} ({others}): leave it to them, or force it"
             )
         self.__end()
 
@@ -240,12 +249,25 @@ class ComputeServer(Actor):
         """Somebody has changed something: show it, and lose it no more."""
         self.__pacing.changed()
         self.__turns.come_in(0.0)
+        self.__keep()
+
+    def __keep(self) -> None:
+        """Keep what was changed: now, or, when that takes a while, together with what follows."""
         now = time.monotonic()
-        # A large state takes a while to keep: then the next snapshot does it.
-        if now - self.__kept_at >= SAVE_SHARE * self.__keeping:
+        wait = self.__kept_at + SAVE_SHARE * self.__keeping - now
+        if wait <= 0 or self.__keeping <= LITTLE:
             self.context.save(self.snapshot())
             self.__kept_at = time.monotonic()
             self.__keeping = self.__kept_at - now
+        elif not self.__keeps:
+            self.__keeps = True
+            self.context.tell_after(wait, Keep())
+
+    @receive
+    def on_keep(self, _msg: Keep) -> None:
+        """Keep what was changed meanwhile."""
+        self.__keeps = False
+        self.__keep()
 
     # --- parameters and outputs
 
@@ -320,7 +342,7 @@ class ComputeServer(Actor):
     @receive
     async def attend(self, _msg: Attend) -> AsyncIterator[Heartbeat]:
         """Count this reader as a client until it goes."""
-        number = self.__attendance.enter()
+        number = self.__attendance.enter(self.__sender())
         try:
             while True:
                 yield self.__heartbeat()
@@ -364,6 +386,10 @@ class ComputeServer(Actor):
             self.__served.pop(handler.name, None)
         else:
             self.__served[handler.name] = msg.client
+
+    def __sender(self) -> str:
+        sender = self.context.sender
+        return "" if sender is None else sender.name
 
     def __note(self, what: str) -> None:
         self.__counts[what] += 1

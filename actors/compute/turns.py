@@ -25,6 +25,16 @@ class Turn:
     """Time for a step or a frame."""
 
 
+@message(tag="understudy:compute.Beat")
+class Beat:
+    """Time for a heartbeat."""
+
+
+@message(tag="understudy:compute.Keep")
+class Keep:
+    """Time to keep what was changed since the last snapshot."""
+
+
 @final
 class Turns:
     """The loop of one life of a computation."""

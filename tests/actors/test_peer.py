@@ -859,3 +859,22 @@ def test_a_message_that_has_waited_on_its_way_has_no_more_time_for_it(host):
     b.receive([bytes(frame) for frame in message], 5.0)
 
     assert b.deliveries[-1].deadline == 2.0
+
+
+def test_who_leaves_knows_whether_its_answers_have_arrived(pair):
+    a, b, link = pair
+    ask(a, link)
+    carry(a, b)
+    delivery = b.deliveries.popleft()
+    reply = Envelope(Kind.REPLY, 0, delivery.envelope.correlation, "", b"1")
+    b.answer(delivery.link, delivery.incarnation, Letter(reply))
+    b.finished(delivery.link, delivery.inbound, delivery.envelope.seq, 0.0)
+    assert b.answering == [delivery.link], "it waits to leave"
+    carry(b, a)
+    assert b.answering == [delivery.link], "it has left"
+
+    b.ask_for_news()
+    carry(b, a)
+    carry(a, b)
+
+    assert b.answering == []

@@ -9,9 +9,10 @@ import attrs
 import numpy as np
 from numpy.typing import NDArray
 
-from actors import message
+from actors import Actor, ActorRef, message
 from actors.compute.interface import command, output
 from actors.compute.server import ComputeServer
+from actors.compute.words import Attend
 
 
 @message
@@ -26,6 +27,7 @@ class Count(ComputeServer):
         default=1, validator=attrs.validators.in_(range(-5, 6))
     )
     pull: Annotated[tuple[float, float], "where to"] = (0.0, 0.0)
+    spot: tuple[int, int] = (0, 0)
     mood: Literal["calm", "wild"] = "calm"
     size: Annotated[int, "elements of the array"] = attrs.field(
         default=4, on_setattr=attrs.setters.frozen
@@ -89,3 +91,12 @@ class Hoarder(Count):
         raise RuntimeError(what)
 
     _do = _end = _go_on = _obey = _moment = _heartbeat = _note
+
+
+class Onlooker(Actor):
+    """Attends a computation, as a view of another program does."""
+
+    server: ActorRef
+
+    def on_start(self) -> None:
+        self.attending = self.server.stream(Attend())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from models import Count, Hoarder
+from models import Count, Hoarder, Onlooker
 
 from actors.compute.client import Computation
 from actors.compute.words import HandlerRequest, Look
@@ -196,13 +196,39 @@ def test_a_step_that_raises_pauses_and_says_why(count):
     assert made.heartbeat().error == ""
 
 
-def test_0_32_nobody_ends_it_for_the_others_unless_forced(count):
+def test_a_step_that_raises_is_not_counted_and_those_before_it_are(count):
+    made = paused(count, break_at=5)
+    with made.view("field"):
+        made.step(10)
+        assert any(made.heartbeat().error for _ in range(ATTEMPTS))
+    assert made.heartbeat().steps == 4
+    assert made.get("total") == {"total": 5}
+
+
+def test_a_parameter_of_whole_numbers_is_set_and_taken_over_as_such(count):
+    made = paused(count)
+    made.set(spot=(3, 4), pull=(1, 2.5))
+    assert made.get("spot", "pull") == {"spot": [3, 4], "pull": [1, 2.5]}
+    with pytest.raises(ValueError, match="spot"):
+        made.set(spot=(3, 4.5))
+
+
+def test_0_32_nobody_ends_it_for_the_others_unless_forced(count, spawn):
+    made = paused(count)
+    spawn(Onlooker, server=made.ref)
+    assert any(made.heartbeat().clients == 1 for _ in range(ATTEMPTS))
+    with pytest.raises(PermissionError, match=r"others attend .* \(1\): leave it to them"):
+        made.quit()
+    made.quit(force=True)
+    with pytest.raises(ActorError):
+        again_and_again(made.heartbeat)
+
+
+def test_what_one_looks_at_oneself_keeps_nobody_from_ending_it(count):
     made = paused(count)
     with made.view("field") as first, made.view("field"):
         first.wait(10.0)
-        with pytest.raises(PermissionError, match="2 clients"):
-            made.quit()
-        made.quit(force=True)
+        made.quit()
         with pytest.raises(ActorError):
             again_and_again(made.heartbeat)
 

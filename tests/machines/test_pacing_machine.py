@@ -162,7 +162,7 @@ def test_it_is_over_when_nobody_was_there_and_nobody_heard_for_so_long(limit, ev
     for what, after in events:
         now += after
         if what == "enter":
-            present.append(attendance.enter())
+            present.append(attendance.enter(f"client-{len(present) % 3}"))
         elif what == "hear":
             attendance.heard(now)
             last = now
@@ -173,7 +173,10 @@ def test_it_is_over_when_nobody_was_there_and_nobody_heard_for_so_long(limit, ev
             last = now
     now += later
 
+    names = {attendance._present[number] for number in present}
     assert attendance.clients == len(present)
+    assert attendance.others("client-0") == len(names - {"client-0"})
+    assert attendance.others("nobody") == len(names)
     assert attendance.over(now) == (not present and now - last >= limit)
     assert attendance.left(now) == (limit if present else max(0, limit - (now - last)))
 
