@@ -238,7 +238,7 @@ class Account:
         if self._accounts is None:
             try:
                 accounts = Accounts(self._path)
-            except OSError:  # the system has ended, or this process has no descriptors left
+            except (OSError, ValueError):  # the system has ended, no descriptors, or not our file
                 return None
             try:
                 self._number = accounts.claim(self._name)

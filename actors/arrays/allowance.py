@@ -85,7 +85,7 @@ class Allowance:
         if taken + size > self.limit:
             return (
                 f"{taken:,} of the {self.limit:,} bytes that this process may share are in use. "
-                "Let go of arrays and rings, or raise Limits(shared_memory=) of this actor."
+                "Let go of arrays and rings; an actor may have more by Limits(shared_memory=)."
             )
         with self._counting():
             if self._account is not None and self._account.missing(size):

@@ -223,3 +223,10 @@ def test_a_kernel_that_is_out_of_locks_keeps_what_was_taken_right(tmp_path):
     for account in (one, other):
         account.close()
     accounts.close()
+
+
+def test_a_file_of_another_size_is_no_account_and_no_crash(tmp_path):
+    path = tmp_path / "accounts"
+    path.write_bytes(bytes(4096))
+
+    assert not Account(path, "anybody").take(1)
