@@ -164,7 +164,6 @@ def _check_kinds(state_dir: object, **switches: object) -> None:
             raise TypeError(f"{what}={given!r:.80}: give True or False")
 
 
-@interruptible
 def _shared_memory(given: int | str | None) -> int:
     try:
         size = parse_size(given)
@@ -175,6 +174,7 @@ def _shared_memory(given: int | str | None) -> int:
     return size or 0
 
 
+@interruptible
 def connect(endpoint: str | None = None, key: str | None = None) -> System:
     """Join a running system.
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import inspect
 import math
+import signal
 import socket
+import threading
 
 import attrs
 import pytest
+import zmq
 
 import supervisor
 from actors import Actor, ActorRef, Request, message
@@ -207,3 +210,24 @@ def test_the_options_that_are_hinted_at_are_those_there_are(call, options):
     parameters = inspect.signature(call).parameters.values()
 
     assert {each.name for each in parameters if each.kind is each.KEYWORD_ONLY} == set(options)
+
+
+def test_ctrl_c_while_joining_shows_the_callers_line_and_none_of_ours(tmp_path):
+    endpoint, caller = f"ipc://{tmp_path}/silent", threading.get_ident()
+
+    def hear_and_interrupt():
+        router.recv()
+        signal.pthread_kill(caller, signal.SIGINT)
+
+    with zmq.Context() as context, context.socket(zmq.ROUTER) as router:
+        router.bind(endpoint)
+        listener = threading.Thread(target=hear_and_interrupt)
+        listener.start()
+        with pytest.raises(KeyboardInterrupt) as caught:
+            supervisor.connect(endpoint)
+        listener.join()
+
+    files = {
+        entry.path.name for entry in caught.traceback if "site-packages" not in str(entry.path)
+    }
+    assert files == {"test_entrance.py"}
