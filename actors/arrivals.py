@@ -28,8 +28,9 @@ from actors.envelope import (
 )
 from actors.errors import MessageError, UnknownMessage, pack_error
 from actors.fates import Fates
+from actors.letter import Letter
 from actors.link import Delivery, Inbound, Link, Loss, Signal
-from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES, OUTBOX_MESSAGES, Letter
+from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES, OUTBOX_MESSAGES
 from actors.pool import Line, Pools
 
 ACK_EVERY: Final = 128

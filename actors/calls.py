@@ -13,7 +13,7 @@ from typing import Final, Protocol, final
 from actors.cycles import Hold, Waiter
 from actors.envelope import Envelope, Frames
 from actors.errors import ActorError
-from actors.outbox import Letter
+from actors.letter import Letter
 
 STALE_DEADLINES: Final = 1024
 """Deadlines of calls that are over, kept until they are so many and the most."""

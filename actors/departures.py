@@ -25,8 +25,9 @@ from actors.envelope import (
     encode_route,
 )
 from actors.fates import Fates
+from actors.letter import Letter
 from actors.link import Link
-from actors.outbox import Letter, Outbound
+from actors.outbox import Outbound
 from actors.pieces import Cutter, is_far, without_parts
 from actors.roads import Roads
 

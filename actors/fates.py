@@ -26,8 +26,8 @@ from actors.errors import (
     SpawnError,
 )
 from actors.hints import no_such_actor
+from actors.letter import Letter, Verdict
 from actors.link import Link, Loss
-from actors.outbox import Letter, Verdict
 
 ANSWER_GRACE: Final = 0.1
 """Seconds an answer that left a dying actor has to arrive before it counts as lost."""

@@ -19,20 +19,15 @@ fencing follow Erlang's distribution (a new node life starts a new connection).
 from __future__ import annotations
 
 from collections import deque
-from enum import Enum
 from typing import Final, final
 
 from actors.control import LaneRecord
-from actors.envelope import LAST_MAILBOX_KIND, Envelope
+from actors.envelope import LAST_MAILBOX_KIND
+from actors.letter import Letter, Verdict, judge
 from actors.pieces import Cutter
 
 OUTBOX_MESSAGES: Final = 10_000
 OUTBOX_BYTES: Final = 64 << 20
-ENVELOPE_OVERHEAD: Final = 64
-"""Bytes counted for a letter besides its payload, so that empty messages are bounded too."""
-
-REDELIVERY_LIMIT: Final = 3
-"""A `redeliver=True` message is given to so many lives; then it is a dead letter."""
 
 FIRST_WINDOW: Final = 256
 """Messages to a life that has not acknowledged any: it may have promised its room to others."""
@@ -42,55 +37,6 @@ BATCH_BYTES: Final = 4 << 20
 
 _WITHDRAWN: Final = -1
 """In place of a number: the sender has taken the letter back, or its name is gone."""
-
-
-class Verdict(Enum):
-    """What became of a letter whose receiver died."""
-
-    FINISHED = "finished"
-    """Handled; if it was an ask, its answer may be lost."""
-    IN_PROGRESS = "in progress"
-    """It was being handled: nobody knows how far it came."""
-    POISON = "poison"
-    """Redeliverable, but it has been in progress at too many deaths."""
-    VOID = "void"
-    """An answer, or a word about a stream, to a life that is gone: nobody waits for it."""
-
-
-@final
-class Letter:
-    """An envelope in the outbox, with what the sender needs to know about it."""
-
-    __slots__ = ("blocks", "envelope", "frames", "life", "pool", "redeliver", "size")
-
-    def __init__(
-        self,
-        envelope: Envelope,
-        frames: tuple[bytes | memoryview, ...] = (),
-        *,
-        blocks: tuple[int, ...] = (),
-        redeliver: bool = False,
-        shared: int = 0,
-    ) -> None:
-        self.envelope = envelope
-        self.frames = frames
-        self.blocks = blocks
-        """Shared-memory blocks that live until this letter is settled."""
-        self.redeliver = redeliver
-        self.life = 0
-        """The only incarnation an answer is meant for; 0 for a message, which any may handle."""
-        self.pool = ""
-        """The pool it was sent to, once a member has got it."""
-        # Shared memory counts too: `shared` bytes stay lent until the letter is settled.
-        size = ENVELOPE_OVERHEAD + len(envelope.payload) + shared
-        for frame in frames:
-            size += len(frame) if isinstance(frame, bytes) else frame.nbytes
-        self.size = size
-
-    @property
-    def waiting(self) -> bool:
-        """Whether it has not been given to the present life, and still may be."""
-        return self.envelope.seq == 0
 
 
 @final
@@ -339,7 +285,7 @@ class Outbound:
         verdicts: list[tuple[Letter, Verdict]] = []
         kept: list[Letter] = []
         for letter in self.flying.values():
-            verdict = None if heir and letter.life == heir else _judge(letter, done)
+            verdict = None if heir and letter.life == heir else judge(letter, done)
             if verdict is None:
                 kept.append(letter)
             else:
@@ -379,21 +325,3 @@ class Outbound:
         if letter.envelope.kind <= LAST_MAILBOX_KIND:
             self._count -= 1
             self._bytes -= letter.size
-
-
-def _judge(letter: Letter, done: LaneRecord | None) -> Verdict | None:
-    """Return what became of a sent letter; None when the next life shall have it."""
-    envelope = letter.envelope
-    if envelope.kind > LAST_MAILBOX_KIND:
-        return Verdict.VOID
-    if done is not None:
-        if envelope.seq <= done.handled or envelope.seq in done.finished:
-            return Verdict.FINISHED
-        if envelope.seq not in done.in_progress:
-            return None
-    if not letter.redeliver:
-        return Verdict.IN_PROGRESS
-    if envelope.attempt >= REDELIVERY_LIMIT:
-        return Verdict.POISON
-    envelope.attempt += 1
-    return None

@@ -21,10 +21,10 @@ from actors.control import lane_key
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, Expired, MessageError, pack_error
 from actors.handling import Handling
+from actors.letter import Letter
 from actors.log import logger
 from actors.message import class_name, is_message
 from actors.notices import DeadLetter, text_of
-from actors.outbox import Letter
 from actors.verbs import answer_codec
 
 if TYPE_CHECKING:

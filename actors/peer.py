@@ -46,8 +46,9 @@ from actors.departures import Departures, Message
 from actors.envelope import MAGIC, Envelope, Kind, Route, decode_route, encode_route
 from actors.errors import MessageError
 from actors.fates import NO_RECORD, Fates
+from actors.letter import Letter
 from actors.link import Inbound, Link, Road
-from actors.outbox import OUTBOX_MESSAGES, Letter
+from actors.outbox import OUTBOX_MESSAGES
 from actors.roads import Roads
 
 REFUSALS: Final = 64

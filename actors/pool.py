@@ -24,8 +24,9 @@ from actors.control import Standing
 from actors.departures import Departures
 from actors.envelope import Envelope, Kind
 from actors.fates import Fates
+from actors.letter import Letter
 from actors.link import Link
-from actors.outbox import OUTBOX_MESSAGES, Letter
+from actors.outbox import OUTBOX_MESSAGES
 
 PATIENCE: Final = 0.5
 """Seconds a member stays idle for a sender that does not answer its offer."""

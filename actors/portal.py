@@ -35,6 +35,7 @@ from actors.errors import (
 from actors.fates import meant
 from actors.handling import handling_now
 from actors.hints import no_such_actor
+from actors.letter import Letter
 from actors.link import Link, Loss
 from actors.message import (
     MessageKind,
@@ -45,7 +46,6 @@ from actors.message import (
     redelivers,
 )
 from actors.notices import DeadLetter, Terminated, text_of
-from actors.outbox import Letter
 from actors.peer import Peer
 from actors.ref import ActorRef
 from actors.reply import Pending, Reply, wait_in_loop

@@ -16,8 +16,8 @@ from actors.credit import WriterCredit
 from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
 from actors.errors import MessageError, OutcomeUnknown, pack_error
+from actors.letter import Letter
 from actors.log import logger
-from actors.outbox import Letter
 from actors.verbs import answer_codec
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ import msgspec
 import pytest
 import zmq
 
-from actors import arrivals, control, credit, departures, envelope, fates, outbox
+from actors import arrivals, control, credit, departures, envelope, fates, letter, outbox
 from actors.failure import Failure
 from actors.wire.carrier import Part
 from supervisor import broker, infrastructure, routing
@@ -325,5 +325,5 @@ def test_the_limits_of_the_page_are_those_of_the_code():
     assert (credit.WINDOW, credit.WINDOW_BYTES, credit.FREE) == (64, 32 << 20, 8)
     assert (departures.ACK_DELAY, arrivals.ACK_EVERY, departures.PROBE_DELAY) == (0.05, 128, 1.0)
     assert (routing.CLIENT_SILENCE, routing.QUESTIONS) == (5.0, 100_000)
-    assert (outbox.REDELIVERY_LIMIT, fates.ANSWER_GRACE) == (3, 0.1)
+    assert (letter.REDELIVERY_LIMIT, fates.ANSWER_GRACE) == (3, 0.1)
     assert (broker.LONGEST_ROUTE, broker.REFUSALS) == (1024, 20)

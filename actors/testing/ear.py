@@ -20,9 +20,10 @@ from actors.codec import codec_for
 from actors.connection import Connection
 from actors.envelope import Envelope, Kind
 from actors.errors import ActorError, ConnectionLost, MessageError, UnknownMessage, pack_error
+from actors.letter import Letter
 from actors.link import Delivery
 from actors.message import class_of
-from actors.outbox import OUTBOX_MESSAGES, Letter
+from actors.outbox import OUTBOX_MESSAGES
 from actors.peer import Peer
 from actors.portal import Portal, Until
 from actors.verbs import answer_codec

@@ -20,8 +20,9 @@ from actors.envelope import (
     encode_batch,
     encode_route,
 )
+from actors.letter import Letter
 from actors.link import Link
-from actors.outbox import OUTBOX_BYTES, OUTBOX_MESSAGES, Letter
+from actors.outbox import OUTBOX_BYTES, OUTBOX_MESSAGES
 from tests.actors.test_peer import ask, carry, handle, hear, is_word, online, tell, up
 
 MANY = 1 << 20

@@ -9,7 +9,8 @@ import pytest
 from actors.control import Obituary, Standing, Stands
 from actors.departures import ACK_DELAY, PROBE_DELAY
 from actors.envelope import Envelope, Flags, Kind
-from actors.outbox import FIRST_WINDOW, Letter
+from actors.letter import Letter
+from actors.outbox import FIRST_WINDOW
 from tests.actors.test_arrivals import met, said, told, writes
 from tests.actors.test_peer import ask, carry, handle, hear, online, tell, up
 

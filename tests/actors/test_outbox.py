@@ -8,17 +8,14 @@ from hypothesis import given
 
 from actors.control import LaneRecord
 from actors.envelope import Envelope, Kind
+from actors.letter import ENVELOPE_OVERHEAD, REDELIVERY_LIMIT, Letter, Verdict
 from actors.outbox import (
     BATCH_BYTES,
     BATCH_ENVELOPES,
-    ENVELOPE_OVERHEAD,
     FIRST_WINDOW,
     OUTBOX_BYTES,
     OUTBOX_MESSAGES,
-    REDELIVERY_LIMIT,
-    Letter,
     Outbound,
-    Verdict,
 )
 
 

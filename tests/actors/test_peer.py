@@ -48,7 +48,8 @@ from actors.errors import (
     unpack_error,
 )
 from actors.fates import ANSWER_GRACE
-from actors.outbox import FIRST_WINDOW, Letter
+from actors.letter import Letter
+from actors.outbox import FIRST_WINDOW
 from actors.peer import Peer
 
 FROM_BROKER = encode_route(Route(MAGIC, "", 0, BROKER, 0))

@@ -14,7 +14,8 @@ from actors.control import LaneRecord, Obituary
 from actors.departures import ACK_DELAY
 from actors.envelope import Envelope, Kind
 from actors.errors import Expired
-from actors.outbox import OUTBOX_MESSAGES, Letter, Outbound
+from actors.letter import Letter
+from actors.outbox import OUTBOX_MESSAGES, Outbound
 from actors.pieces import CUT_FROM, FORGET, GOAL, LEAST, MOST, MOST_JOINED, Cutter, Pace
 from tests.actors.test_arrivals import said, told, writes
 from tests.actors.test_peer import Answers, carry, handle, hear, online, tell, up

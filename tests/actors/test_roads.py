@@ -28,7 +28,7 @@ from actors.envelope import (
     encode_batch,
     encode_route,
 )
-from actors.outbox import Letter
+from actors.letter import Letter
 from actors.peer import Peer
 from actors.roads import FEW, MOST_DIALS, MOST_ROADS, PATIENCE, RETIRED, SMALL
 

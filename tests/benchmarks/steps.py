@@ -21,7 +21,8 @@ from actors.envelope import (
     encode_batch,
     encode_route,
 )
-from actors.outbox import BATCH_ENVELOPES, Letter
+from actors.letter import Letter
+from actors.outbox import BATCH_ENVELOPES
 from actors.peer import Peer
 from actors.recorder import Recorder, create_page
 from supervisor.bench.figures import Figure, compared, rounds

@@ -32,7 +32,7 @@ from actors.control import (
 )
 from actors.envelope import MAGIC, Envelope, Kind, Route, decode_route, encode_route
 from actors.errors import AnswerLost, DeadlineExceeded, NotDelivered, OutcomeUnknown
-from actors.outbox import Letter
+from actors.letter import Letter
 from actors.peer import Peer
 from actors.recorder import Recorder
 from supervisor.exchange import Exchange

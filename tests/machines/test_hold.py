@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from actors.arrivals import LIGHT
 from actors.envelope import MAGIC, Batch, Envelope, Kind, Route, encode_batch, encode_route
-from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES, Letter
+from actors.letter import Letter
+from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES
 from actors.peer import Peer
 
 HALF = bytes(OUTBOX_BYTES // 2)

@@ -14,8 +14,9 @@ from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from actors.control import LaneRecord
 from actors.envelope import Envelope, Kind
+from actors.letter import Letter, Verdict
 from actors.link import Inbound
-from actors.outbox import Letter, Outbound, Verdict
+from actors.outbox import Outbound
 
 
 class OneLane(RuleBasedStateMachine):

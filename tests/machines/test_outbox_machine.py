@@ -7,7 +7,8 @@ from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from actors.envelope import Envelope, Kind
-from actors.outbox import Letter, Outbound
+from actors.letter import Letter
+from actors.outbox import Outbound
 
 KINDS = st.sampled_from([Kind.TELL, Kind.ASK, Kind.STREAM])
 WHICH = st.integers(0, 9)
