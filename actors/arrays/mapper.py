@@ -136,7 +136,7 @@ class Mapper:
             if window is not None:
                 self._maps.move_to_end(key)
                 return window
-        window = _attached(pid, where, cookie, self._directory)
+        window = attach_window(pid, where, cookie, self._directory)
         with self._lock:
             if key in self._maps:  # by another thread meanwhile
                 window.close()
@@ -214,12 +214,16 @@ def open_window(pid: int, where: int, cookie: int, directory: Path | None = None
 
     Raises `MessageError` with the reason when it cannot be.
     """
-    window = _attached(pid, where, cookie, directory)
+    window = attach_window(pid, where, cookie, directory)
     window.close()
     return window
 
 
-def _attached(pid: int, where: int, cookie: int, directory: Path | None) -> Window:
+def attach_window(pid: int, where: int, cookie: int, directory: Path | None = None) -> Window:
+    """Map another process's segment to hold what is in it; it is the caller's to close.
+
+    Raises `MessageError` with the reason when it cannot be.
+    """
     try:
         return Window(*segment.attach(pid, where, cookie, directory), (pid, where, cookie))
     except (OSError, ValueError) as error:

@@ -1,8 +1,10 @@
 """The reading end of a ring: the newest frame, from whichever life of the writer there is.
 
-    find ─► attach ─► is there a newer number? ─► copy ─► is the number still there? ─► Frame
+    find ─► attach ─► is there a newer number? ─► hold, copy ─► is it still there? ─► Frame
       ▲                        │ nothing new for a while, and the writer is gone
       └────────────────────────┘
+
+A slot is held (locked, see `lease.py`) while it is copied: the writer then takes another.
 
 What lies in the memory was written by another process, which may be mistaken: it is checked like
 a descriptor from the wire before numpy sees it.
@@ -13,7 +15,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Generator, Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Protocol, final
 
 import attrs
@@ -23,7 +26,7 @@ import numpy.typing as npt
 from actors.arrays import segment
 from actors.arrays.fence import fence
 from actors.arrays.lease import Window
-from actors.arrays.mapper import checked_dtype, checked_shape, open_window
+from actors.arrays.mapper import attach_window, checked_dtype, checked_shape, open_window
 from actors.arrays.ring import (
     FRAME,
     MARK,
@@ -236,7 +239,7 @@ class RingReader:
             raise MessageError(f"{self._title}: what is there is no ring of frames")
         if cookie:
             try:
-                window = open_window(self._address.pid, where, cookie)
+                window = attach_window(self._address.pid, where, cookie)
             except MessageError:
                 if root.table[0] == before and _lives(self._address):
                     raise
@@ -281,12 +284,15 @@ class _Slots:
     """The frames of one life, as long as none is larger than the slots."""
 
     def __init__(self, window: Window, slots: int, capacity: int, title: str) -> None:
+        self._window = window
         pages = slot_pages(capacity)
         if not 1 < slots <= MOST_SLOTS or slots * pages * segment.PAGE != window.data:
             raise MessageError(f"{title}: {slots} slots of {capacity} bytes do not fit its memory")
-        self._window = window
         self._capacity = capacity
         self._starts = [slot * pages for slot in range(slots)]
+
+    def __del__(self) -> None:
+        self._window.close()
 
     def newest(
         self, last: int, out: npt.NDArray[Any] | None
@@ -297,17 +303,30 @@ class _Slots:
             number, page = max((table[page], page) for page in self._starts)
             if number <= last:
                 return None
-            fence()
             try:
-                array, meta, written_at = self._copy(page, out)
+                with self._held(page, number):
+                    array, meta, written_at = self._copy(page, out)
+                    fence()
+                    whole = table[page] == number
             except MessageError:
                 if table[page] == number:
                     raise  # nobody has changed it: it was written so
                 continue
-            fence()
-            if table[page] == number:
+            if whole:
                 return array, meta, number, written_at
         return None
+
+    @contextmanager
+    def _held(self, page: int, number: int) -> Generator[None]:
+        """Have the writer take other slots, if it can be told; MessageError: it has this one."""
+        at = page * segment.PAGE
+        held = self._window.hold(at, number)
+        fence()
+        try:
+            yield
+        finally:
+            if held:
+                self._window.release(at)
 
     def _copy(
         self, page: int, out: npt.NDArray[Any] | None

@@ -1,7 +1,7 @@
 """The ring: live frames in shared memory, for which only the newest counts.
 
     writer ─► slot 0 │ slot 1 │ slot 2 │ slot 3          never waits, for nobody
-                         ▲ newest                        reader ─► copy, and look again
+                         ▲ newest                        reader ─► hold, copy, and look again
 
 One process writes, any number read.  A reader gets the newest whole frame, never a torn one, and
 counts what it skipped.  The memory belongs to nobody by name: the kernel frees it when the last
@@ -15,6 +15,11 @@ is written there last and taken away first (a seqlock, as in Linux: Lameter, "Ef
 Synchronization on Linux/NUMA Systems", 2005).  A reader that finds the same number before and
 after copying has copied that frame.  A frame larger than the slots gets new slots; the root says
 where they are.
+
+Which slot is next?  Memory that was written a moment ago is still in the processor's cache, and
+writing there takes half the time.  So it is the slot of the last frame but the newest, and when a
+reader holds that (a lock, as in `lease.py`), the one before.  The locks are a hint, the numbers
+decide: when all are held, or nobody can tell, the oldest frame is written over.
 """
 
 from __future__ import annotations
@@ -33,6 +38,7 @@ import attrs
 import numpy as np
 import numpy.typing as npt
 
+from actors.arrays import segment
 from actors.arrays.allowance import LIMIT, Allowance
 from actors.arrays.fence import fence
 from actors.arrays.segment import PAGE, Segment, check_shareable, host_key
@@ -42,7 +48,7 @@ from actors.errors import SharedMemoryFull
 NO_LIMIT: Final = 1 << 62
 
 SLOTS: Final = 4
-"""One is written, one is read, and two are there for readers that were not fast enough."""
+"""The newest, one that is written, and two that readers of older frames may still hold."""
 
 MOST_SLOTS: Final = 64
 
@@ -89,7 +95,8 @@ class SharedRing:
         """Create a ring; it takes a page of memory before the first frame.
 
         Args:
-            slots: Frames kept, 2 to 64.  More give slow readers more time to copy one.
+            slots: Frames there is room for, 2 to 64.  More let more readers finish their copy of an
+                older frame while newer ones are written.
             limit: Bytes of memory it may take, all slots together.  When a frame is larger than
                 the slots, the former ones stay until it is written.
             allowance: Of its process, of which its memory is a part; None: nothing but `limit`.
@@ -170,7 +177,7 @@ class SharedRing:
         with self._lock:
             slots = self._ready(nbytes)
             number = self._number + 1
-            at = slots.begin(number)
+            at = slots.begin()
             self._filling = True
             try:
                 yield np.ndarray(lengths, kind, buffer=slots.part.memory, offset=at + PAGE)
@@ -182,7 +189,7 @@ class SharedRing:
                 self._filling = False
             padded = (*lengths, *(0,) * (MOST_DIMENSIONS - len(lengths)))
             described = kind.str.encode("ascii"), len(lengths), *padded, len(meta)
-            slots.finish(number, FRAME.pack(time.time(), nbytes, *described) + meta)
+            slots.finish(at, number, FRAME.pack(time.time(), nbytes, *described) + meta)
             self._number = number
             if slots is not self._present:
                 self._move_to(slots)
@@ -278,25 +285,36 @@ class _Slots:
         self.part = part
         self.capacity = capacity
         self._starts = [slot * slot_pages(capacity) * PAGE for slot in range(count)]
+        """Where slots begin; the one that was written last comes last."""
 
     @property
     def place(self) -> tuple[int, int, int]:
         """What the root says of it."""
         return self.part.where, self.part.cookie, self.capacity
 
-    def begin(self, number: int) -> int:
-        """Take the oldest frame away; return where the page is that describes the next."""
-        at = self._starts[number % len(self._starts)]
-        self.part.mark(at, 0)
+    def begin(self) -> int:
+        """Take a frame away; return where the page is that describes the next."""
+        at = self._chosen()
         fence()
         return at
 
-    def finish(self, number: int, description: bytes) -> None:
+    def finish(self, at: int, number: int, description: bytes) -> None:
         """The frame is whole."""
-        at = self._starts[number % len(self._starts)]
         self.part.memory[at : at + len(description)] = description
         fence()
         self.part.mark(at, number)
+        self._starts.remove(at)
+        self._starts.append(at)
+
+    def _chosen(self) -> int:
+        """Take the mark off a slot that does not hold the newest frame, and return the slot."""
+        if segment.HAS_LEASES:
+            for at in reversed(self._starts[:-1]):
+                if self.part.reclaim(at):
+                    return at
+        at = self._starts[0]  # readers of the oldest frame have had the longest time
+        self.part.mark(at, 0)
+        return at
 
     def clear(self) -> None:
         """Take all frames away."""

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
+from actors.arrays import segment
 from actors.arrays.reader import RingReader
 from actors.arrays.ring import FRAME, MOST_META, ROOT, RingAddress, SharedRing
 from actors.arrays.segment import HAS_MEMFD, PAGE
@@ -146,28 +147,75 @@ class Interrupted(np.ndarray):
         target[half:] = source[half:]
 
 
-@given(slots=st.integers(2, 5), bursts=st.lists(st.integers(0, 8), max_size=6))
-def test_frames_written_in_the_middle_of_a_copy_do_not_tear_it(slots, bursts):
+def write_next(ring):
+    ring.write(np.full(1000, ring.written + 1, "int64"))
+
+
+@given(
+    slots=st.integers(2, 5),
+    bursts=st.lists(st.integers(0, 8), max_size=6),
+    leases=st.booleans(),
+)
+def test_frames_written_in_the_middle_of_a_copy_do_not_tear_it(slots, bursts, leases):
+    """Also on a system without locks, where the writer cannot know what is read."""
     ring = SharedRing(slots)
     reader = RingReader(lambda: ring.address)
     out = np.zeros(1000, "int64").view(Interrupted)
-    left = list(bursts)
-
-    def write():
-        ring.write(np.full(1000, ring.written + 1, "int64"))
+    left, newest = list(bursts), 0
 
     def meanwhile():
+        nonlocal newest
+        newest = ring.written
         for _ in range(left.pop() if left else 0):
-            write()
+            write_next(ring)
 
     out.meanwhile = meanwhile
-    write()
-    frame = reader.newest(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(segment, "HAS_LEASES", leases and segment.HAS_LEASES)
+        write_next(ring)
+        frame = reader.newest(out)
     ring.close()
 
     assert frame is not None
     assert set(np.asarray(frame.array).tolist()) == {frame.number}
-    assert ring.written - frame.number < slots  # it is not older than the copying made it
+    assert frame.number == newest  # when it began to be copied
+
+
+def test_frames_that_are_copied_stay_and_newer_ones_go_elsewhere():
+    """Each reader has a frame of its own to copy, which is copied once."""
+    ring = SharedRing(4)
+    copies = []
+
+    def look_on(others):
+        """Read the newest frame; while it is copied, others do, and many are written."""
+        out = np.zeros(1000, "int64").view(Interrupted)
+
+        def meanwhile():
+            copies.append(ring.written)
+            write_next(ring)
+            if others:
+                look_on(others - 1)
+            for _ in range(10):
+                write_next(ring)
+
+        out.meanwhile = meanwhile
+        frame = RingReader(lambda: ring.address).newest(out)
+        assert set(np.asarray(frame.array).tolist()) == {frame.number}
+
+    write_next(ring)
+    look_on(1)
+    ring.close()
+
+    assert copies == [1, 2]
+
+
+def test_a_ring_that_nobody_reads_stays_where_its_memory_is_warm(ring):
+    places = set()
+    for _ in range(20):
+        with ring.frame((1000,)) as frame:
+            places.add(frame.ctypes.data)
+
+    assert len(places) == 2
 
 
 def test_a_thread_that_writes_without_a_pause_never_shows_a_torn_frame(ring, reader):
@@ -369,8 +417,7 @@ def test_a_reader_without_descriptors_says_so(ring, reader):
 def test_a_shape_that_numpy_refuses_is_an_error_of_the_frame(ring, reader):
     """It holds no bytes, so it passes every check of sizes."""
     ring.write(np.zeros((0, 3)))
-    memory = ring._present.part.memory
-    at = next(at for at in ring._present._starts if memory[at : at + FRAME.size].strip(b"\0"))
+    memory, at = ring._present.part.memory, ring._present._starts[-1]
     when, nbytes, kind, rank, _, _, *rest = FRAME.unpack_from(memory, at)
     FRAME.pack_into(memory, at, when, nbytes, kind, rank, 0, 2**62, *rest)
 
@@ -415,10 +462,15 @@ def test_odd_memory_is_an_error_never_a_crash(data):
     ring = SharedRing()
     ring.write(np.arange(100), b"abc")
     reader = RingReader(lambda: ring.address)
-    memory, size = data.draw(
-        st.sampled_from([(ring._root.memory, ROOT.size), (ring._present.part.memory, FRAME.size)])
+    memory, at, size = data.draw(
+        st.sampled_from(
+            [
+                (ring._root.memory, 0, ROOT.size),
+                (ring._present.part.memory, ring._present._starts[-1], FRAME.size),
+            ]
+        )
     )
-    start = data.draw(st.integers(0, size - 1)) + (0 if memory is ring._root.memory else PAGE * 2)
+    start = at + data.draw(st.integers(0, size - 1))
     noise = data.draw(st.binary(min_size=1, max_size=16))
     memory[start : start + len(noise)] = noise
     try:
