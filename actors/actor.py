@@ -34,6 +34,7 @@ from actors.handler import (
     handlers_of,
     receive,
 )
+from actors.hooks import check_hooks
 from actors.message import refuse_shared_defaults
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ class Actor:
     Annotated fields of a subclass are its spawn arguments, with all that attrs offers: defaults,
     factories, validators, converters. `@attrs.define` on top is not needed and does no harm.
     Fields called name, restart, limits or context are refused with a TypeError, as are handlers
-    that cannot work (see `receive`). Actors are compared by identity.
+    (see `receive`) and hooks that cannot work. Actors are compared by identity.
     """
 
     failure_policy: ClassVar[FailurePolicy] = FailurePolicy.RESTART
@@ -110,6 +111,7 @@ class Actor:
         if "__attrs_attrs__" not in vars(cls):
             _apply_attrs(cls)
         _check_fields(cls)
+        check_hooks(cls, Actor)
         build_table(cls)
 
     @classmethod
@@ -132,7 +134,7 @@ class Actor:
         """Return a message that the next life shall start from, or None to keep the last one.
 
         May be `async`. Called between messages when something was handled, at most once per
-        `snapshot_seconds`, and at a stop.
+        `snapshot_seconds`, and at a stop. A class that has it needs `restore` as well.
         """
         return None
 

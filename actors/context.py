@@ -223,7 +223,10 @@ class Context:
     # --- state and words
 
     def save(self, state: Any) -> None:
-        """Give a message to the next incarnation, which finds it in `restore`."""
+        """Give a message to the next incarnation, which finds it in `restore`.
+
+        Raises a `TypeError` in a class without `restore`, and a `ValueError` above 48 MiB.
+        """
         self._keeper.save(state)
 
     @property

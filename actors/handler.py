@@ -43,6 +43,13 @@ class FailurePolicy(Enum):
     STOP = "stop"  # the actor ends for good
 
 
+def check_policy(where: str, given: object) -> None:
+    """Refuse with a `TypeError` what is not a `FailurePolicy`, such as its name."""
+    if not isinstance(given, FailurePolicy):
+        names = ", ".join(f"FailurePolicy.{one.name}" for one in FailurePolicy)
+        raise TypeError(f"{where}: {given!r:.80} is no FailurePolicy. Write one of {names}.")
+
+
 class HandlerKind(Enum):
     """How a handler runs."""
 
@@ -100,6 +107,8 @@ def receive(
     Raises:
         TypeError: it is not a method, or (when the class is defined) it cannot handle a message.
     """
+    if failure_policy is not None:
+        check_policy("@receive(failure_policy=)", failure_policy)
     # Annotations may name classes of the function around the class.
     frame = sys._getframe(1)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 

@@ -33,11 +33,23 @@ def no_such_actor(target: str, message: str, meant: Iterable[str] = ()) -> NoSuc
     return NoSuchActor(text, target=target, message=message)
 
 
+def no_such_status(name: str, names: Collection[str]) -> str:
+    """Return why there is nothing to be said of an actor of that name."""
+    meant = " or ".join(similar(name, names))
+    hint = f"did you mean {meant}? " if meant else ""
+    return f"no actor is called {name or '(no name)'}; {hint}there are: {_listed(names) or 'none'}"
+
+
+def _listed(names: Collection[str]) -> str:
+    """Return a few of the names, in order, and how many more there are."""
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    return f"{', '.join(sorted(names)[:SHOWN])}{more}"
+
+
 def no_such_ring(actor: str, name: str, rings: Iterable[str]) -> str:
     """Return why there is nothing to read, of an actor that there is."""
     others = sorted(rings)
-    more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
-    has = f"its rings are: {', '.join(others[:SHOWN])}{more}" if others else "it has made no ring"
+    has = f"its rings are: {_listed(others)}" if others else "it has made no ring"
     return f"{actor} has no ring {name!r} yet; {has}"
 
 
@@ -48,7 +60,6 @@ def no_handler(target: str, tag: str, handled: Iterable[type]) -> UnknownMessage
     if name in names:
         what = f"it handles another class of that name: {tag} is not the one its module imports"
     else:
-        more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-        what = f"it handles {', '.join(names[:SHOWN]) or 'nothing'}{more}"
+        what = f"it handles {_listed(names) or 'nothing'}"
     text = f"{target} has no handler for {name}; {what}. Mark a method with @receive to add one."
     return UnknownMessage(text, tag=tag, target=target)

@@ -63,21 +63,21 @@ def _end(level: int, said: str, begin: float) -> None:
     logger.log(level, "%s", said, extra={"elapsed": time.monotonic() - begin}, stacklevel=4)
 
 
-def announce(text: str, level: int = logging.WARNING) -> None:
-    """Say what whoever sits at the program must see.
+def announce(text: str, level: int = logging.WARNING, to: logging.Logger = logger) -> None:
+    """Say what whoever sits at the program must see; `to` is one of the library's loggers.
 
     It goes to `logging` where the program has set that up, else to standard error.
     """
-    if _heard():
-        logger.log(level, "%s", text, stacklevel=2)
-    elif level >= (logger.level or logging.WARNING):
+    if _heard(to):
+        to.log(level, "%s", text, stacklevel=2)
+    elif level >= (to.level or logger.level or logging.WARNING):
         sys.stderr.write(f"understudy: {text}\n")
         sys.stderr.flush()
 
 
-def _heard() -> bool:
+def _heard(to: logging.Logger) -> bool:
     """Return whether the program has a handler that takes our records."""
-    here: logging.Logger | None = logger
+    here: logging.Logger | None = to
     while here is not None:
         if any(not isinstance(handler, logging.NullHandler) for handler in here.handlers):
             return True

@@ -164,16 +164,16 @@ class Portal:
         self.call(Kind.STREAM, msg, call)
         return stream
 
-    def wait_ready(self, name: str, timeout: float | None) -> None:
-        """Wait until an incarnation of `name` takes messages."""
+    def wait_ready(self, name: str, timeout: float | None, given: float | None = None) -> None:
+        """Wait until an incarnation of `name` takes messages; errors speak of the time `given`."""
         link = self._resolve(name, "wait_ready")
         up = Until(self, lambda: link.standing is not Standing.DOWN or self.lost is not None)
         self.driver.block(up, timeout)
         self.check()
         if link.standing is Standing.DOWN:
-            raise TimeoutError(
-                f"{name} is not ready after {timeout} s: {link.reason or 'it is starting'}"
-            )
+            limit = timeout if given is None else given
+            why = link.reason or "it is starting"
+            raise TimeoutError(f"{name} is not ready after {limit} s: {why}")
         if link.standing is not Standing.UP:
             raise no_such_actor(name, "")
 

@@ -92,6 +92,13 @@ class Saver:
             self._wait(number)
 
     def _give(self, state: object) -> int:
+        cls = type(self._actor)
+        if cls.restore is Actor.restore:
+            raise TypeError(
+                f"{cls.__qualname__} has no restore, so the state it saves would be lost without "
+                f"a word. Write def restore(self, state) in {cls.__qualname__}: the next "
+                "incarnation calls it after on_start."
+            )
         codec = codec_for(type(state))
         if not codec.tag:
             raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")

@@ -219,7 +219,7 @@ class Calls:
         for actor in self.status().actors:
             if actor.state not in ("stopped", "failed"):
                 left = None if end == math.inf else max(0.0, end - time.monotonic())
-                self.ref(actor.name).wait_ready(left)
+                self._portal.wait_ready(actor.name, left, given=timeout)
 
     def wait_ended(self, timeout: float | None = None) -> str | None:
         """Wait until the system is over and return why; None when it still runs after `timeout`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import attrs
 
+from actors.hints import no_such_status
 from actors.message import Request, StreamRequest, message
 from actors.notices import Terminated
 
@@ -139,11 +140,11 @@ class SystemStatus:
         return any(actor.state in ("backoff", "failed") for actor in self.actors)
 
     def actor(self, name: str) -> ActorStatus:
-        """Return one actor's; raises `KeyError`."""
+        """Return one actor's; raises a `KeyError` that names those there are."""
         for actor in self.actors:
             if actor.name == name:
                 return actor
-        raise KeyError(name)
+        raise KeyError(no_such_status(name, [actor.name for actor in self.actors]))
 
 
 @message(tag="understudy:StatusRequest")

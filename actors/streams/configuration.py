@@ -31,6 +31,23 @@ _ANY_PORT: Final = re.compile(r":0+$")
 _NUMBERED: Final = re.compile(r"(?:[^%]|%%)*%0?\d*d(?:[^%]|%%)*")
 
 
+KNOWN: Final = frozenset(
+    (
+        "class_name",
+        "console",
+        "endpoint",
+        "filename_pattern",
+        "high_water_mark",
+        "log",
+        "max_bytes",
+        "recv_timeout_milliseconds",
+        "topics",
+        *WITHOUT_EFFECT,
+    )
+)
+"""Keys that mean something."""
+
+
 @final
 class Role(Enum):
     """Which end of a stream it is."""
@@ -125,27 +142,11 @@ def read_configuration(configuration: Mapping[str, Any], role: Role) -> Configur
         console=_flag(configuration, "console"),
         max_bytes=_number(configuration, "max_bytes", default=LARGEST_PACKET, least=1),
         level=_level(log),
-        unknown=tuple(sorted(str(key) for key in configuration if key not in _KNOWN)),
+        unknown=tuple(sorted(str(key) for key in configuration if key not in KNOWN)),
     )
     if checked.topics and role is Role.WRITER:
         raise ValueError('topics: readers choose; a writer says the topic in meta["topic"]')
     return checked
-
-
-_KNOWN: Final = frozenset(
-    (
-        "class_name",
-        "console",
-        "endpoint",
-        "filename_pattern",
-        "high_water_mark",
-        "log",
-        "max_bytes",
-        "recv_timeout_milliseconds",
-        "topics",
-        *WITHOUT_EFFECT,
-    )
-)
 
 
 def _carrier(configuration: Mapping[str, Any], role: Role) -> Carrier:

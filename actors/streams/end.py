@@ -11,17 +11,25 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar
 
+from actors.log import announce
 from actors.streams.carrier import Half, Statistics
-from actors.streams.configuration import Role, read_configuration
+from actors.streams.configuration import KNOWN, Role, read_configuration
 
 LOOK_AGAIN: Final = 0.002
 """Seconds between two looks whether a peer has come, or a packet has left."""
 
 
 H = TypeVar("H", bound=Half)
+
+
+def _with_hint(key: str) -> str:
+    """Return a key that means nothing, with the one that may have been meant."""
+    meant = get_close_matches(key, KNOWN, 1)
+    return f"{key} (did you mean {meant[0]}?)" if meant else key
 
 
 class End(ABC, Generic[H]):
@@ -40,8 +48,8 @@ class End(ABC, Generic[H]):
         if self._configuration.level is not None:
             self._log.setLevel(self._configuration.level)
         if self._configuration.unknown:
-            keys = ", ".join(self._configuration.unknown)
-            self._log.warning("%s: keys without a meaning: %s", self._configuration.title, keys)
+            keys = ", ".join(_with_hint(key) for key in self._configuration.unknown)
+            announce(f"{self._configuration.title}: keys without a meaning: {keys}", to=self._log)
 
     @property
     def title(self) -> str:

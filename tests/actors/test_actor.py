@@ -803,6 +803,101 @@ def test_a_refused_class_leaves_no_trace() -> None:
     assert dict(handlers_of(Calculator)) == before
 
 
+@pytest.mark.parametrize(
+    ("name", "hook", "says"),
+    [
+        (
+            "restore",
+            lambda self: None,
+            r"called as self\.restore\(state\).*def restore\(self, state\)",
+        ),
+        ("on_stop", lambda self: None, r"called as self\.on_stop\(reason\)"),
+        ("on_start", lambda self, port: None, r"TypeError \(missing a required argument: 'port'\)"),
+        ("snapshot", lambda: None, r"Write def snapshot\(self\), or async def"),
+        ("on_start", staticmethod(lambda self: None), r"called as self\.on_start\(\)"),
+        ("on_start", classmethod(lambda cls, more: None), r"called as self\.on_start\(\)"),
+        ("on_stop", property(lambda self: print), r"and it is property"),
+        ("snapshot", 3, r"and it is int"),
+    ],
+    ids=["short", "bare", "greedy", "selfless", "static", "of the class", "property", "number"],
+)
+def test_a_hook_that_could_not_be_called_is_refused(name: str, hook: Any, says: str) -> None:
+    with refused(rf"^Bad\.{name}: .*{says}"):
+        type("Bad", (Actor,), {name: hook})
+
+
+def test_a_hook_that_yields_is_refused() -> None:
+    with refused(r"Bad\.on_start: it yields, so calling it would run no line of it"):
+
+        class Bad(Actor):
+            def on_start(self) -> Iterator[int]:  # type: ignore[override]
+                yield 1
+
+
+def test_a_hook_is_looked_at_wherever_it_comes_from() -> None:
+    class Mixin:
+        def restore(self) -> None: ...
+
+    with refused(r"^Bad\.restore: "):
+        type("Bad", (Mixin, Actor), {})
+
+
+def test_hooks_of_every_shape_that_can_be_called_are_fine() -> None:
+    class Fine(Actor):
+        on_stop = functools.partialmethod(lambda self, when, reason: None, 3.0)
+        snapshot = staticmethod(lambda: None)
+        snapshot_seconds = 0
+
+        @functools.cache  # noqa: B019 - a callable that is no function
+        def on_start(self, *more: int) -> None: ...
+
+        async def restore(self, state: Note, checked: bool = False) -> None: ...  # noqa: FBT001, FBT002
+
+    actor = Fine()
+    assert actor.on_start() is None
+    assert actor.on_stop("done") is None
+    assert actor.snapshot() is None
+
+
+def test_a_policy_that_is_none_is_refused() -> None:
+    with refused(r"Bad\.failure_policy: 'restart' is no FailurePolicy\. .*FailurePolicy\.RESTART"):
+
+        class Bad(Actor):
+            failure_policy = "restart"  # type: ignore[assignment]
+
+    with refused(r"^@receive\(failure_policy=\): 'resume' is no FailurePolicy"):
+
+        class Worse(Actor):
+            @receive(failure_policy="resume")  # type: ignore[call-overload, untyped-decorator]
+            def note(self, msg: Note) -> None: ...
+
+
+@pytest.mark.parametrize("slots", [True, False])
+def test_a_setting_may_be_an_argument_or_a_property(slots: bool) -> None:  # noqa: FBT001
+    @attrs.define(slots=slots, eq=False)
+    class Fine(Actor):
+        snapshot_seconds: float = 2.0  # type: ignore[misc]
+
+        @property
+        def failure_policy(self) -> FailurePolicy:  # type: ignore[override]
+            return FailurePolicy.STOP
+
+    actor = Fine(snapshot_seconds=3.0)
+    assert (actor.snapshot_seconds, actor.failure_policy) == (3.0, FailurePolicy.STOP)
+
+
+@pytest.mark.parametrize("seconds", ["1", True, None])
+def test_snapshot_seconds_that_are_no_number_are_refused(seconds: Any) -> None:
+    with refused(r"^Bad\.snapshot_seconds: it is a number of seconds, not "):
+        type("Bad", (Actor,), {"snapshot_seconds": seconds})
+
+
+@pytest.mark.parametrize("seconds", [-1, float("nan")])
+def test_snapshot_seconds_that_are_no_time_are_refused(seconds: float) -> None:
+    with pytest.raises(ValueError, match=r"^Bad\.snapshot_seconds: .* is no time between"):
+        type("Bad", (Actor,), {"snapshot_seconds": seconds})
+
+
 def test_a_function_may_be_marked_before_its_class_exists() -> None:
     assert inspect.isfunction(receive(lambda self, msg: None))
 

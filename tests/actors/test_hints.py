@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from actors.errors import NoSuchActor, UnknownMessage, pack_error, unpack_error
-from actors.hints import no_handler, no_such_actor, similar
+from actors.hints import no_handler, no_such_actor, no_such_status, similar
 
 
 class Put:
@@ -35,6 +35,14 @@ def test_a_name_like_no_other_is_answered_with_where_the_names_are():
     assert str(no_such_actor("calk", "")) == (
         "no actor is called calk. Spawn it, or look at `understudy status` for the names there are."
     )
+
+
+def test_who_asks_for_the_status_of_a_mistaken_name_hears_the_names_there_are():
+    assert no_such_status("calk", ["view", "calc"]) == (
+        "no actor is called calk; did you mean calc? there are: calc, view"
+    )
+    assert no_such_status("", []) == "no actor is called (no name); there are: none"
+    assert no_such_status("x", [f"a{n}" for n in range(10)]).endswith("a6, a7 and 2 more")
 
 
 def test_a_message_nobody_handles_is_answered_with_those_that_are():

@@ -18,6 +18,7 @@ from troupe import (
     ExitAsked,
     Fail,
     FailTold,
+    Forgetful,
     Get,
     Keeper,
     LateBloomer,
@@ -342,6 +343,13 @@ def test_what_was_saved_goes_to_the_next_life(system, spawn, keeper):
     assert ref.ask(Who()).result() == (ref.name, 3)
 
 
+def test_state_that_no_life_would_take_over_is_refused(spawn):
+    ref = spawn(Forgetful)
+
+    with pytest.raises(TypeError, match=r"Forgetful has no restore, .*def restore\(self, state\)"):
+        ref.ask(Who()).result()
+
+
 def test_a_child_that_cannot_start_again_is_tried_again(system, spawn, tmp_path):
     file = tmp_path / "here"
     file.touch()
@@ -350,6 +358,8 @@ def test_a_child_that_cannot_start_again_is_tried_again(system, spawn, tmp_path)
     with system.watch(ref) as ends:
         system.kill(ref.name)
         assert [next(ends).incarnation for _ in range(3)] == [1, 2, 3]
+        with pytest.raises(TimeoutError, match=f"^{ref.name} is not ready after 0.2 s: "):
+            system.wait_ready(timeout=0.2)
         file.touch()
 
     ref.wait_ready(timeout=20)

@@ -705,6 +705,15 @@ class Moody(Actor):
         return self.context.name, self.context.incarnation
 
 
+class Forgetful(Actor):
+    """Saves, and never takes over what was saved."""
+
+    @receive
+    def who(self, msg: Who) -> tuple[str, int]:
+        self.context.save(State(1, np.zeros(3)))
+        return self.context.name, self.context.incarnation
+
+
 class Keeper(Actor):
     """Its total outlives it."""
 

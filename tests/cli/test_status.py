@@ -58,6 +58,12 @@ def shown(width: int) -> list[str]:
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
+def test_the_status_of_nobody_is_an_error_that_names_those_there_are() -> None:
+    assert SYSTEM.actor("camera") is ACTORS[1]
+    with pytest.raises(KeyError, match=r"did you mean camera.* compute-with-a-long-name"):
+        SYSTEM.actor("kamera")
+
+
 @pytest.mark.parametrize("width", [60, 80, 120, 400])
 def test_no_cell_is_cut_and_no_row_is_broken(width: int) -> None:
     lines = shown(width)

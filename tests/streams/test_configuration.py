@@ -124,6 +124,18 @@ def test_one_end_binds_and_the_other_connects(carrier, who):
     ] == [who]
 
 
+def test_a_key_that_means_nothing_is_said_where_nobody_has_set_up_logging(monkeypatch, capsys):
+    for logger in (logging.getLogger("understudy"), logging.getLogger()):
+        monkeypatch.setattr(logger, "handlers", [logging.NullHandler()])
+
+    new_WriterInterface({"class_name": "dummy", "high_watermark": 7, "colour": "blue"})
+
+    assert capsys.readouterr().err == (
+        "understudy: dummy writer: keys without a meaning: colour, "
+        "high_watermark (did you mean high_water_mark?)\n"
+    )
+
+
 def test_1_02_the_level_of_the_log_is_honoured(caplog):
     writer = new_WriterInterface(
         {"class_name": "dummy", "log": {"level": "DEBUG"}, "colour": "blue"}
