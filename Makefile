@@ -49,8 +49,8 @@ bench: $(DEV_READY)
 bench-peers: $(DEV_READY)
 	test -d .venv-peers || $(BIN)/python -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install \
-	  Pyro5 msgpack rpyc thespian xoscar $(PEERS)
-	UNDERSTUDY_PEERS=.venv-peers/bin/python $(BIN)/python -m tests.benchmarks peers $(ARGS)
+	  Pyro5 msgpack rpyc thespian xoscar iceoryx2 numpy $(PEERS)
+	UNDERSTUDY_PEERS=.venv-peers/bin/python $(BIN)/python -m tests.benchmarks peers rings $(ARGS)
 
 # Valkyrie's test programs under both their names, such as run-test-05-speed.
 test-0% run-test-0%: $(DEV_READY)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import attrs
 
-from supervisor.bench import arrays, births, crowd, lives, rings, talk
+from supervisor.bench import arrays, births, crowd, lives, talk
 from supervisor.bench.figures import Figure
 from supervisor.bench.program import Result, perform
 from supervisor.bench.table import HEADER, line, machine
@@ -23,6 +23,7 @@ from tests.benchmarks import (
     batches,
     downtime,
     far,
+    frames,
     load,
     loops,
     packets,
@@ -50,7 +51,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "crowd": crowd.crowd,
     "arrays": arrays.arrays,
     "far": far.far,
-    "rings": rings.rings,
+    "rings": frames.frames,
     "viewers": viewers.viewers,
     "start": starts.start,
     "spawn": births.spawn,

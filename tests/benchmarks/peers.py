@@ -31,10 +31,9 @@ MANY = 500
 class Rival:
     """A library in its own environment, measured by a word on its standard input."""
 
-    def __init__(self, python: str, kind: str) -> None:
-        program = Path(__file__).with_name("peer.py")
+    def __init__(self, python: str, kind: str, program: str = "peer.py") -> None:
         self._process = subprocess.Popen(
-            [python, program, kind],
+            [python, Path(__file__).with_name(program), kind],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -62,7 +61,7 @@ class Rival:
         self._process.communicate()
 
 
-def _has(python: str, module: str) -> bool:
+def has(python: str, module: str) -> bool:
     command = [python, "-c", f"import {module}"]
     return subprocess.run(command, check=False, capture_output=True).returncode == 0
 
@@ -76,7 +75,7 @@ def peers(repeats: int) -> list[Figure]:
         trip = timed(ROUND_TRIPS, lambda: player.ask(Add(1.5, 2.5)).result())
         many = rate(MANY, lambda count: ask_many(player, count))
         for kind, module in LIBRARIES.items():
-            if not _has(python, module):
+            if not has(python, module):
                 continue
             with Rival(python, kind) as rival:
                 trips = rounds(
