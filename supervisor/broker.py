@@ -42,6 +42,7 @@ from actors.envelope import LONGEST_ROUTE, MAGIC, Route, decode_route, encode_ro
 from actors.errors import MessageError
 from actors.recorder import Recorder, open_page
 from supervisor.access import Gate, router
+from supervisor.ceilings import take_descriptors
 from supervisor.routing import Routing, Send
 from supervisor.visas import OUTSIDE
 
@@ -61,9 +62,6 @@ REFUSALS: Final = 20
 
 REPORT_SECONDS: Final = 60.0
 """Seconds between two lines about what was refused."""
-
-DESCRIPTORS: Final = 10_000
-"""Open files and connections, where the system allows so many."""
 
 LINGER_MS: Final = 200
 """Time the last words have to leave."""
@@ -323,7 +321,7 @@ def _take_limits(boot: BrokerBoot) -> None:
     """Set the limits of a process of one's own; a thread's would be those of somebody's program."""
     if not _is_thread(boot):
         _take_at_most(boot.memory)
-        _take_descriptors()
+        take_descriptors()
 
 
 def _take_at_most(memory: int) -> None:
@@ -331,14 +329,6 @@ def _take_at_most(memory: int) -> None:
     _, most = resource.getrlimit(resource.RLIMIT_DATA)
     if memory and (most == resource.RLIM_INFINITY or memory < most):
         resource.setrlimit(resource.RLIMIT_DATA, (memory, most))
-
-
-def _take_descriptors() -> None:
-    """Allow for more connections than a process usually may have."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = DESCRIPTORS if hard == resource.RLIM_INFINITY else min(hard, DESCRIPTORS)
-    if 0 <= soft < wanted:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def _await_boot(lifeline: Socket, deframer: Deframer) -> tuple[BrokerBoot | None, bool]:

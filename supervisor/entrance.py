@@ -188,6 +188,7 @@ def connect(endpoint: str | None = None, key: str | None = None) -> System:
         ValueError: neither an endpoint nor a name.
         ConnectionLost: no such system; or nobody is there for 3 s, or does not answer for 10 s.
         AccessDenied: it does not know our key, or has another key than `key`.
+        OSError: this program may open no more descriptors; it says what to raise.
     """
     wanted = _checked(endpoint)
     if wanted.startswith("tcp://"):

@@ -23,6 +23,7 @@ from actors.message import class_name
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
+from supervisor.ceilings import explained
 from supervisor.chronicle import in_the_middle_of
 from supervisor.status import ActorStatus, CrashReport, SharedMemory, SharedPool
 
@@ -189,6 +190,11 @@ def _pool(accounts: Accounts, census: Callable[[], Census]) -> SharedPool:
 
 def _clock(seconds: float) -> str:
     return time.strftime("%H:%M:%S", time.localtime(seconds))
+
+
+def unstarted(what: str, error: Exception) -> life.ExitReason:
+    """Return why there is not even a process; what to raise, when the system allows no more."""
+    return life.ExitReason(life.ExitKind.START_FAILED, text=f"{what}: {explained(error)}")
 
 
 def reason_of(child: ChildLife) -> life.ExitReason:

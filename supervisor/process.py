@@ -43,6 +43,7 @@ from supervisor.boot import (
     SupervisorReady,
     frame,
 )
+from supervisor.ceilings import take_descriptors
 from supervisor.desk import Desk
 from supervisor.exchange import Exchange
 from supervisor.infrastructure import Infrastructure
@@ -88,6 +89,8 @@ def serve(lifeline: socket.socket) -> int:
         except (OSError, ValueError, ActorError) as error:
             lifeline.sendall(_failed(error))
             return 1
+        if boot.launcher != "thread":
+            take_descriptors()  # before the zygote is forked: those it forks may have as many
         with directory, asyncio.Runner() as runner:
             launcher: Launcher = _LAUNCHERS[boot.launcher]()
             if isinstance(launcher, ForkLauncher):

@@ -37,7 +37,7 @@ from supervisor.birth import first_word, order_for
 from supervisor.lives import ChildLife, doorway
 from supervisor.narrator import Narrator
 from supervisor.output import log_for
-from supervisor.overview import Overview, notice_of, obituary, reason_of
+from supervisor.overview import Overview, notice_of, obituary, reason_of, unstarted
 from supervisor.plan import Launch, spec_of
 from supervisor.spec import Child, Tree
 from supervisor.states import States
@@ -131,7 +131,7 @@ class Supervisor:
         try:
             child = self.child_life(command.name, command.incarnation, on_word=self._hear)
         except OSError as error:
-            reason = life.ExitReason(life.ExitKind.START_FAILED, text=f"no page for it: {error}")
+            reason = unstarted("no page for it", error)
             failed = life.StartFailed(command.name, command.incarnation, reason)
             asyncio.get_running_loop().call_soon(self._handle, failed)
             return
@@ -149,9 +149,8 @@ class Supervisor:
         try:
             await child.launch(self.launcher, order_for(child, self.boot, spec), boot)
         except (OSError, ImportError) as error:
-            text = f"it could not be launched: {error}"
             child.abandon()
-            self._ended(child, life.ExitReason(life.ExitKind.START_FAILED, text=text))
+            self._ended(child, unstarted("it could not be launched", error))
             return
         await child.ended
         self._ended(child, reason_of(child))

@@ -27,6 +27,7 @@ from actors.log import announce
 from actors.peer import Peer
 from actors.portal import Portal, Until
 from supervisor.calls import Calls
+from supervisor.ceilings import check_room
 from supervisor.farewell import messages_to, patiently, show_only_theirs
 from supervisor.gate import explain, explain_silence, unreachable
 
@@ -62,6 +63,7 @@ class System(Calls):
         """How it is ended at once."""
         self._closed = False
         self._process = os.getpid()
+        check_room()
         near = curve is None
         who = f"{os.getpid()}-{os.urandom(4).hex()}" if near else os.urandom(12).hex()
         name = f"{CLIENT_PREFIX if near else NET_PREFIX}{who}"
