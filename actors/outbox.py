@@ -22,7 +22,7 @@ from collections import deque
 from typing import Final, final
 
 from actors.control import LaneRecord
-from actors.envelope import LAST_MAILBOX_KIND
+from actors.envelope import LAST_MAILBOX_KIND, Kind
 from actors.letter import Letter, Verdict, judge
 from actors.pieces import Cutter
 
@@ -95,8 +95,15 @@ class Outbound:
 
     @property
     def heavy(self) -> bool:
-        """Whether large messages fill the outbox: each acknowledgement makes much room."""
-        return self._bytes >= OUTBOX_BYTES // 2
+        """Whether large messages fill the outbox: each acknowledgement makes much room.
+
+        Not where all that waits is one ask: its answer brings the acknowledgement, and to send one
+        before it costs a seventh of the round trip.
+        """
+        if self._bytes < OUTBOX_BYTES // 2:
+            return False
+        alone = self._count == len(self.waiting) == 1 and self.cutter is None
+        return not (alone and self.waiting[0].envelope.kind == Kind.ASK)
 
     @property
     def unfinished(self) -> int:

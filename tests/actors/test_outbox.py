@@ -178,6 +178,19 @@ def test_an_outbox_is_full_at_its_last_byte_and_heavy_at_half_of_them():
     assert [holding(OUTBOX_BYTES // 2 - less).heavy for less in (0, 1)] == [True, False]
 
 
+def test_a_large_ask_alone_is_acknowledged_by_its_answer():
+    out = Outbound()
+    out.bind(1, 0)
+    out.offer(letter(Kind.ASK, payload=bytes(OUTBOX_BYTES // 2)))
+    alone = out.heavy
+    out.offer(letter(Kind.ASK))
+    with_another = out.heavy
+    out.take()
+    under_way = out.heavy
+
+    assert (alone, with_another, under_way) == (False, True, True)
+
+
 @pytest.mark.parametrize("kind", [Kind.TELL, Kind.ASK, Kind.STREAM])
 def test_messages_of_every_kind_count_as_unfinished(kind):
     out = Outbound()
