@@ -112,7 +112,7 @@ $(BIN)/python:
 
 $(RUN_READY): pyproject.toml $(PINS) | $(BIN)/python
 	$(PIP) install --constraint $(PINS) --upgrade pip
-	$(PIP) install --constraint $(PINS) --build-constraint $(PINS) --editable '.[demo,notebook]'
+	$(PIP) install --constraint $(PINS) --build-constraint $(PINS) --editable '.[demo,notebook,testing]'
 	@touch $@
 
 $(DEV_READY): pyproject.toml $(PINS) $(RUN_READY)

@@ -144,7 +144,8 @@ def _check_options(
 ) -> None:
     """Refuse here what would else be refused in another process, by its own words."""
     if not isinstance(tree, Tree | None):
-        raise TypeError(f"start takes a Tree, not {tree!r:.80}: Tree(children=[...])")
+        kind = type(tree).__name__
+        raise TypeError(f"start takes a Tree, not {kind}: write start(Tree(children=[...])).")
     if name is not None:
         rundir.check_name(name)
     check_seconds(ask_timeout, "ask_timeout", least=0.0)

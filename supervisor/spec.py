@@ -236,7 +236,7 @@ def _as_mapping(name: str, metadata: Mapping[str, Scalar] | None) -> Mapping[str
 
 def _as_tuple(children: Iterable[Child | Pool | Tree]) -> tuple[Child | Pool | Tree, ...]:
     if not isinstance(children, Iterable):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"children of a tree is {children!r:.80}: give a list of them.")
+        raise TypeError(f"children of a tree is {type(children).__name__}: give a list of them.")
     return tuple(children)
 
 

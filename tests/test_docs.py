@@ -189,6 +189,15 @@ def test_the_exit_codes_of_the_page_are_those_of_the_commands():
     assert listed == {ExitCode[name].value for name in used}
 
 
+def test_make_demo_installs_what_the_programs_of_the_readme_need():
+    recipe = (ROOT / "Makefile").read_text(encoding="utf-8").partition("\n$(RUN_READY):")[2]
+    needed = {"testing": "from actors.testing import"}
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+
+    assert [extra for extra, line in needed.items() if line in text] == ["testing"]
+    assert "testing" in recipe.partition("\n\n")[0]
+
+
 def test_the_readme_starts_with_the_two_commands_and_a_block_that_runs():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     first_screen = "\n".join(text.splitlines()[:50])

@@ -165,7 +165,7 @@ class RingReader:
             if left <= 0:
                 why = f": {self._why}" if self._why else ""
                 raise TimeoutError(f"no new frame of {self._title} within {timeout:g} s{why}")
-            time.sleep(min(self._pause(), left))
+            time.sleep(min(self.pause(), left))
         return frame
 
     def __iter__(self) -> Iterator[Frame]:
@@ -178,17 +178,11 @@ class RingReader:
         while True:
             frame = self.newest()
             if frame is None:
-                await asyncio.sleep(self._pause())
+                await asyncio.sleep(self.pause())
             else:
                 yield frame
 
-    def close(self) -> None:
-        """Let go of the memory.  Twice is fine; the next look attaches anew."""
-        self._root = self._slots = self._address = None
-
-    # --- inside
-
-    def _pause(self) -> float:
+    def pause(self) -> float:
         """Return how long to wait before the next look: an eighth of the time between frames."""
         now = time.monotonic()
         if now >= self._say_at:
@@ -196,6 +190,12 @@ class RingReader:
             self._say(f"waiting for {self._title}: {self._why}")
         still = now - self._fresh_at
         return min(LONGEST, max(SHORTEST, min(self._every, still) / 8))
+
+    def close(self) -> None:
+        """Let go of the memory.  Twice is fine; the next look attaches anew."""
+        self._root = self._slots = self._address = None
+
+    # --- inside
 
     def _attend(self) -> None:
         """Find the ring, or the next one when its writer has let go of it."""

@@ -10,9 +10,10 @@ with supervisor.connect() as system:
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Final, Protocol, Self, final
@@ -65,8 +66,8 @@ GLANCE_SECONDS: Final = 0.1
 class Programs(Protocol):
     """What is needed of a system."""
 
-    def ref(self, name: str, /) -> ActorRef:
-        """Return a handle to an actor."""
+    def ref(self, name: ActorRef | str, /) -> ActorRef:
+        """Return a handle to an actor; `TypeError` for what names none."""
         ...
 
     def frames(self, ref: ActorRef | str, name: str, /) -> RingReader:
@@ -80,7 +81,7 @@ class Computation:
 
     def __init__(self, system: Programs, server: ActorRef | str) -> None:
         self._system = system
-        self.ref = system.ref(server if isinstance(server, str) else server.name)
+        self.ref = system.ref(server)
         """Its actor, for asks of one's own."""
 
     # --- what it shall do
@@ -209,6 +210,17 @@ class View:
         while True:
             yield self.wait()
 
+    async def __aiter__(self) -> AsyncIterator[Frame]:
+        """Return frames as they come, in asyncio code; errors are those of `wait`."""
+        while True:
+            self._check_open()
+            found = await self._ask_in_loop() if self._reader is None else self._look_here(0.0)
+            frame = self._taken(found)
+            if frame is not None:
+                yield frame
+            elif self._reader is not None:
+                await asyncio.sleep(self._reader.pause())
+
     def close(self) -> None:
         """Look no more, and be no client any more.  Twice is fine."""
         if self._reader is not None:
@@ -232,11 +244,21 @@ class View:
     ) -> None:
         self.close()
 
-    def _look(self, seconds: float) -> Frame | None:
+    def _check_open(self) -> Stream[Heartbeat]:
         if self._attending is None:
             raise RuntimeError("this view is closed: make a new one")
-        frame = self._look_here(seconds) if self._reader is not None else self._ask(seconds)
-        attending = self._attending
+        return self._attending
+
+    def _look(self, seconds: float) -> Frame | None:
+        self._check_open()
+        frame = None if self._reader is None else self._look_here(seconds)
+        if self._reader is None:
+            frame = self._ask(seconds)
+        return self._taken(frame)
+
+    def _taken(self, frame: Frame | None) -> Frame | None:
+        """Return what was found, once it is known how the computation fares."""
+        attending = self._check_open()
         if frame is not None:
             life = frame.moment.incarnation
             if self._last[0] not in (0, life) and not self._renewed:
@@ -289,7 +311,7 @@ class View:
         except MessageError:  # it lies on another host, or is another user's
             self._reader = None
             reader.close()
-            return self._ask(seconds)
+            return None
         return None if found is None else Frame(moment_of(found.meta), found.array)
 
     def _ask(self, seconds: float) -> Frame | None:
@@ -299,8 +321,22 @@ class View:
                 self._handler = self._server.ask(HandlerRequest(), timeout=patience).result()
             question = Look(self._output, self._last, seconds)
             return self._handler.ask(question, timeout=patience).result()
-        except (NoSuchActor, ActorStopped):
-            self._handler = None  # any other failure it survives, perhaps in its next life
-        except (NotDelivered, OutcomeUnknown):
-            pass
+        except (NotDelivered, OutcomeUnknown) as error:
+            self._unanswered(error)
         return None
+
+    async def _ask_in_loop(self) -> Frame | None:
+        """Do what `_ask` does, in asyncio code."""
+        patience = 2 * LOOK_SECONDS
+        try:
+            if self._handler is None:
+                self._handler = await self._server.ask(HandlerRequest(), timeout=patience)
+            question = Look(self._output, self._last, LOOK_SECONDS)
+            return await self._handler.ask(question, timeout=patience)
+        except (NotDelivered, OutcomeUnknown) as error:
+            self._unanswered(error)
+        return None
+
+    def _unanswered(self, error: NotDelivered | OutcomeUnknown) -> None:
+        if isinstance(error, NoSuchActor | ActorStopped):
+            self._handler = None  # any other failure it survives, perhaps in its next life

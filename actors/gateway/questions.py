@@ -25,5 +25,7 @@ def way_back(frames: Sequence[bytes]) -> tuple[list[bytes], list[bytes]] | None:
 
 def error_frame(why: BaseException | str) -> bytes:
     """Return what a plain program is told when it gets no answer: one line."""
-    line = " ".join(str(why).split()) or type(why).__name__
+    line = " ".join(str(why).split())
+    if not line:
+        line = "no reason was given" if isinstance(why, str) else type(why).__name__
     return ERROR + line[:_LONGEST].encode("utf-8", "replace")

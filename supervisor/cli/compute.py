@@ -50,15 +50,16 @@ class Where:
 
 @compute.default
 def choose(
-    model: Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False)] = "--help",
+    model: Annotated[str, Parameter(allow_leading_hyphen=True, show_default=False)] = "",
     /,
-    *options: Annotated[str, Parameter(allow_leading_hyphen=True)],
+    *options: Annotated[str, Parameter(allow_leading_hyphen=True, show=False)],
 ) -> int:
     """Run a computation in the foreground until it ends, Ctrl-C, or `understudy down`.
 
     Its parameters are options: `understudy compute package.module:Model --help` lists them.
-    Exit status: 0 it ended by itself, was told to, or was shut down, 1 it has failed, 78 the
-    model cannot be used, 130 Ctrl-C.  Example: `understudy compute waves:String --points 400`
+    Exit status: 0 it ended by itself, was told to, or was shut down, 1 it has failed, 2 an option
+    is wrong or no model named, 78 the model cannot be used, 130 Ctrl-C, 143 SIGTERM.
+    Example: `understudy compute waves:String --points 400`
 
     Parameters
     ----------
@@ -67,12 +68,12 @@ def choose(
     options:
         The model's parameters, and where it runs.
     """
-    if model.startswith("-"):
-        if model not in ("--help", "-h"):
-            hint = "understudy compute package.module:Model --help"
-            raise CommandError("name the model first", code=ExitCode.USAGE, hint=hint)
+    if model in ("--help", "-h"):
         compute.help_print(["--help"])
         return ExitCode.OK
+    if not model or model.startswith("-"):
+        hint = "understudy compute package.module:Model --help"
+        raise CommandError("name the model first", code=ExitCode.USAGE, hint=hint)
     cls = load_model(model)
     line = model_app(model, cls)
     try:

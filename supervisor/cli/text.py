@@ -12,7 +12,6 @@ class ExitCode(IntEnum):
     FAILED = 1
     USAGE = 2
     NOT_RUNNING = 3
-    UNREACHABLE = 69
     REFUSED = 77
     CONFIG = 78
     INTERRUPTED = 130

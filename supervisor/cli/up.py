@@ -36,9 +36,10 @@ def up(  # noqa: PLR0913 - one for each option of the command line
 ) -> int:
     """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
 
-    Ctrl-C lets the actors finish what they have; a second one kills them.
+    Ctrl-C or SIGTERM lets the actors finish what they have; a second one kills them.
     Exit status: 0 it was shut down, 1 it could not start or has given up, 2 an option is wrong,
-    78 the tree cannot be used, 130 Ctrl-C.  Example: `understudy up lab:tree --name lab`
+    78 the tree cannot be used, 130 Ctrl-C, 143 SIGTERM.
+    Example: `understudy up lab:tree --name lab`
 
     Parameters
     ----------

@@ -25,3 +25,4 @@ def test_an_error_is_one_line_that_begins_with_the_word_error(text):
 
 def test_an_error_without_words_is_told_by_its_class():
     assert error_frame(ZeroDivisionError()) == b"Error: ZeroDivisionError"
+    assert error_frame(" \n") == b"Error: no reason was given"

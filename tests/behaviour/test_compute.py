@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 
 import pytest
 from models import Count, Hoarder, Onlooker
 
 from actors.compute.client import Computation
-from actors.compute.words import HandlerRequest, Look
+from actors.compute.words import HandlerRequest, Look, Quit, Step
 from actors.errors import ActorError, ActorStopped, InvalidMessage
 
 ATTEMPTS = 200
@@ -254,6 +255,40 @@ def test_the_view_of_an_ended_computation_says_so_and_why(count, by_message):
             view.wait()
         with pytest.raises(ActorStopped):
             again_and_again(view.newest)
+
+
+@pytest.mark.parametrize("by_message", [False, True], ids=["shared", "messages"])
+def test_a_view_is_read_in_asyncio_code_too_and_nobody_else_waits(count, by_message):
+    made = paused(count, steps_per_frame=1)
+
+    async def look():
+        async def take_turns():
+            for _ in range(20):
+                await asyncio.sleep(0.001)
+
+        with made.view("field", by_message=by_message) as view:
+            frames = aiter(view)
+            seen = await anext(frames)
+            following = asyncio.ensure_future(anext(frames))
+            await take_turns()
+            assert not following.done()  # there is no frame: the view waits, and others do not
+            made.ref.tell(Step(2))
+            frame = await following
+            while frame.moment.steps < seen.moment.steps + 2:
+                frame = await anext(frames)
+            made.ref.tell(Quit(force=True))
+            with pytest.raises(ActorStopped):
+                await asyncio.wait_for(anext(frames), 20)
+        with pytest.raises(RuntimeError, match="closed"):
+            await anext(aiter(view))
+
+    asyncio.run(look())
+
+
+@pytest.mark.parametrize("server", [3, None, Computation])
+def test_what_names_no_computation_is_refused_in_words(system, server):
+    with pytest.raises(TypeError, match="takes an actor's name or its ref, not "):
+        Computation(system, server)
 
 
 def test_a_model_calls_what_is_its_own_as_it_likes(system, spawn):

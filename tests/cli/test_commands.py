@@ -248,6 +248,16 @@ def test_status_of_an_actor_tells_how_it_fell_and_a_system_has_its_states_on_dis
     assert (stage / "kept" / "states.sqlite3").exists()
 
 
+def test_sigterm_ends_the_system_in_good_order_too(stage: Path) -> None:
+    up = Up(stage, "play:tree")
+    up.process.terminate()
+    code, said = up.finish()
+
+    assert code == 143
+    assert said.count("good bye: the system is shut down") == 2
+    assert "Traceback" not in said
+
+
 def test_ctrl_c_ends_the_system_in_good_order(stage: Path) -> None:
     up = Up(stage, "play:tree")
     os.killpg(up.process.pid, signal.SIGINT)

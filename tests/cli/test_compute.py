@@ -48,6 +48,7 @@ def test_0_29_the_models_parameters_are_options_in_its_help(here, capsys):
         (["nosuch:Count"], 78, "cannot be imported"),
         (["models"], 2, "package.module:Model"),
         (["--by", "1"], 2, "name the model first"),
+        ([], 2, "name the model first"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
@@ -61,6 +62,8 @@ def test_help_without_a_model_says_how_to_name_one(here, capsys):
     shown = " ".join(capsys.readouterr().out.split())
     assert shown.startswith("Usage: understudy compute MODEL [OPTIONS]")
     assert "package.module:Model --help" in shown
+    assert "MODEL A ComputeServer" in shown
+    assert "OPTIONS The model" not in shown
 
 
 @pytest.mark.process

@@ -42,7 +42,11 @@ def pools(**options):
 @pytest.mark.parametrize(
     ("options", "error", "text"),
     [
-        ({"tree": [Child(int, name="a")]}, TypeError, "start takes a Tree, not [Child("),
+        (
+            {"tree": [Child(int, name="a")]},
+            TypeError,
+            "start takes a Tree, not list: write start(Tree(children=[...])).",
+        ),
         ({"name": 5}, TypeError, "a system's name is a str, not int: 5"),
         ({"name": "a/b"}, ValueError, "'a/b' cannot name a system"),
         ({"listen": 7700}, TypeError, "listen=7700: give a text such as 'tcp://127.0.0.1:7700'"),
