@@ -84,11 +84,6 @@ class Outbound:
         return self.credit if self._heard else min(self.credit, FIRST_WINDOW)
 
     @property
-    def room(self) -> int:
-        """Bytes that may leave now in one batch."""
-        return BATCH_BYTES if self.cutter is None else self.cutter.room
-
-    @property
     def pinched(self) -> bool:
         """Whether messages wait for the first acknowledgement of this life."""
         return not self._heard and self._count > self.window
@@ -113,7 +108,14 @@ class Outbound:
     @property
     def idle(self) -> bool:
         """Whether nothing waits and nothing is in flight."""
-        return not self.flying and len(self.waiting) == self._withdrawn
+        lane = self.cutter is not None and self.cutter.lane
+        return not self.flying and not lane and len(self.waiting) == self._withdrawn
+
+    @property
+    def unsent(self) -> list[Letter]:
+        """Letters that wait, or are leaving in pieces, and have no number yet."""
+        leaving = () if self.cutter is None else self.cutter.lane
+        return [*leaving, *(letter for letter in self.waiting if letter.waiting)]
 
     def offer(self, letter: Letter) -> None:
         """Accept a letter.  The caller has looked at `full` first; answers are never refused."""
@@ -130,9 +132,9 @@ class Outbound:
             return False
         letter.envelope.seq = _WITHDRAWN
         self._forget(letter)
-        if self.cutter and (in_vain := self.cutter.abandon(letter.envelope)):
-            self.waiting.appendleft(Letter(in_vain))
-            self._answers += 1
+        if self.cutter is not None and self.cutter.abandon(letter):
+            self._at_work -= 1
+            return True
         # Searching the queue for each of many expired asks would take quadratic time.
         self._withdrawn += 1
         if self._withdrawn * 2 > len(self.waiting):
@@ -168,11 +170,16 @@ class Outbound:
     def take(self) -> list[Letter]:
         """Return what should go out now, at most one batch; call again until it is empty."""
         batch: list[Letter] = []
-        if not self.incarnation:
-            return batch
-        if self._again and self._repeat(batch):
-            return batch
-        room, window, last = self.room, self.window, self.last
+        if self.incarnation and not (self._again and self._repeat(batch)):
+            self._fill(batch)
+            if self.cutter is not None and not batch:
+                self._take_pieces(batch, self.cutter)
+        return batch
+
+    def _fill(self, batch: list[Letter]) -> None:
+        """Fill a batch with what waits and may leave."""
+        cutter, room, last = self.cutter, BATCH_BYTES, self.last
+        window = 0 if cutter is not None and cutter.message else self.window
         waiting, flying, held = self.waiting, self.flying, deque[Letter]()
         while waiting and len(batch) < BATCH_ENVELOPES and room > 0:
             if self._at_work >= window and not self._answers:
@@ -181,10 +188,16 @@ class Outbound:
             if letter.envelope.seq < 0:
                 self._withdrawn -= 1
                 continue
-            if letter.envelope.kind <= LAST_MAILBOX_KIND and self._at_work >= window:
+            if letter.envelope.kind > LAST_MAILBOX_KIND:
+                self._answers -= 1
+            elif self._at_work >= window:
                 held.append(letter)
                 continue
-            letter = self._leave(letter)
+            else:
+                self._at_work += 1
+            if cutter is not None and cutter.takes(letter):
+                window = 0 if cutter.message else window
+                continue
             last += 1
             letter.envelope.seq = last
             room -= letter.size
@@ -192,19 +205,15 @@ class Outbound:
             batch.append(letter)
         waiting.extendleft(reversed(held))
         self.last = last
-        return batch
 
-    def _leave(self, letter: Letter) -> Letter:
-        """Count a letter that leaves; return the piece of it that leaves before it, if any."""
-        piece = self.cutter and self.cutter.ahead(letter.envelope, letter.frames, letter.size)
-        if piece:
-            self.waiting.appendleft(letter)
-            return Letter(*piece)
-        if letter.envelope.kind > LAST_MAILBOX_KIND:
-            self._answers -= 1
-        else:
-            self._at_work += 1
-        return letter
+    def _take_pieces(self, batch: list[Letter], cutter: Cutter) -> None:
+        """Fill a batch with what leaves of large letters: about one piece, and what needs none."""
+        room = cutter.pace.piece
+        while len(batch) < BATCH_ENVELOPES and (letter := cutter.next(room)):
+            room -= letter.size
+            self.last = letter.envelope.seq = self.last + 1
+            self.flying[self.last] = letter
+            batch.append(letter)
 
     def _repeat(self, batch: list[Letter]) -> bool:
         """Fill a batch with what the receiver has missed; False if it was settled meanwhile."""
@@ -222,8 +231,12 @@ class Outbound:
         """Whether `take` would return something."""
         if not self.incarnation:
             return False
-        free = self._at_work < self.window and len(self.waiting) > self._withdrawn
-        return bool(self._again or ((self._answers or free) and self.room > 0))
+        if self._again or self._answers:
+            return True
+        cutter = self.cutter
+        if cutter is not None and (cutter.message or cutter.ready):
+            return cutter.ready
+        return self._at_work < self.window and len(self.waiting) > self._withdrawn
 
     def acknowledge(self, handled: int, finished: list[int], credit: int) -> list[Letter]:
         """Note what the receiver has finished; return the letters that are settled by it.
@@ -297,7 +310,7 @@ class Outbound:
                 kept.append(letter)
             else:
                 verdicts.append((letter, verdict))
-        waiting = [letter for letter in self.waiting if letter.waiting]
+        waiting = self.unsent
         void = [letter for letter in waiting if letter.life not in (0, heir)]
         verdicts += [(letter, Verdict.VOID) for letter in void]
         for letter, _ in verdicts:
@@ -307,7 +320,7 @@ class Outbound:
 
     def close(self) -> list[Letter]:
         """The name is gone for good: return everything that was never handled."""
-        letters = [*self.flying.values(), *(x for x in self.waiting if x.waiting)]
+        letters = [*self.flying.values(), *self.unsent]
         for letter in letters:
             self._forget(letter)
             letter.envelope.seq = _WITHDRAWN

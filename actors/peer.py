@@ -385,7 +385,7 @@ def _answers(link: Link) -> bool:
         return False
     out, arrived = link.out, link.way.arrived
     late = (letter for seq, letter in out.flying.items() if seq > arrived)
-    return any(Kind.REPLY <= one.envelope.kind <= Kind.END for one in (*late, *out.waiting))
+    return any(Kind.REPLY <= one.envelope.kind <= Kind.END for one in (*late, *out.unsent))
 
 
 def _unrecorded(link: Link, incarnation: int) -> Obituary:

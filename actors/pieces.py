@@ -1,6 +1,6 @@
 """Large letters over the network: cut, paced and joined, so that small ones pass them.  A decider.
 
-    Cutter  what leaves of a letter: its parts (payload, array frames), piece by piece
+    Cutter  a lane for large letters: what leaves of the first, and who must not pass it
     Pace    how many bytes of pieces may be under way on one link
     Joint   the other side: the pieces become the parts again
 
@@ -21,13 +21,15 @@ trip, not for its excess alone, keeps those who come later from taking a queue f
 from __future__ import annotations
 
 import math
+from collections import Counter, deque
 from typing import Final, final
 
 import msgspec
 
 from actors.address import NET_PREFIX
-from actors.envelope import LARGEST_FRAME, Envelope, Frames, Kind
+from actors.envelope import LARGEST_FRAME, LAST_MAILBOX_KIND, Envelope, Frames, Kind
 from actors.errors import MessageError
+from actors.letter import Letter
 
 CUT_FROM: Final = 32 << 10
 """Bytes of a letter from which it is cut, and of the smallest piece."""
@@ -120,56 +122,109 @@ class Pace:
 
 @final
 class Cutter:
-    """Cuts the large ones of the letters that leave on one link, one at a time."""
+    """The letters of one link that leave in pieces, and those that must not pass them."""
 
-    __slots__ = ("_at", "_flying", "_of", "_offset", "_parts", "pace")
+    __slots__ = ("_answers", "_at", "_flying", "_in_vain", "_offset", "_parts", "lane", "message",
+                 "pace")  # fmt: skip
 
     def __init__(self) -> None:
         self.pace = Pace()
-        self._of: Envelope | None = None
-        """The letter that is leaving in pieces."""
+        self.lane: deque[Letter] = deque()
+        """Large letters, in their order, and what must not pass them; the first is leaving."""
+        self.message = False
+        """Whether one of them is a message: no other message may pass it."""
+        self._answers: Counter[int] = Counter()
+        """How many answers in the lane belong to an ask or stream of the other side."""
         self._parts: list[memoryview] = []
-        """Its payload and its array frames."""
+        """Payload and array frames of the first letter, once it leaves in pieces."""
         self._at = 0
         """The part of which the next piece is."""
         self._offset = 0
         """Where that piece begins."""
+        self._in_vain = False
+        """The other side has pieces of a letter that was taken back, and does not know."""
         self._flying: dict[int, tuple[int, float]] = {}
         """Size of each piece that is under way, and when it left."""
 
     @property
-    def room(self) -> int:
-        """Bytes that may leave now; 0 while as much is under way as may be."""
-        return self.pace.piece if self.pace.open else 0
+    def ready(self) -> bool:
+        """Whether something of the lane may leave."""
+        return self._in_vain or bool(self.lane and (self.pace.open or self._whole))
 
-    def ahead(
-        self, envelope: Envelope, frames: Frames, size: int
-    ) -> tuple[Envelope, tuple[memoryview, ...]] | None:
-        """Return the piece that must leave before this letter of `size` bytes; None for none."""
-        if not CUT_FROM < size <= MOST_JOINED - OVERHEAD * (len(frames) + 1):
+    @property
+    def _whole(self) -> bool:
+        """Whether the first letter needs no piece, or no more."""
+        return self._at == len(self._parts) if self._parts else not _is_large(self.lane[0])
+
+    def takes(self, letter: Letter) -> bool:
+        """Take a letter that leaves, if it is large or must not pass one that is here."""
+        envelope = letter.envelope
+        if not _is_large(letter) and not (self.lane and self._follows(envelope)):
+            return False
+        self.lane.append(letter)
+        if envelope.kind <= LAST_MAILBOX_KIND:
+            self.message = True
+        elif envelope.kind <= Kind.END:
+            self._answers[envelope.correlation] += 1
+        return True
+
+    def _follows(self, envelope: Envelope) -> bool:
+        """Whether a small letter belongs behind what is here.
+
+        That is the next item of a stream.  And a member of a pool that hears of more work before
+        it has what it was given would ask for that too.
+        """
+        if envelope.kind >= Kind.WANT:
+            return self.message
+        answers = LAST_MAILBOX_KIND < envelope.kind <= Kind.END
+        return answers and envelope.correlation in self._answers
+
+    def next(self, room: int) -> Letter | None:
+        """Return the next piece, or the first letter when all its pieces have left; None to wait.
+
+        A piece needs `room`, and a place in the window.
+        """
+        if self._in_vain:
+            self._in_vain = False
+            return Letter(Envelope(Kind.PIECE, 0, 0, "", b""))
+        if not self.lane:
             return None
-        if self._of is not envelope:
-            if self._of is not None and (word := self.abandon(self._of)):
-                return word, ()  # it waits for credit, and begins again when it has some
-            self._of, self._at, self._offset = envelope, 0, 0
-            self._parts = [memoryview(part) for part in (envelope.payload, *frames)]
-        if self._at == len(self._parts):
-            envelope.parts = len(self._parts)
-            self._of, self._parts = None, []
+        first = self.lane[0]
+        if self._whole:
+            first.envelope.parts = len(self._parts)
+            self._drop(first)
+            return first
+        if room <= 0 or not self.pace.open:
             return None
+        if not self._parts:
+            self._parts = [memoryview(part) for part in (first.envelope.payload, *first.frames)]
         part, offset = self._parts[self._at], self._offset
         piece = part[offset : offset + self.pace.piece]
         self._offset += piece.nbytes
         if self._offset == part.nbytes:
             self._at, self._offset = self._at + 1, 0
-        return Envelope(Kind.PIECE, 0, offset, "", b"", 1), (piece,)
+        return Letter(Envelope(Kind.PIECE, 0, offset, "", b"", 1), (piece,))
 
-    def abandon(self, envelope: Envelope) -> Envelope | None:
-        """This letter is taken back; return what tells the other side, if it has some of it."""
-        if self._of is not envelope:
-            return None
-        self._of, self._parts = None, []
-        return Envelope(Kind.PIECE, 0, 0, "", b"")
+    def abandon(self, letter: Letter) -> bool:
+        """Take a letter back, with the pieces of it that have left; whether it was here."""
+        if letter not in self.lane:
+            return False
+        if self._parts and letter is self.lane[0]:
+            self._in_vain = True
+        self._drop(letter)
+        return True
+
+    def _drop(self, letter: Letter) -> None:
+        if letter is self.lane[0]:
+            self._parts, self._at, self._offset = [], 0, 0
+        self.lane.remove(letter)
+        kind, correlation = letter.envelope.kind, letter.envelope.correlation
+        if kind <= LAST_MAILBOX_KIND:
+            self.message = False
+        elif kind <= Kind.END:
+            self._answers[correlation] -= 1
+            if not self._answers[correlation]:
+                del self._answers[correlation]
 
     def sent(self, seq: int, size: int, now: float) -> None:
         """A piece has left under this number, perhaps not for the first time."""
@@ -183,10 +238,18 @@ class Cutter:
             self.pace.arrived(*self._flying.pop(seq), now)
 
     def start_again(self) -> None:
-        """The life that pieces went to is over."""
-        self._of, self._parts = None, []
+        """The life that pieces went to is over; whoever calls has taken what was in the lane."""
+        self.lane.clear()
+        self._answers.clear()
+        self.message = self._in_vain = False
+        self._parts, self._at, self._offset = [], 0, 0
         self._flying.clear()
         self.pace.lost()
+
+
+def _is_large(letter: Letter) -> bool:
+    """Whether a letter leaves in pieces."""
+    return CUT_FROM < letter.size <= MOST_JOINED - OVERHEAD * (len(letter.frames) + 1)
 
 
 def without_parts(envelope: Envelope) -> Envelope:

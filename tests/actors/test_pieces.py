@@ -63,6 +63,102 @@ def test_what_is_too_large_to_be_joined_leaves_as_it_is():
     assert [one.kind for batch in said(far) for one in batch.envelopes] == [Kind.TELL]
 
 
+# --- who passes
+
+
+def far_outbox(credit=OUTBOX_MESSAGES):
+    out = Outbound()
+    out.cutter = Cutter()
+    out.bind(1, credit)
+    return out
+
+
+def small(kind, number=0):
+    return Letter(Envelope(kind, 0, number, "", b"x"))
+
+
+def large(kind, number=0):
+    return Letter(Envelope(kind, 0, number, "", LARGE))
+
+
+def taken(out):
+    """What leaves while nothing is acknowledged, but for the pieces."""
+    left = []
+    while letters := out.take():
+        left += letters
+        for letter in letters:
+            if letter.envelope.kind == Kind.PIECE:
+                out.cutter.sent(letter.envelope.seq, letter.size, 0.0)
+    return [letter for letter in left if letter.envelope.kind != Kind.PIECE]
+
+
+def rest(out):
+    """What leaves as all that is under way is acknowledged, again and again."""
+    left = []
+    while out.flying:
+        for letter in out.acknowledge(out.last, [], 0):
+            out.cutter.arrived(letter.envelope.seq, 0.001)
+        left += taken(out)
+    return left
+
+
+@pytest.mark.parametrize("first", [Kind.TELL, Kind.ASK, Kind.STREAM])
+def test_answers_and_words_pass_a_large_message_and_other_messages_do_not(first):
+    out = far_outbox()
+    ahead = large(first, 7)
+    later = [small(Kind.TELL), small(Kind.ASK, 8)]
+    passing = [small(kind, 7) for kind in range(Kind.REPLY, Kind.WANT)]
+    for letter in (ahead, later[0], *passing, later[1]):
+        out.offer(letter)
+
+    assert taken(out) == passing
+    assert rest(out) == [ahead, *later]
+
+
+@pytest.mark.parametrize("first", [Kind.REPLY, Kind.ITEM, Kind.FAILURE])
+def test_all_but_the_same_conversation_passes_a_large_answer(first):
+    out = far_outbox()
+    ahead = large(first, 7)
+    behind = [small(Kind.ITEM, 7), small(Kind.END, 7)]
+    passing = [small(Kind.TELL), small(Kind.ITEM, 8), small(Kind.GRANT, 7), small(Kind.WANT)]
+    for letter in (ahead, *behind, *passing):
+        out.offer(letter)
+
+    assert taken(out) == passing
+    assert rest(out) == [ahead, *behind]
+
+
+def test_a_pool_s_words_stay_behind_the_work_that_was_given():
+    out = far_outbox()
+    work, word = large(Kind.ASK), small(Kind.WANT)
+    out.offer(work)
+    out.offer(word)
+
+    assert taken(out) == []
+    assert rest(out) == [work, word]
+
+
+def test_an_actor_answers_others_while_a_large_answer_travels():
+    far, actor, link = apart()
+    sinks = [Answers(), Answers()]
+    for sink in sinks:
+        letter = Letter(Envelope(Kind.ASK, 0, 0, "m:M", b"?"))
+        far.call(link, letter, Call(sink, target="b", message="M", deadline=math.inf))
+    carry(far, actor)
+    for delivery, answer in zip(list(actor.deliveries), [bytes(9 * LEAST), b"small"], strict=True):
+        number = delivery.envelope.correlation
+        reply = Letter(Envelope(Kind.REPLY, 0, number, "", answer))
+        actor.answer(actor.links[FAR], 1, reply)
+
+    carry(actor, far)
+
+    assert [len(sink.taken) for sink in sinks] == [0, 1]
+    for _ in range(20):
+        carry(far, actor)
+        carry(actor, far)
+    assert [len(sink.taken) for sink in sinks] == [1, 1]
+
+
 # --- how much is under way
 
 
@@ -190,30 +286,47 @@ def test_a_letter_that_is_taken_back_in_the_midst_leaves_nothing_behind():
     assert not actor.deliveries
 
 
-def test_a_letter_that_lost_its_credit_begins_again_after_a_large_answer():
-    out = Outbound()
-    out.cutter = Cutter()
-    out.bind(1, 1)
-    message = Letter(Envelope(Kind.TELL, 0, 0, "m:M", LARGE))
-    answer = Letter(Envelope(Kind.REPLY, 0, 7, "", LARGE[1:]))
+def test_the_credit_that_a_large_message_has_taken_is_its_own():
+    out = far_outbox(1)
+    message, answer = large(Kind.TELL), large(Kind.REPLY, 7)
     out.offer(message)
-    out.take()
-    out._at_work = 1  # somebody else took the last credit
+    taken(out)
     out.offer(answer)
+    out.credit = 0  # it has fallen meanwhile
 
-    left = []
-    while letters := out.take():
-        left += letters
-    words = [one for one in left if one.envelope.kind == Kind.PIECE and not one.frames]
+    assert rest(out) == [message, answer]
+    assert message.envelope.parts == answer.envelope.parts == 1
 
-    assert len(words) == 1  # what went ahead was in vain
-    assert left[-1] is answer
-    assert message.waiting
-    assert answer.envelope.parts == 1
-    assert out.credit < OUTBOX_MESSAGES
+
+def test_what_is_taken_back_in_the_midst_gives_its_credit_back():
+    out = far_outbox(1)
+    first, second = large(Kind.ASK), small(Kind.ASK)
+    out.offer(first)
+    taken(out)
+    out.offer(second)
+
+    assert out.withdraw(first)
+
+    assert out.take() == [second]
+    (word,) = out.take()
+    assert (word.envelope.kind, word.frames) == (Kind.PIECE, ())
 
 
 # --- ends
+
+
+def test_a_life_that_ends_in_the_midst_leaves_the_whole_to_the_next():
+    out = far_outbox()
+    letters = [large(Kind.TELL), small(Kind.TELL), large(Kind.REPLY, 7)]
+    for letter in letters:
+        out.offer(letter)
+    taken(out)
+
+    out.bury(None, known=True)
+    out.bind(2, 0)
+
+    assert taken(out) == []
+    assert rest(out) == letters
 
 
 def test_of_a_life_that_is_over_no_pieces_are_kept_and_no_half_answer_is_taken():
@@ -288,6 +401,6 @@ def test_what_is_under_way_to_a_life_is_forgotten_with_it():
     cutter.start_again()
     cutter.sent(1, LEAST, 1.0)
 
-    assert not cutter.room, "the next life counts from 1 too"
+    assert not cutter.pace.open, "the next life counts from 1 too"
     cutter.arrived(1, 1.01)
     assert cutter.pace.flying == 0
