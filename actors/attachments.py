@@ -24,7 +24,7 @@ from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
 from actors.arrays.segment import HAS_MEMFD, sweep
-from actors.arrays.sharing import Sharing
+from actors.arrays.sharing import NOTHING, Sharing
 from actors.envelope import LARGEST_FRAME, Frames
 from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
@@ -123,7 +123,9 @@ class Memory:
         """Give back what is not used any more.  Call it about once a second."""
         if self._arena is not None:
             self._arena.tidy()
-            self.report(self._arena.statistics().sharing)
+        if self._arena is not None or self._rings:
+            arrays = NOTHING if self._arena is None else self._arena.statistics().sharing
+            self.report(sum((ring.sharing for ring in self._rings.values()), start=arrays))
         self.mapper.tidy()
         if self._directory is not None and not HAS_MEMFD:
             sweep(self._directory)

@@ -16,9 +16,10 @@ class SharedMemory:
     size: int
     """Bytes."""
     arrays: int
-    """On their way, kept by it, or read by others."""
+    """On their way, kept by it, or read by others; a ring with all its slots is one."""
     readers: int
-    """How many of them are read in place by other processes, counted once for each reader."""
+    """How many of them are read in place by other processes, counted once for each reader: frames
+    of a ring while they are copied."""
     age: float
     """Seconds since the oldest of them was made; 0.0 when there is none."""
     copied: int = 0

@@ -42,6 +42,7 @@ from actors.arrays import segment
 from actors.arrays.allowance import LIMIT, Allowance
 from actors.arrays.fence import fence
 from actors.arrays.segment import PAGE, Segment, check_shareable, host_key
+from actors.arrays.sharing import NOTHING, Sharing
 from actors.arrays.spec import MOST_DIMENSIONS, checked_lengths
 from actors.errors import SharedMemoryFull
 
@@ -114,6 +115,7 @@ class SharedRing:
         self._filling = False
         self._number = 0
         self._version = 0
+        self._since = time.monotonic()
         self._present: _Slots | None = None
         self._allowance = allowance or Allowance(NO_LIMIT)
         self._root = self._obtain(PAGE)
@@ -137,6 +139,11 @@ class SharedRing:
     def reserved(self) -> int:
         """Bytes of shared memory it holds."""
         return sum(part.data for part in self._open)
+
+    @property
+    def sharing(self) -> Sharing:
+        """What of its process it is, for those who look at it from outside."""
+        return Sharing(self.reserved, 1, self._since) if self._open else NOTHING
 
     def write(self, array: npt.ArrayLike, meta: bytes = b"") -> int:
         """Copy `array` into the ring as the newest frame; return its number, from 1.

@@ -19,12 +19,22 @@ _AS_WORDS: Final = struct.Struct(f"={WORDS}Q")
 class Sharing:
     """Counts from its start, and what is in use now."""
 
-    size: int = 0  # bytes of the blocks in use
-    arrays: int = 0  # on their way, kept by it, or read by others
+    size: int = 0  # bytes of the blocks in use, and of all slots of its rings
+    arrays: int = 0  # on their way, kept by it, or read by others; a ring counts as one
     since: float = 0.0  # monotonic seconds; when the oldest of them was made, 0.0 for none
     copied: int = 0  # arrays copied into shared memory when they were sent
     copied_bytes: int = 0
     refused: int = 0  # arrays that found no room
+
+    def __add__(self, other: Sharing) -> Sharing:
+        """Return what both are together."""
+        since = min((one.since for one in (self, other) if one.since), default=0.0)
+        sums = [mine + others for mine, others in zip(self._counts, other._counts, strict=True)]
+        return Sharing(*sums[:2], since, *sums[2:])
+
+    @property
+    def _counts(self) -> tuple[int, ...]:
+        return self.size, self.arrays, self.copied, self.copied_bytes, self.refused
 
     def write(self, words: memoryview, at: int) -> None:
         """Put it into memory that others read, from the word `at` on; each word is whole."""

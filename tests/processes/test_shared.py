@@ -9,6 +9,7 @@ import pytest
 from programs import eventually
 
 import supervisor
+from actors import Actor, message, receive
 from actors.arrays.lease import Lease
 from actors.errors import SharedMemoryFull
 from supervisor import Limits
@@ -18,6 +19,11 @@ SIZE = 100_000
 
 
 pytestmark = pytest.mark.process
+
+
+@message
+class Close:
+    pass
 
 
 @pytest.fixture
@@ -85,6 +91,32 @@ def test_the_status_says_who_shares_how_much_with_how_many_for_how_long(system, 
     system.kill("one")
     assert eventually(lambda: shared().readers == 1)
     del array
+    assert eventually(lambda: shared() is None)
+
+
+class Screen(Actor):
+    """Has a ring and nothing else to share."""
+
+    def on_start(self):
+        self.ring = self.context.ring("live")
+        self.ring.write(np.ones(SIZE))
+
+    @receive
+    def close(self, _msg: Close) -> None:
+        self.ring.close()
+
+
+def test_the_status_counts_a_ring_as_an_array_of_all_its_slots(system):
+    screen = system.spawn(Screen, name="screen")
+
+    def shared():
+        return system.status().actor("screen").shared
+
+    assert eventually(lambda: shared() is not None)
+    assert 4 * 8 * SIZE < shared().size == system.status().shared.size < 1.25 * 4 * 8 * SIZE
+    assert (shared().arrays, shared().readers) == (1, 0)
+    assert 0.0 <= shared().age < 60.0
+    screen.tell(Close())
     assert eventually(lambda: shared() is None)
 
 
