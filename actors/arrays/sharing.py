@@ -28,13 +28,14 @@ class Sharing:
 
     def __add__(self, other: Sharing) -> Sharing:
         """Return what both are together."""
-        since = min((one.since for one in (self, other) if one.since), default=0.0)
-        sums = [mine + others for mine, others in zip(self._counts, other._counts, strict=True)]
-        return Sharing(*sums[:2], since, *sums[2:])
-
-    @property
-    def _counts(self) -> tuple[int, ...]:
-        return self.size, self.arrays, self.copied, self.copied_bytes, self.refused
+        return Sharing(
+            self.size + other.size,
+            self.arrays + other.arrays,
+            min((one.since for one in (self, other) if one.since), default=0.0),
+            self.copied + other.copied,
+            self.copied_bytes + other.copied_bytes,
+            self.refused + other.refused,
+        )
 
     def write(self, words: memoryview, at: int) -> None:
         """Put it into memory that others read, from the word `at` on; each word is whole."""

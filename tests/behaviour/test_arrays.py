@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from troupe import Born, Circulate, Gallery, Image, Images, Mirror, Strict, Writeable
+from troupe import Album, Born, Circulate, Gallery, Image, Images, Mirror, Strict, Turn, Writeable
 
 from actors.errors import InvalidMessage, SharedMemoryFull
 
@@ -92,6 +92,26 @@ def test_several_arrays_in_one_message_keep_their_places(gallery):
     square = np.full((200, 200), 2.0)
 
     assert gallery.ask(Strict(points, square)).result() == 15.0 + 80_000.0
+
+
+def test_arrays_within_lists_dicts_and_other_messages_keep_their_places(system, gallery):
+    """Small ones travel in the message, large ones are copied or born shared: all mixed."""
+    sizes = [3, 20_000, 5, 30_000, 0]
+    pages = [np.full(size, n, np.float64) for n, size in enumerate(sizes)]
+    born = system.empty((200, 100))
+    born[:] = 7.0
+    inside = Album(np.full(40_000, 8.0), [born, born[:100]])
+    turned = gallery.ask(Turn(Album(np.zeros(2), pages, {"a": born, "b": pages[1]}, inside)))
+
+    album = turned.result()
+    for page, expected in zip(album.pages, pages[::-1], strict=True):
+        np.testing.assert_array_equal(page, expected)
+    np.testing.assert_array_equal(album.marked["a"], born)
+    np.testing.assert_array_equal(album.marked["b"], pages[1])
+    assert album.inside is not None
+    assert album.inside.cover.tolist() == [8.0] * 40_000
+    assert [page.shape for page in album.inside.pages] == [(200, 100), (100, 100)]
+    assert all(page.min() == page.max() == 7.0 for page in album.inside.pages)
 
 
 def test_an_array_of_the_wrong_form_is_refused_where_it_is_sent(gallery):

@@ -182,6 +182,23 @@ class Mirror(Request[np.ndarray]):
 
 
 @message
+class Album:
+    """Arrays wherever a message can hold them."""
+
+    cover: np.ndarray
+    pages: list[np.ndarray] = attrs.field(factory=list)
+    marked: dict[str, np.ndarray] = attrs.field(factory=dict)
+    inside: Album | None = None
+
+
+@message
+class Turn(Request[Album]):
+    """Answered by the same album, with its pages backwards."""
+
+    album: Album
+
+
+@message
 class Born(Request[np.ndarray]):
     """Answered by an array that was born in shared memory."""
 
@@ -527,6 +544,10 @@ class Gallery(Actor):
     @receive
     def mirror(self, msg: Mirror) -> np.ndarray:
         return msg.array
+
+    @receive
+    def turn(self, msg: Turn) -> Album:
+        return attrs.evolve(msg.album, pages=msg.album.pages[::-1])
 
     @receive
     def circulate(self, msg: Circulate) -> np.ndarray:
