@@ -36,7 +36,7 @@ from supervisor.boot import (
     Word,
     frame,
 )
-from supervisor.farewell import interruptible
+from supervisor.farewell import TERMINATED, interruptible
 from supervisor.gate import EXAMPLE, check_tcp, curve_for, guarded
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.limits import parse_size
@@ -343,7 +343,7 @@ class _Host:
 def _terminate(number: int, _frame: FrameType | None) -> None:
     # A second one kills, wherever the program is by then: the supervisor notices and cleans up.
     signal.signal(number, signal.SIG_DFL)
-    raise SystemExit(143)
+    raise SystemExit(TERMINATED)
 
 
 def _reap(pid: int) -> None:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import math
 import os
+import signal
+import sys
+import threading
 from collections.abc import Callable, Mapping
 from functools import wraps
 from itertools import chain, repeat
 from pathlib import Path
-from types import TracebackType
-from typing import Final, ParamSpec, TypeVar
+from types import FrameType, TracebackType
+from typing import Final, ParamSpec, Self, TypeVar, final
 
 import actors
 from actors.log import announce
@@ -23,6 +26,9 @@ FIRST: Final = 1.0
 
 LATER: Final = (9.0, 20.0)
 """Seconds to the next words about the same wait; then it is a minute."""
+
+TERMINATED: Final = 143
+"""How a program exits that was told to end: 128 and SIGTERM's number."""
 
 MOST: Final = 3
 """Actors that are named."""
@@ -45,7 +51,48 @@ def patiently(
         text = said()
         if text:
             announce(text)
+            for leaving in _LEAVING:
+                leaving.warned = True
     return False
+
+
+@final
+class FirstCtrlC:
+    """What a first Ctrl-C does to a program that is leaving already: nothing, as it leaves.
+
+    With it, leaving goes on in good order, and a second one ends it at once.  So does the first,
+    once it was said that it will (see `patiently`).  A program that leaves because of a Ctrl-C or
+    SIGTERM has had its first.
+    """
+
+    def __init__(self) -> None:
+        self.came = False
+        self.warned = False
+        self._ours = False
+
+    def __enter__(self) -> Self:
+        why = sys.exc_info()[1]
+        told = isinstance(why, KeyboardInterrupt) or getattr(why, "code", None) == TERMINATED
+        mine = threading.current_thread() is threading.main_thread()
+        if mine and not told and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._take)
+            self._ours = True
+        _LEAVING.append(self)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        _LEAVING.remove(self)
+        if self._ours:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def _take(self, number: int, frame: FrameType | None) -> None:
+        if self.came or self.warned:
+            signal.default_int_handler(number, frame)
+        self.came = True
+
+
+_LEAVING: Final[list[FirstCtrlC]] = []
+"""The programs of this process that leave: each system that is closed."""
 
 
 def messages_to(counts: Mapping[str, int]) -> str:

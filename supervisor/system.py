@@ -28,7 +28,7 @@ from actors.peer import Peer
 from actors.portal import Portal, Until
 from supervisor.calls import Calls
 from supervisor.ceilings import check_room
-from supervisor.farewell import messages_to, patiently, show_only_theirs
+from supervisor.farewell import FirstCtrlC, messages_to, patiently, show_only_theirs
 from supervisor.gate import explain, explain_silence, unreachable
 
 FLUSH_SECONDS: Final = 5.0
@@ -114,14 +114,19 @@ class System(Calls):
         self._closed = True
         atexit.unregister(self.close)
         try:
-            self._flush()
-            if self._end is not None:
-                self._end(self)
-        except BaseException:
+            with FirstCtrlC() as first:
+                self._flush()
+                if self._end is not None:
+                    self._end(self)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt):
+                announce("ended at once")
             self._abandon()  # a second Ctrl-C: nobody wants to wait any longer
             raise
         finally:
             self._leave()
+        if first.came:
+            raise KeyboardInterrupt
 
     @property
     def _is_over(self) -> bool:
@@ -209,7 +214,6 @@ class System(Calls):
         try:
             self.close()
         except KeyboardInterrupt:
-            announce("ended at once")
             if not isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             # The first Ctrl-C is still on its way, and tells what was interrupted.

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import signal
 import traceback
+from contextlib import ExitStack
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.farewell import interruptible, messages_to, patiently
+from supervisor.farewell import FirstCtrlC, interruptible, messages_to, patiently
 
 
 class Clock:
@@ -47,6 +49,43 @@ def test_nobody_waits_longer_than_allowed(over_at, most):
 
     assert over == (over_at <= most) or abs(over_at - most) < 1e-6
     assert clock.now <= most + 1e-6
+
+
+@pytest.fixture
+def ctrl_c():
+    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield lambda: signal.raise_signal(signal.SIGINT)
+    signal.signal(signal.SIGINT, former)
+
+
+def test_a_first_ctrl_c_while_leaving_ends_nothing_and_a_second_does(ctrl_c):
+    with FirstCtrlC() as first:
+        ctrl_c()
+        assert first.came
+        with pytest.raises(KeyboardInterrupt):
+            ctrl_c()
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_once_it_is_said_that_ctrl_c_ends_at_once_it_does(ctrl_c):
+    with FirstCtrlC() as first:
+        patiently(Clock(over_at=2.0).wait, lambda: "waiting")
+        with pytest.raises(KeyboardInterrupt):
+            ctrl_c()
+    assert not first.came
+
+
+def leave(ctrl_c):
+    with FirstCtrlC(), pytest.raises(KeyboardInterrupt):
+        ctrl_c()
+
+
+@pytest.mark.parametrize("why", [KeyboardInterrupt(), SystemExit(143)], ids=repr)
+def test_who_leaves_because_of_a_signal_has_had_the_first(ctrl_c, why):
+    block = ExitStack()
+    block.callback(leave, ctrl_c)
+    with pytest.raises(type(why)), block:
+        raise why
 
 
 @pytest.mark.parametrize(
