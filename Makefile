@@ -22,7 +22,7 @@ RUN_READY := $(VENV)/.ready-run
 DEV_READY := $(VENV)/.ready-dev
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format-check lint types imports house docs wheel bench bench-peers soak storm mutants coverage format clean
+.PHONY: help demo test check format-check lint types imports house docs wheel bench bench-peers bench-page soak storm mutants coverage format clean
 
 help:
 	@echo "make demo      run the superfluid demo (about 20 s)"
@@ -30,6 +30,7 @@ help:
 	@echo "make check     format, lint, types, imports, house rules, documentation, wheel"
 	@echo "make bench     measure this machine"
 	@echo "make bench-peers  the same asks beside other libraries, in an environment of their own"
+	@echo "make bench-page  put what both have measured into docs/explanation/performance.md"
 	@echo "make soak      an hour beside 32 busy processes: nobody may be judged wrongly"
 	@echo "make mutants   change the deciders' code a little, again and again: do the tests notice?"
 	@echo "make storm     half an hour in which everything is killed, stopped and cut, under load"
@@ -50,7 +51,11 @@ bench-peers: $(DEV_READY)
 	test -d .venv-peers || $(BIN)/python -m venv .venv-peers
 	.venv-peers/bin/python -m pip --disable-pip-version-check --quiet install \
 	  Pyro5 msgpack rpyc thespian xoscar iceoryx2 numpy $(PEERS)
-	UNDERSTUDY_PEERS=.venv-peers/bin/python $(BIN)/python -m tests.benchmarks peers rings $(ARGS)
+	UNDERSTUDY_PEERS=.venv-peers/bin/python $(BIN)/python -m tests.benchmarks peers rings \
+	  --out .benchmarks/peers $(ARGS)
+
+bench-page: $(RUN_READY)
+	$(BIN)/python -m tests.benchmarks.page .benchmarks $(wildcard .benchmarks/peers)
 
 # Valkyrie's test programs under both their names, such as run-test-05-speed.
 test-0% run-test-0%: $(DEV_READY)

@@ -22,6 +22,8 @@ from typing import Self, cast
 
 import zmq
 
+from supervisor.ceilings import take_descriptors
+
 TO_SERVER = b"s" * 46
 TO_CLIENT = b"c" * 46
 ASK = b"a" * 83
@@ -136,13 +138,16 @@ def _dealer(context: zmq.Context[zmq.Socket[bytes]], endpoint: str) -> zmq.Socke
     return socket
 
 
-def asker(endpoint: str) -> Callable[[], None]:
-    """Return what one more client of a direct server does for a round trip."""
-    socket = _dealer(zmq.Context(), endpoint)
+def asker(endpoint: str, connections: int) -> Callable[[], None]:
+    """Return what more clients of a direct server do for a round trip each, at the same time."""
+    context = zmq.Context()
+    sockets = [_dealer(context, endpoint) for _ in range(connections)]
 
     def ask() -> None:
-        socket.send_multipart([TO_SERVER, ASK])
-        socket.recv_multipart()
+        for socket in sockets:
+            socket.send_multipart([TO_SERVER, ASK])
+        for socket in sockets:
+            socket.recv_multipart()
 
     return ask
 
@@ -221,6 +226,7 @@ async def server(endpoint: str, mode: str) -> None:
 
 
 if __name__ == "__main__":
+    take_descriptors()
     if sys.argv[1] == "broker":
         broker(sys.argv[2])
     else:

@@ -8,12 +8,12 @@ from typing import Literal, TypeAlias
 import attrs
 import msgspec
 
-from supervisor.bench.program import QUICK, Result, perform
+from supervisor.bench.program import QUICK, Result, perform, told
 from supervisor.bench.table import HEADER, line, machine
 from supervisor.cli.text import ExitCode
 
 Benchmark: TypeAlias = Literal[
-    "ask", "asyncio", "tell", "crowd", "arrays", "rings", "spawn", "kill", "memory"
+    "ask", "asyncio", "tell", "relay", "crowd", "arrays", "rings", "spawn", "kill", "memory"
 ]
 
 
@@ -39,13 +39,13 @@ def bench(*names: Benchmark, json: bool = False) -> int:
     for result in perform(programme):
         results.append(result)
         if not json:
-            _say(
-                *map(line, result.figures), f"    ({result.benchmark}: {result.seconds:.0f} s)", ""
-            )
+            _say(*map(line, result.figures), told(result), "")
+        if result.failure:
+            sys.stderr.write(result.failure)
     if json:
         report = {"machine": here, "results": [attrs.asdict(result) for result in results]}
         _say(msgspec.json.encode(report).decode())
-    return ExitCode.OK
+    return ExitCode.FAILED if any(result.failure for result in results) else ExitCode.OK
 
 
 def _say(*lines: str) -> None:

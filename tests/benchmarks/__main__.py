@@ -1,7 +1,8 @@
 """Measure this machine: `make bench`, or `python -m tests.benchmarks --help`.
 
-Prints a table and writes the figures (`figures.json`) and curves of what grows (`*.svg`) to the
-folder `--out`.  Figures, not verdicts: nothing here fails because something was slow.
+Prints a table and writes the figures (`figures.json`, after each benchmark) and curves of what
+grows (`*.svg`) to the folder `--out`.  Figures, not verdicts: nothing here fails because something
+was slow.  A benchmark that breaks is said, the others are played, and the exit code is 1.
 """
 
 from __future__ import annotations
@@ -15,9 +16,9 @@ from pathlib import Path
 
 import attrs
 
-from supervisor.bench import arrays, births, crowd, lives, talk
+from supervisor.bench import arrays, births, crowd, lives, relayed, talk
 from supervisor.bench.figures import Figure
-from supervisor.bench.program import Result, perform
+from supervisor.bench.program import Result, perform, told
 from supervisor.bench.table import HEADER, line, machine
 from tests.benchmarks import (
     batches,
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "asyncio": loops.ask_asyncio,
     "clients": talk.clients,
     "tell": talk.tell,
+    "relay": relayed.relay,
     "batches": batches.batches,
     "crowd": crowd.crowd,
     "arrays": arrays.arrays,
@@ -65,11 +67,13 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "load-actors": load.actors,
     "load-clients": load.clients,
     "packets": packets.packets,
-    "peers": peers.peers,
     "worlds": worlds.worlds,
     "gallery": worlds.gallery,
     "pairs": _once(worlds.pairs),
-}
+} | {kind: partial(peers.peer, kind) for kind in peers.LIBRARIES}
+
+PEERS = "peers"
+"""The name of all the other libraries together."""
 
 CURVES = {
     "load-sizes": ("An ask with more and more bytes", "bytes", "us"),
@@ -79,15 +83,18 @@ CURVES = {
 """Title, and what the axes are, of what becomes a picture."""
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument(
-        "names", nargs="*", metavar="benchmark", help=f"of {', '.join(BENCHMARKS)}; default: all"
+        "names",
+        nargs="*",
+        metavar="benchmark",
+        help=f"of {', '.join(BENCHMARKS)}; {PEERS}: the other libraries; default: all",
     )
     parser.add_argument("--repeats", type=int, default=15, help="rounds of each comparison")
     parser.add_argument("--out", type=Path, default=Path(".benchmarks"), help="folder to write to")
     options = parser.parse_args()
-    unknown = set(options.names) - set(BENCHMARKS)
+    unknown = set(options.names) - set(BENCHMARKS) - {PEERS}
     if unknown:
         parser.error(f"no such benchmark: {', '.join(sorted(unknown))}")
     if options.repeats < 1:
@@ -95,13 +102,35 @@ def main() -> None:
 
     here = machine()
     _say(f"{here}\n\n{HEADER}")
-    results = []
-    names = options.names or BENCHMARKS
-    for result in perform({name: partial(BENCHMARKS[name], options.repeats) for name in names}):
+    results: list[Result] = []
+    names = _wanted(options.names)
+    for result in perform({name: _announced(names, name, options.repeats) for name in names}):
         results.append(result)
-        end = f"    ({result.benchmark}: load {result.load:.1f}, {result.seconds:.0f} s)\n"
-        _say(*map(line, result.figures), end)
-    _write(options.out, here, results)
+        _say(*map(line, result.figures), f"{told(result)}\n")
+        _progress(result.failure)
+        _write(options.out, here, results)
+    failed = [result.benchmark for result in results if result.failure]
+    minutes = sum(result.seconds for result in results) / 60
+    _say(f"written to {options.out}/ after {minutes:.0f} min")
+    if failed:
+        _progress(f"failed: {', '.join(failed)}; why is above\n")
+    return 1 if failed else 0
+
+
+def _wanted(names: list[str]) -> list[str]:
+    """Return what is to be played, each once."""
+    found = [one for name in names for one in (peers.LIBRARIES if name == PEERS else [name])]
+    return list(dict.fromkeys(found or BENCHMARKS))
+
+
+def _announced(names: list[str], name: str, repeats: int) -> Callable[[], list[Figure]]:
+    """Return a benchmark that says when it begins."""
+
+    def play() -> list[Figure]:
+        _progress(f"[{names.index(name) + 1} of {len(names)}] {name} ...\n")
+        return BENCHMARKS[name](repeats)
+
+    return play
 
 
 def _write(folder: Path, here: str, results: list[Result]) -> None:
@@ -109,10 +138,9 @@ def _write(folder: Path, here: str, results: list[Result]) -> None:
     report = {"machine": here, "results": results}
     (folder / "figures.json").write_text(json.dumps(report, indent=1, default=attrs.asdict))
     for result in results:
-        if result.benchmark in CURVES:
+        if result.benchmark in CURVES and result.figures:
             picture = plot.svg(*CURVES[result.benchmark], plot.curves(result.figures))
             (folder / f"{result.benchmark}.svg").write_text(picture)
-    _say(f"written to {folder}/")
 
 
 def _say(*lines: str) -> None:
@@ -120,5 +148,10 @@ def _say(*lines: str) -> None:
     sys.stdout.flush()
 
 
+def _progress(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()
+
+
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -3,6 +3,7 @@
     python peer.py pyro5        then on standard input, a line for each measurement:
     trip 200                    ─► seconds of one call, as the mean of 200 in turn
     many 2000                   ─► calls a second with 2,000 in flight; 0 where it has no such thing
+    spawn 1                     ─► seconds until a new process has answered; 0 likewise
 
 Server and client are two processes of one host, as ours are.
 """
@@ -21,8 +22,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-Calls = tuple[Callable[[], object], Callable[[int], object] | None]
-"""What makes one call, and what makes many at once."""
+Calls = tuple[
+    Callable[[], object], Callable[[int], object] | None, Callable[[], Callable[[], object]] | None
+]
+"""What makes one call, what many at once, and what an actor that has answered; it gives its end."""
 
 
 @contextlib.contextmanager
@@ -74,7 +77,7 @@ def pyro5() -> Iterator[Calls]:
 
     Pyro5.config.SERIALIZER = "msgpack"
     with _server("pyro5") as path, Pyro5.api.Proxy(f"PYRO:player@./u:{path}") as player:
-        yield lambda: player.add(1.5, 2.5), None
+        yield lambda: player.add(1.5, 2.5), None, None
 
 
 def rpyc_server(path: str) -> None:
@@ -104,13 +107,17 @@ def rpyc() -> Iterator[Calls]:
                 for result in [later(1.5, 2.5) for _ in range(50)]:
                     result.wait()
 
-        yield lambda: add(1.5, 2.5), many
+        yield lambda: add(1.5, 2.5), many, None
         connection.close()
 
 
 @contextlib.contextmanager
 def thespian() -> Iterator[Calls]:
-    from thespian.actors import ActorSystem, ActorTypeDispatcher  # noqa: PLC0415
+    from thespian.actors import (  # noqa: PLC0415
+        ActorExitRequest,
+        ActorSystem,
+        ActorTypeDispatcher,
+    )
 
     class Player(ActorTypeDispatcher):  # pickled by name: made global below
         def receiveMsg_tuple(self, message: tuple[float, float], sender: Any) -> None:  # noqa: N802
@@ -128,7 +135,12 @@ def thespian() -> Iterator[Calls]:
             for _ in range(count):
                 system.listen(10)
 
-        yield lambda: system.ask(player, (1.5, 2.5), 10), many
+        def spawn() -> Callable[[], object]:
+            another = system.createActor(Player)
+            system.ask(another, (1.5, 2.5), 10)
+            return lambda: system.tell(another, ActorExitRequest())
+
+        yield lambda: system.ask(player, (1.5, 2.5), 10), many, spawn
     finally:
         system.shutdown()
 
@@ -158,7 +170,7 @@ def xoscar() -> Iterator[Calls]:
         await asyncio.gather(*(player.add(1.5, 2.5) for _ in range(count)))
 
     trip = lambda: loop.run_until_complete(trips(1))  # noqa: E731
-    yield trip, lambda count: loop.run_until_complete(together(count))
+    yield trip, lambda count: loop.run_until_complete(together(count)), None
     loop.run_until_complete(pool.stop())
 
 
@@ -174,9 +186,16 @@ def ray() -> Iterator[Calls]:
             return x + y
 
     player = Player.remote()
+
+    def spawn() -> Callable[[], object]:
+        another = Player.remote()
+        ray.get(another.add.remote(1.5, 2.5))
+        return lambda: ray.kill(another)
+
     yield (
         lambda: ray.get(player.add.remote(1.5, 2.5)),
         lambda count: ray.get([player.add.remote(1.5, 2.5) for _ in range(count)]),
+        spawn,
     )
     ray.shutdown()
 
@@ -197,7 +216,7 @@ def dask() -> Iterator[Calls]:
             for future in [player.add(1.5, 2.5) for _ in range(count)]:
                 future.result()
 
-        yield lambda: player.add(1.5, 2.5).result(), many
+        yield lambda: player.add(1.5, 2.5).result(), many, None
 
 
 def _patiently(connect: Callable[[], Any]) -> Any:
@@ -219,7 +238,7 @@ SERVERS = {"pyro5-server": pyro5_server, "rpyc-server": rpyc_server}
 def main(kind: str) -> None:
     words = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # whatever a library prints is not an answer
-    with PEERS[kind]() as (call, many):
+    with PEERS[kind]() as (call, many, spawn):
         call()
         print("ready", file=words, flush=True)
         for line in sys.stdin:
@@ -229,11 +248,15 @@ def main(kind: str) -> None:
                 for _ in range(count):
                     call()
                 result = (time.perf_counter() - begun) / count
-            elif many is None:
-                result = 0.0
-            else:
+            elif what == "many" and many is not None:
                 many(count)
                 result = count / (time.perf_counter() - begun)
+            elif what == "spawn" and spawn is not None:
+                end = spawn()
+                result = time.perf_counter() - begun
+                end()
+            else:
+                result = 0.0
             print(result, file=words, flush=True)
 
 

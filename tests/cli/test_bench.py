@@ -12,10 +12,12 @@ import psutil
 import pytest
 
 from supervisor.bench.figures import Figure, compared, rounds
-from supervisor.bench.program import NO_BYTE_CODE, QUICK, perform
+from supervisor.bench.program import NO_BYTE_CODE, QUICK, Result, perform, told
 from supervisor.bench.rivals import Stage
 from supervisor.bench.table import line
 from supervisor.cli.bench import Benchmark
+from tests.benchmarks import __main__ as everything
+from tests.benchmarks import page
 from tests.benchmarks.plot import curves, svg
 
 COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; sys.exit(main())"]
@@ -86,6 +88,59 @@ def test_a_programme_gives_back_what_it_changes(monkeypatch):
 
     assert [figure.name for figure in result.figures] == ["none"]
     assert os.environ[NO_BYTE_CODE] == "1"
+
+
+def test_a_benchmark_that_fails_is_said_and_keeps_nobody_from_the_next():
+    def broken():
+        raise FileNotFoundError("the stage is gone")
+
+    first, second = perform({"one": broken, "two": lambda: [Figure("ask", 1.0, "us")]})
+
+    assert first.figures == []
+    assert "FileNotFoundError: the stage is gone" in first.failure
+    assert "FAILED" in told(first)
+    assert [figure.name for figure in second.figures] == ["ask"]
+    assert second.failure == ""
+
+
+def test_all_benchmarks_are_played_and_written_although_one_fails(tmp_path, monkeypatch, capsys):
+    def broken(_repeats):
+        raise FileNotFoundError("the stage is gone")
+
+    played = {"one": broken, "two": lambda repeats: [Figure("ask", repeats, "us")]}
+    monkeypatch.setattr(everything, "BENCHMARKS", played)
+    monkeypatch.setattr(sys, "argv", ["bench", "--repeats", "3", "--out", str(tmp_path)])
+
+    assert everything.main() == 1
+
+    run = page.load((tmp_path / "figures.json").read_text())
+    assert [result.benchmark for result in run.results] == ["one", "two"]
+    assert run.results[1].figures == [Figure("ask", 3, "us")]
+    said = capsys.readouterr()
+    assert "failed: one" in said.err
+    assert "the stage is gone" in said.err
+    assert "[2 of 2] two ..." in said.err
+
+
+def test_what_was_measured_goes_between_the_marks_of_the_page():
+    kill = Figure("kill", 30.0, "ms", 30.0, 50.0, note="p50 .. p99 of 8 kills")
+    ask = Figure("ask", 200.0, "us", beside="raw", other=100.0, ratio=2.1)
+    first = page.Run("Python 3, 2 cores, load 9.0", [Result("ask", 0.5, 30.0, [ask, kill])])
+    again = [Result("ask", 1.5, 90.0, [ask]), Result("far", 7.0, 1.0, [ask])]
+    text = f"before\n{page.BEGIN}old\n{page.END}after\n"
+
+    once = page.pasted(text, page.part([first]))
+    twice = page.pasted(once, page.part([first, page.Run("", again)]))
+
+    assert "| ask | 200 µs | raw: 100 | 2.10 |" in once
+    assert "| kill | 30 ms (30 .. 50, p50 .. p99 of 8 kills) |  |  |" in once
+    assert "kill" not in twice
+    assert "the load was 1.5 to 1.5" in twice
+    for written in (once, twice):
+        assert written.startswith("before\n")
+        assert written.endswith(f"{page.END}after\n")
+        assert "old" not in written
+    page.pasted(page.PAGE.read_text(), "")  # it has the marks
 
 
 @pytest.mark.process
