@@ -11,7 +11,8 @@ import importlib
 import importlib.util
 import sys
 import zipimport
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from importlib.machinery import SourceFileLoader
 from pathlib import Path
 from types import FunctionType, ModuleType
@@ -25,11 +26,21 @@ from actors.errors import SpawnError
 from actors.message import MAIN_ALIAS
 
 _LOADING: Final[list[str]] = []
-"""The script that is being imported on behalf of a supervisor, if any."""
+"""What is being imported on behalf of a supervisor, if anything."""
+
+
+@contextmanager
+def importing(what: str) -> Generator[None]:
+    """Let it be known that a script, or a module, is imported for actors: it may start nothing."""
+    _LOADING.append(what)
+    try:
+        yield
+    finally:
+        _LOADING.clear()
 
 
 def importing_script() -> str:
-    """Return the path of the script that this process is importing as a child, or ""."""
+    """Return the script, or module, that this process is importing for actors, or ""."""
     return _LOADING[0] if _LOADING else ""
 
 
@@ -116,14 +127,12 @@ def _script(path: str) -> ModuleType:
             return known
     module, run = _unrun(path)
     sys.modules[MAIN_ALIAS] = module
-    _LOADING.append(path)
     try:
-        run()
+        with importing(path):
+            run()
     except BaseException:
         del sys.modules[MAIN_ALIAS]
         raise
-    finally:
-        _LOADING.clear()
     # What the script says of `__main__` (a class looked up by its module name) must hold here too.
     sys.modules["__main__"] = module
     return module

@@ -102,6 +102,15 @@ def trace_of(error: BaseException) -> str:
         return "(its traceback could not be written)"
 
 
+def place_of(error: BaseException) -> str:
+    """Return the file and the line that raised, or that cannot be read."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    file, line = frame.filename, frame.lineno
+    if isinstance(error, SyntaxError):
+        file, line = error.filename or file, error.lineno or line
+    return f"{file}, line {line}"
+
+
 def from_theirs(trace: TracebackType | None) -> TracebackType | None:
     """Return a traceback from the first line on that is not this package's own, if there is one."""
     here = trace

@@ -35,6 +35,7 @@ def order_for(child: ChildLife, boot: SupervisorBoot, spec: Child) -> Order:
         argv=boot.argv,
         fds={"recorder": child.page_fd},
         threads=spec.threads,
+        current=True,
     )
 
 

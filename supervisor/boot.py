@@ -41,6 +41,8 @@ class SupervisorBoot(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """What its broker shall do wrong (`actors.testing.replay`); b"" for an ordinary broker."""
     shared_memory: int = 0
     """Bytes that all processes together may share; 0: half of the machine's."""
+    preload: list[str] = []
+    """Modules that actors shall find imported."""
     directory: str = ""
     """Its runtime directory, which the supervisor makes; "" before that."""
     levels: dict[str, int] = {}

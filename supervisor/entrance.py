@@ -20,12 +20,10 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, Final, final
 
-from actors.arrays.segment import PAGE
 from actors.errors import ActorError, ConnectionLost, SpawnError
 from actors.hints import similar
 from actors.log import levels
 from actors.process import script_guard
-from actors.seconds import check_seconds
 from supervisor import rundir
 from supervisor.boot import (
     Deframer,
@@ -39,7 +37,7 @@ from supervisor.boot import (
 from supervisor.farewell import TERMINATED, interruptible
 from supervisor.gate import EXAMPLE, check_tcp, curve_for, guarded
 from supervisor.launcher.interpreter import start_interpreter
-from supervisor.limits import parse_size
+from supervisor.options import check_kinds, check_options, modules_of, shared_memory_of
 from supervisor.plan import plan_tree
 from supervisor.process import serve
 from supervisor.spec import Tree
@@ -47,6 +45,9 @@ from supervisor.system import System
 
 READY_SECONDS: Final = 30.0
 """Seconds the supervisor process may take to begin."""
+
+PRELOAD_SECONDS: Final = 65.0
+"""Seconds more for modules to preload; after 60 the supervisor says which one is too slow."""
 
 DEFAULT_LAUNCHER: Final = "fork" if sys.platform == "linux" else "spawn"
 
@@ -71,6 +72,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
     state_dir: str | Path | None = None,
     relay: bool = False,
     shared_memory: int | str | None = None,
+    preload: str | Sequence[str] = (),
     _faults: bytes = b"",
 ) -> System:
     """Start a system: a supervisor process with its broker and monitor, and the actors of `tree`.
@@ -95,11 +97,14 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
             to each other connect directly, and need the broker no more for it.
         shared_memory: bytes, or a text such as "4 GiB", that arrays and rings of all processes
             together may take of shared memory; None: half of the machine's memory.
+        preload: modules that actors find imported, as "lab.detectors": they are imported once, for
+            all of them.  Only the fork launcher does so; what such a module must not do is on the
+            page "Restart what died".
         _faults: private; what the broker shall do wrong, see `actors.testing.replay`.
     """
     script_guard()
-    _check_options(tree, name, ask_timeout, launcher)
-    _check_kinds(state_dir, inproc=inproc, relay=relay)
+    check_options(tree, name, ask_timeout, launcher)
+    check_kinds(state_dir, inproc=inproc, relay=relay)
     endpoints, keys = guarded(listen)
     boot = SupervisorBoot(
         name=name or f"s-{os.getpid()}-{os.urandom(4).hex()}",
@@ -117,7 +122,8 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         keys=keys,
         relay=relay or bool(_faults),  # a broker that shall do wrong must see everything
         faults=_faults,
-        shared_memory=_shared_memory(shared_memory),
+        shared_memory=shared_memory_of(shared_memory),
+        preload=modules_of(preload),
         levels=levels(),
     )
     host = _Host(boot)
@@ -137,42 +143,6 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
     # A program that ends without `with` has told things too, and wants them handled.
     atexit.register(system.close)
     return system
-
-
-def _check_options(
-    tree: object, name: str | None, ask_timeout: float, launcher: str | None
-) -> None:
-    """Refuse here what would else be refused in another process, by its own words."""
-    if not isinstance(tree, Tree | None):
-        kind = type(tree).__name__
-        raise TypeError(f"start takes a Tree, not {kind}: write start(Tree(children=[...])).")
-    if name is not None:
-        rundir.check_name(name)
-    check_seconds(ask_timeout, "ask_timeout", least=0.0)
-    if launcher not in (None, "fork", "spawn"):
-        raise ValueError(f"launcher={launcher!r:.80}: there are 'fork' (Linux) and 'spawn'")
-
-
-def _check_kinds(state_dir: object, **switches: object) -> None:
-    """Refuse what is of another kind: for the supervisor it would be no word at all."""
-    if state_dir is not None:
-        if not isinstance(state_dir, str | Path):
-            raise TypeError(f"state_dir={state_dir!r:.80}: give the path of a directory")
-        if not str(state_dir) or "\0" in str(state_dir):
-            raise ValueError(f"state_dir={state_dir!r:.80}: no directory has that path")
-    for what, given in switches.items():
-        if not isinstance(given, bool):
-            raise TypeError(f"{what}={given!r:.80}: give True or False")
-
-
-def _shared_memory(given: int | str | None) -> int:
-    try:
-        size = parse_size(given)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"shared_memory: {error}") from None
-    if size is not None and size < PAGE:
-        raise ValueError(f"shared_memory={given!r:.80}: give at least {PAGE} bytes")
-    return size or 0
 
 
 @interruptible
@@ -262,7 +232,7 @@ class _Host:
             )
             self._theirs.close()
         self._lifeline.sendall(frame(self._boot))
-        self._lifeline.settimeout(READY_SECONDS)
+        self._lifeline.settimeout(READY_SECONDS + (PRELOAD_SECONDS if self._boot.preload else 0.0))
         word = self._next()
         self._lifeline.settimeout(None)
         if isinstance(word, SupervisorReady):

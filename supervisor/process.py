@@ -47,7 +47,14 @@ from supervisor.ceilings import take_descriptors
 from supervisor.desk import Desk
 from supervisor.exchange import Exchange
 from supervisor.infrastructure import Infrastructure
-from supervisor.launcher import ForkLauncher, Launcher, SpawnLauncher, ThreadLauncher
+from supervisor.launcher import (
+    CannotPreloadError,
+    ForkLauncher,
+    Launcher,
+    SpawnLauncher,
+    Theirs,
+    ThreadLauncher,
+)
 from supervisor.launcher.kernel import open_pidfd
 from supervisor.lives import doorway
 from supervisor.output import standard_streams
@@ -92,7 +99,7 @@ def serve(lifeline: socket.socket) -> int:
         if boot.launcher != "thread":
             take_descriptors()  # before the zygote is forked: those it forks may have as many
         with directory, asyncio.Runner() as runner:
-            launcher: Launcher = _LAUNCHERS[boot.launcher]()
+            launcher = _launcher(boot)
             if isinstance(launcher, ForkLauncher):
                 # Before there is any thread: a fork would copy locks that nobody can release.
                 launcher.fork_zygote()
@@ -102,11 +109,16 @@ def serve(lifeline: socket.socket) -> int:
             return runner.run(SupervisorProcess(boot, launcher, lifeline, directory).live())
 
 
-_LAUNCHERS: Final = {"fork": ForkLauncher, "spawn": SpawnLauncher, "thread": ThreadLauncher}
+def _launcher(boot: SupervisorBoot) -> Launcher:
+    if boot.launcher == "fork":
+        argv = [os.fsdecode(text) for text in boot.argv]
+        return ForkLauncher(theirs=Theirs(modules=boot.preload, argv=argv))
+    return SpawnLauncher() if boot.launcher == "spawn" else ThreadLauncher()
 
 
 def _failed(error: Exception) -> bytes:
-    return frame(SupervisorFailed(str(error), type(error).__name__, trace_of(error)))
+    trace = error.remote_traceback if isinstance(error, CannotPreloadError) else trace_of(error)
+    return frame(SupervisorFailed(str(error), type(error).__name__, trace))
 
 
 def _await_boot(lifeline: socket.socket) -> SupervisorBoot | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import sys
 import time
-import traceback
 from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
@@ -14,6 +13,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from actors.errors import AccessDenied, ActorError
+from actors.failure import place_of
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.entrance import start
 from supervisor.plan import plan_tree
@@ -32,6 +32,9 @@ def up(  # noqa: PLR0913 - one for each option of the command line
     state_dir: Annotated[Path | None, Parameter(env_var="UNDERSTUDY_STATE_DIR")] = None,
     relay: Annotated[bool, Parameter(negative=(), env_var="UNDERSTUDY_RELAY")] = False,
     shared_memory: Annotated[str, Parameter(env_var="UNDERSTUDY_SHARED_MEMORY")] = "",
+    preload: Annotated[
+        list[str] | None, Parameter(negative=(), env_var="UNDERSTUDY_PRELOAD")
+    ] = None,
     ready_timeout: float = 60.0,
 ) -> int:
     """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
@@ -56,9 +59,12 @@ def up(  # noqa: PLR0913 - one for each option of the command line
     shared_memory:
         What all processes together may share for arrays, such as "4 GiB". Empty: half of the
         machine's memory.
+    preload:
+        A module to import once, before there are actors, such as lab.detectors. May be repeated.
     ready_timeout:
         Seconds the actors may take until all are ready.
     """
+    _look_here()
     spec = load_tree(tree) if tree else Tree()
     began = time.monotonic()
     try:
@@ -69,6 +75,7 @@ def up(  # noqa: PLR0913 - one for each option of the command line
             state_dir=state_dir,
             relay=relay,
             shared_memory=shared_memory or None,
+            preload=preload or (),
         )
     except FileExistsError as error:
         raise CommandError(
@@ -118,9 +125,7 @@ def load_tree(text: str) -> Tree:
 
 def imported(module: str, attribute: str) -> ModuleType:
     """Return a module of the user's, for the sake of `attribute`; the current directory counts."""
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.insert(0, here)
+    _look_here()
     try:
         return importlib.import_module(module)
     except (
@@ -130,12 +135,18 @@ def imported(module: str, attribute: str) -> ModuleType:
         kind = "" if isinstance(error, ImportError) else f"{type(error).__name__}: "
         text = f"{module} cannot be imported: {kind}{error}"
         if not _is_itself_missing(module, error):
-            hint = _place(error)
+            hint = place_of(error)
         elif module.endswith(".py"):
             hint = f"a module is named without .py: {module.removesuffix('.py')}:{attribute}"
         else:
             hint = "run the command in the directory that holds it, or install its package"
         raise CommandError(text, code=ExitCode.CONFIG, hint=hint) from error
+
+
+def _look_here() -> None:
+    here = str(Path.cwd())
+    if here not in sys.path:
+        sys.path.insert(0, here)
 
 
 def _is_itself_missing(module: str, error: BaseException) -> bool:
@@ -163,15 +174,6 @@ def _report(system: System, name: str, began: float, timeout: float) -> None:
         _say(f"listening  {endpoint}  (for allowed keys: understudy keys)")
     option = "" if name == DEFAULT_NAME else f" --name {name}"
     _say(f"ready   status: understudy status{option}   stop: Ctrl-C or understudy down{option}")
-
-
-def _place(error: BaseException) -> str:
-    """Return where the user's module failed."""
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    file, line = frame.filename, frame.lineno
-    if isinstance(error, SyntaxError):
-        file, line = error.filename or file, error.lineno or line
-    return f"{file}, line {line}"
 
 
 def _say_stopping(system: System) -> None:

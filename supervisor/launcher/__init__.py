@@ -10,12 +10,15 @@ All three keep the promise of `Launcher`: an `Order` goes in, a `Launched` comes
 
 from supervisor.launcher.fork import ForkLauncher
 from supervisor.launcher.order import ENTRIES, Exit, Launched, Launcher, Life, Order
+from supervisor.launcher.preload import CannotPreloadError
 from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.spawn import SpawnLauncher
 from supervisor.launcher.thread import ThreadLauncher
+from supervisor.launcher.zygote import Theirs
 
 __all__ = [
     "ENTRIES",
+    "CannotPreloadError",
     "Exit",
     "ForkLauncher",
     "Launched",
@@ -24,5 +27,6 @@ __all__ = [
     "Order",
     "Reaper",
     "SpawnLauncher",
+    "Theirs",
     "ThreadLauncher",
 ]

@@ -28,7 +28,7 @@ import socket
 import struct
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from typing import Final, NoReturn, TextIO, cast
 
@@ -41,6 +41,7 @@ from supervisor.launcher.kernel import (
     set_blas_threads,
 )
 from supervisor.launcher.order import Order
+from supervisor.launcher.preload import Traces
 
 RAISED: Final = 70
 """Exit code of a child whose entry raised (EX_SOFTWARE); its stderr has the traceback."""
@@ -95,25 +96,28 @@ def pack_order(order: Order) -> bytes:
     return _HEAD.pack(len(body)) + body
 
 
-def become_child(lifeline: int, stdout: int, stderr: int) -> None:
-    """Leave the zygote behind, in a process just forked from it."""
+def become_child(lifeline: int, stdout: int, stderr: int, keep: Collection[int]) -> None:
+    """Leave the zygote behind, in a process just forked from it, but for descriptors to `keep`."""
     os.setsid()
     default_signals()
     nowhere = os.open(os.devnull, os.O_RDONLY)
     os.dup2(nowhere, 0)
     os.dup2(stdout, 1)
     os.dup2(stderr, 2)
-    close_others({0, 1, 2, lifeline})
+    close_others({0, 1, 2, lifeline, *keep})
 
 
 def begin(lifeline: int) -> NoReturn:
     """Be a child, in a fresh interpreter that leads its own session."""
     default_signals()
-    enter(lifeline)
+    enter(lifeline, Traces())
 
 
-def enter(lifeline: int) -> NoReturn:
-    """Wait for the order, carry it out, and end this process."""
+def enter(lifeline: int, traces: Traces) -> NoReturn:
+    """Wait for the order, carry it out, and end this process.
+
+    `traces` are those of the modules that were imported for it in advance.
+    """
     code = RAISED
     try:
         fresh_stdio()
@@ -124,7 +128,7 @@ def enter(lifeline: int) -> NoReturn:
         if instructions is None:
             os._exit(0)
         die_with_parent(instructions.parent)
-        _settle(instructions)
+        _settle(instructions, traces)
         fds = dict(zip(instructions.names, descriptors, strict=True))
         code = find_entry(instructions.target)(line, fds) or 0
     except SystemExit as end:
@@ -224,10 +228,10 @@ def _exactly(line: socket.socket, size: int) -> bytes | None:
     return bytes(data)
 
 
-def _settle(instructions: Instructions) -> None:
-    _change_environment(dict(instructions.env))
+def _settle(instructions: Instructions, traces: Traces) -> None:
+    _change_environment(traces.into(dict(instructions.env)))
     os.chdir(instructions.cwd)
-    sys.path[:] = [os.fsdecode(path) for path in instructions.sys_path]
+    sys.path[:] = traces.around([os.fsdecode(path) for path in instructions.sys_path])
     if instructions.argv:
         sys.argv[:] = [os.fsdecode(text) for text in instructions.argv]
     importlib.invalidate_caches()

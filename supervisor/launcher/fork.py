@@ -19,14 +19,18 @@ from typing import Final, final
 
 from supervisor.launcher.child import pack_order
 from supervisor.launcher.order import Launched, Life, Order
+from supervisor.launcher.promises import LostError
 from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.wires import Wires
-from supervisor.launcher.zygotes import LostError, Zygotes
+from supervisor.launcher.zygote import Theirs
+from supervisor.launcher.zygotes import Zygotes
 
 PRELOAD: Final = (
     "actors.process", "supervisor", "numpy", "zmq", "msgspec", "attrs", "psutil", "asyncio",
 )  # fmt: skip
 """What every child needs, imported once; whoever writes actors imports `supervisor` beside them."""
+
+NOTHING: Final = Theirs()
 
 _AT_ONCE: Final = 32  # forks under way; more would only fill the socket with descriptors
 _ATTEMPTS: Final = 5
@@ -47,12 +51,13 @@ class ForkLauncher:
         self,
         *,
         preload: Sequence[str] = PRELOAD,
+        theirs: Theirs = NOTHING,
         spare: bool = True,
         reaper: Reaper | None = None,
     ) -> None:
         self._own_reaper: Final = reaper is None
         self._reaper: Final = Reaper(strays=True) if reaper is None else reaper
-        self._zygotes: Final = Zygotes(preload, self._reaper)
+        self._zygotes: Final = Zygotes(preload, theirs, self._reaper)
         self._turns: Final = asyncio.Semaphore(_AT_ONCE)
         self._keeps_spare: Final = spare
         self._spare: asyncio.Task[Bare | None] | None = None  # None result: it was refused
@@ -78,7 +83,7 @@ class ForkLauncher:
             threads_exist: false allows to fork it from this process, if that is still safe.
 
         Raises:
-            ImportError: a module to preload cannot be imported.
+            CannotPreloadError: a module to preload cannot be imported, or not be shared.
             OSError: no zygote can be started.
         """
         await self._zygotes.start(threads_exist=threads_exist)
@@ -96,11 +101,13 @@ class ForkLauncher:
 
         Raises:
             OSError: the system refuses another process; the text says why.
-            ImportError: the zygote cannot preload a module.
+            ImportError: there never was a zygote, for it cannot preload a module.
             LookupError: no such entry.
         """
         data = pack_order(order)
-        wires, life = await self._take_spare() or await self._fork()
+        if order.current:
+            await self._zygotes.check()
+        wires, life = await self._take_spare(order) or await self._fork()
         try:
             await wires.send(data, list(order.fds.values()))
         except BaseException:
@@ -151,7 +158,7 @@ class ForkLauncher:
         except (OSError, ImportError):
             return None  # the launch that needs one says so
 
-    async def _take_spare(self) -> Bare | None:
+    async def _take_spare(self, order: Order) -> Bare | None:
         spare, self._spare = self._spare, None
         if spare is None:
             return None
@@ -160,9 +167,12 @@ class ForkLauncher:
         except asyncio.CancelledError:
             spare.add_done_callback(_cut)  # cancelled too, or finished at the same moment
             raise
-        if bare is None or bare[1].exit is None:
+        if bare is None:
+            return None
+        wires, life = bare
+        if life.exit is None and (not order.current or self._zygotes.is_current(life)):
             return bare
-        bare[0].cut()
+        wires.cut()
         return None
 
 

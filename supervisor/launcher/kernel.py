@@ -1,9 +1,11 @@
 """What only Linux can do, each trick in one small function that does the portable thing elsewhere.
 
 die_with_parent     no orphan, even one stuck in C       elsewhere: the lifeline's EOF
+outlive_parent      the reverse
 adopt_orphans       grandchildren are reaped here        elsewhere: init reaps them
 open_pidfd          a descriptor that tells of the end   elsewhere: -1, a thread waits
 close_others        no descriptor of a sibling leaks     everywhere (fast on Linux)
+open_descriptors    what is open in this process         everywhere
 is_single_threaded  may this process fork?               elsewhere: what Python knows
 has_other_threads   the same, but for numpy's own        elsewhere: what Python knows
 set_blas_threads    a loaded OpenBLAS gets its threads   elsewhere: the environment does it
@@ -52,6 +54,12 @@ def die_with_parent(parent: int) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+def outlive_parent() -> None:
+    """Take `die_with_parent` back."""
+    if sys.platform == "linux":
+        _prctl(_PR_SET_PDEATHSIG, 0)
+
+
 def adopt_orphans(*, on: bool = True) -> None:
     """Make orphaned descendants children of this process, or no longer."""
     if sys.platform == "linux":
@@ -83,6 +91,20 @@ def close_others(keep: Iterable[int]) -> None:
             os.closerange(low, descriptor)
         low = descriptor + 1
     os.closerange(low, os.sysconf("SC_OPEN_MAX"))
+
+
+def open_descriptors() -> set[int]:
+    """Return the numbers of the descriptors that are open in this process."""
+    listed = [int(link.name) for link in Path("/dev/fd").iterdir()]
+    return {number for number in listed if _is_open(number)}
+
+
+def _is_open(descriptor: int) -> bool:
+    try:
+        os.fstat(descriptor)
+    except OSError:  # that of the listing itself
+        return False
+    return True
 
 
 def is_single_threaded() -> bool:

@@ -55,6 +55,7 @@ class Order:
     argv: Sequence[str] = attrs.field(converter=_texts, default=())
     fds: Mapping[str, int] = attrs.field(factory=dict[str, int])  # stay the caller's to close
     threads: int = attrs.field(default=1, validator=attrs.validators.ge(1))  # BLAS and OpenMP
+    current: bool = False  # it runs code of the program's, which must be what is on disk now
 
     @property
     def target(self) -> str:

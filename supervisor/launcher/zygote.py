@@ -10,6 +10,9 @@ One intermediate forks all the children that are asked for at the moment. The zy
 after it has waited for it, and a parent's death re-parents its
 children before anybody can see it dead: so whoever reads `Forked` *is* the parent already.
 
+It imports what all children need, and what `start(preload=...)` names, once for all of them.  When
+a file of the latter has changed, it says so and ends, and the next zygote imports what is there.
+
 It is also the sweeper: when its socket to the supervisor ends without `Quit`, the supervisor is
 dead, and it kills the process groups of all living children, removes the runtime directory, and
 ends. Nothing else may end it, so it has its own session and ignores the signals people send.
@@ -26,14 +29,16 @@ import gc
 import importlib
 import os
 import select
+import signal
 import socket
 import traceback
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from typing import Final, NoReturn, assert_never
+from typing import Any, Final, NoReturn, assert_never
 
 import msgspec
 
+from actors.imported import PRELOADED
 from supervisor.launcher.child import (
     become_child,
     default_signals,
@@ -42,6 +47,7 @@ from supervisor.launcher.child import (
     receive_with_descriptors,
 )
 from supervisor.launcher.kernel import close_others, limit_pools, loaded_blas
+from supervisor.launcher.preload import CannotPreloadError, Traces, preload
 from supervisor.launcher.sweeper import Estate, ignore_requests_to_end
 
 LARGEST_WORD: Final = 64 * 1024
@@ -53,6 +59,12 @@ MOST_AT_ONCE: Final = 32
 
 class Fork(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """Fork a child. Its descriptors come along: lifeline, stdout, stderr."""
+
+    request: int
+
+
+class Check(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """Is what was imported still what is on disk?"""
 
     request: int
 
@@ -74,6 +86,12 @@ class Quit(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """The supervisor ends in good order and removes its directory itself."""
 
 
+class Loading(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """A module of the program's is about to be imported."""
+
+    module: str
+
+
 class Ready(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """Everything is preloaded."""
 
@@ -82,6 +100,21 @@ class Broken(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """The zygote cannot work at all, and ends."""
 
     text: str
+    module: str = ""
+    """Which of the program's modules is to blame; "" for none."""
+    traceback: str = ""
+
+
+class Current(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """What was imported is what is on disk."""
+
+    request: int
+
+
+class Stale(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """A file was changed since it was imported: the zygote ends, and another has to begin."""
+
+    file: str
 
 
 class Forked(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -98,29 +131,40 @@ class NotForked(msgspec.Struct, array_like=True, frozen=True, tag=True):
     code: int
 
 
-Word = Fork | Guard | Forget | Quit
-Answer = Ready | Broken | Forked | NotForked
+Word = Fork | Check | Guard | Forget | Quit
+Answer = Loading | Ready | Broken | Current | Stale | Forked | NotForked
+
+
+class Theirs(msgspec.Struct, frozen=True):
+    """What else to import for all children: modules of the program's."""
+
+    modules: list[str] = []
+    omitted: list[str] = []
+    """Those of them that cannot be imported at the moment."""
+    argv: list[str] = []
+    """What the program was called with."""
+
 
 _words: Final = msgspec.msgpack.Decoder(Word)
 _pack: Final = msgspec.msgpack.Encoder().encode
 
 
-def begin(control: int, preload: Sequence[str]) -> NoReturn:
+def begin(control: int, needed: Sequence[str], theirs: Mapping[str, Any]) -> NoReturn:
     """Be the zygote, in a process just forked or just started, until the supervisor ends."""
     code = 70
+    line = socket.socket(fileno=control)
     try:
         _leave_parent(control)
-        line = socket.socket(fileno=control)
         line.setblocking(True)
-        text = _load(preload)
-        if text:
-            _answer(line, Broken(text))
-            os._exit(1)
+        traces = _load(needed, msgspec.convert(theirs, Theirs), line)
         gc.collect()
         gc.freeze()  # or the children's first collection would copy every page they share
         _answer(line, Ready())
-        _Zygote(line).serve()
+        _Zygote(line, traces).serve()
         code = 0
+    except CannotPreloadError as error:
+        _answer(line, Broken(str(error), error.module, error.remote_traceback))
+        os.killpg(0, signal.SIGKILL)  # what the module may have started, too
     except BaseException:  # noqa: BLE001 - the last frame of a process: it must say why it ended
         traceback.print_exc()
     finally:
@@ -147,25 +191,33 @@ def _leave_parent(control: int) -> None:
     fresh_stdio()
 
 
-def _load(preload: Sequence[str]) -> str:
+def _load(needed: Sequence[str], theirs: Theirs, line: socket.socket) -> Traces:
     limit_pools(os.environ, 1)  # a pool of threads would not survive a fork
-    for name in preload:
+    for name in needed:
         try:
             importlib.import_module(name)
-        except Exception as error:  # noqa: BLE001 - whatever a module raises, it is the answer
-            return (
+        except Exception as error:  # whatever a module raises, it is the answer
+            raise CannotPreloadError(
                 f"the zygote cannot preload {name!r}: {type(error).__name__}: {error}. "
                 "Every child needs it: mend the import, or preload without it."
-            )
+            ) from error
+    traces = Traces()
+    if theirs.modules:
+
+        def announce(name: str) -> None:
+            _answer(line, Loading(name))
+
+        traces = preload(theirs.modules, theirs.omitted, theirs.argv, announce)
     loaded_blas()  # looked up once for all children
-    return ""
+    return traces
 
 
 class _Zygote:
     """Forks on demand, and sweeps at the end."""
 
-    def __init__(self, line: socket.socket) -> None:
+    def __init__(self, line: socket.socket, traces: Traces) -> None:
         self._line = line
+        self._traces = traces
         self._estate = Estate()
         self._births: list[tuple[int, list[int]]] = []  # request and descriptors, not forked yet
 
@@ -174,12 +226,8 @@ class _Zygote:
         while True:
             word, descriptors = self._next()
             match word:
-                case None:
-                    self._estate.kill_all()
-                    self._estate.remove_directory()
-                    return
-                case Quit():
-                    self._estate.kill_all()
+                case None | Quit():
+                    self._sweep(directory=word is None)
                     return
                 case Guard(pids, directory):
                     self._estate.guard(pids, os.fsdecode(directory))
@@ -187,8 +235,21 @@ class _Zygote:
                     self._estate.forget(pid)
                 case Fork(request):
                     self._births.append((request, descriptors))
+                case Check(request):
+                    self._check(request)
                 case _:
                     assert_never(word)
+
+    def _sweep(self, *, directory: bool) -> None:
+        self._estate.kill_all()
+        if directory:
+            self._estate.remove_directory()
+
+    def _check(self, request: int) -> None:
+        file = next(filter(None, (each.changed() for each in PRELOADED)), "")
+        self._say(Stale(file) if file else Current(request))
+        if file:
+            os._exit(0)
 
     def _next(self) -> tuple[Word | None, list[int]]:
         """Wait for the next word, and give birth before waiting."""
@@ -201,17 +262,20 @@ class _Zygote:
     def _give_birth(self) -> None:
         """Fork the children that were asked for, and say so."""
         births, self._births = self._births, []
-        pids = _fork_children([descriptors for _, descriptors in births])
+        pids = _fork_children([descriptors for _, descriptors in births], self._traces)
         for (request, descriptors), pid in zip(births, pids, strict=True):
             for descriptor in descriptors:
                 os.close(descriptor)
             if pid > 0:
                 self._estate.add(pid)
-            with suppress(BrokenPipeError, ConnectionResetError):  # the next receive sees the end
-                _answer(self._line, Forked(request, pid) if pid > 0 else NotForked(request, -pid))
+            self._say(Forked(request, pid) if pid > 0 else NotForked(request, -pid))
+
+    def _say(self, answer: Answer) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # the next receive sees the end
+            _answer(self._line, answer)
 
 
-def _fork_children(births: list[list[int]]) -> list[int]:
+def _fork_children(births: list[list[int]], traces: Traces) -> list[int]:
     """Fork through one intermediate; return the pids once it is gone, or negative error codes."""
     reader, writer = os.pipe()
     try:
@@ -221,7 +285,7 @@ def _fork_children(births: list[list[int]]) -> list[int]:
         os.close(writer)
         return [-_code(error)] * len(births)
     if intermediate == 0:
-        _be_intermediate(writer, births)
+        _be_intermediate(writer, births, traces)
     os.close(writer)
     with open(reader, "rb") as told:  # noqa: PTH123
         numbers = array.array("q", told.read())
@@ -230,7 +294,7 @@ def _fork_children(births: list[list[int]]) -> list[int]:
     return [*numbers, *[-errno.EAGAIN] * (len(births) - len(numbers))]
 
 
-def _be_intermediate(writer: int, births: list[list[int]]) -> NoReturn:
+def _be_intermediate(writer: int, births: list[list[int]], traces: Traces) -> NoReturn:
     try:
         for descriptors in births:
             try:
@@ -239,8 +303,8 @@ def _be_intermediate(writer: int, births: list[list[int]]) -> NoReturn:
                 pid = -_code(error)
             if pid == 0:
                 lifeline, stdout, stderr = descriptors
-                become_child(lifeline, stdout, stderr)
-                enter(lifeline)
+                become_child(lifeline, stdout, stderr, traces.descriptors)
+                enter(lifeline, traces)
             os.write(writer, array.array("q", [pid]).tobytes())
     except BaseException:  # noqa: BLE001 - the last frame of a process: it must say why it ended
         traceback.print_exc()

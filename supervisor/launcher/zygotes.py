@@ -6,6 +6,9 @@
 
 The next one is started the moment the old one is seen dead, so the launch that needs it waits for
 less. It is told which children live, because it is also their sweeper.
+
+A module of the program's that cannot be preloaded is an error as long as there was no zygote. Later
+nothing falls for it: the next zygote goes on without, and its actors import it for themselves.
 """
 
 from __future__ import annotations
@@ -18,63 +21,61 @@ from collections.abc import Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Any, Final, TypeVar, assert_never, final
+from typing import Any, Final, assert_never, final
 
-import attrs
 import msgspec
 
+from actors.log import logger
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.launcher.kernel import adopt_orphans, is_single_threaded, limit_pools
 from supervisor.launcher.order import Life
+from supervisor.launcher.preload import CannotPreloadError
+from supervisor.launcher.promises import LostError, Zygote, fail, resolve
 from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.zygote import (
     LARGEST_WORD,
     Answer,
     Broken,
+    Check,
+    Current,
     Forget,
     Fork,
     Forked,
     Guard,
+    Loading,
     NotForked,
     Quit,
     Ready,
+    Stale,
+    Theirs,
     Word,
     begin,
 )
 
 _ATTEMPTS: Final = 5  # zygotes in a row that die before they are ready
 _ANSWER_SECONDS: Final = 5.0  # a zygote that forks nothing for so long is stuck (SIGSTOP)
-_READY_SECONDS: Final = 60.0  # a cold disk may make the preload slow
-_END_SECONDS: Final = 2.0
+READY_SECONDS: Final = 60.0
+"""Until a zygote has imported everything; a cold disk may make it slow."""
 
-T = TypeVar("T")
+_CHECKS: Final = 3  # a file that changes again and again must not hold up a launch for ever
+_END_SECONDS: Final = 2.0
 
 _answers: Final = msgspec.msgpack.Decoder(Answer)
 _pack: Final = msgspec.msgpack.Encoder().encode
-
-
-class LostError(Exception):
-    """The zygote, or the child before it had its order, was killed: do it again."""
-
-
-@final
-@attrs.define(eq=False)
-class _Zygote:
-    line: socket.socket
-    pid: int
-    life: Life | None = None  # None until a loop watches it
-    ready: asyncio.Future[None] | None = None  # likewise
-    asked: dict[int, asyncio.Future[Life]] = attrs.field(factory=dict[int, asyncio.Future[Life]])
 
 
 @final
 class Zygotes:
     """Keeps one zygote ready, and the list of the children that live."""
 
-    def __init__(self, preload: Sequence[str], reaper: Reaper) -> None:
-        self._preload: Final = tuple(preload)
+    def __init__(self, needed: Sequence[str], theirs: Theirs, reaper: Reaper) -> None:
+        self._needed: Final = tuple(needed)
+        self._theirs: Final = theirs
+        self._omitted: set[str] = set()  # modules that could not be imported
+        self._was_ready = False
         self._reaper: Final = reaper
-        self._zygote: _Zygote | None = None  # the one in use, perhaps not ready yet
+        self._zygote: Zygote | None = None  # the one in use, perhaps not ready yet
+        self._leaving: set[Zygote] = set()  # those that end by themselves
         self._living: dict[int, Life] = {}  # children not reaped; a new zygote guards them
         self._directory = b""  # the zygote removes it should we die; empty: none
         self._requests = count(1)
@@ -93,9 +94,9 @@ class Zygotes:
         ours, theirs = _socket_pair()
         pid = os.fork()
         if pid == 0:
-            begin(theirs.detach(), self._preload)
+            begin(theirs.detach(), *self._what_to_import())
         theirs.close()
-        self._zygote = _Zygote(ours, pid)
+        self._zygote = Zygote(ours, pid)
 
     async def start(self, *, threads_exist: bool) -> None:
         """Have a zygote that has everything preloaded; see `ForkLauncher.start`."""
@@ -118,7 +119,7 @@ class Zygotes:
         Raises:
             LostError: nothing runs, try again.
             OSError: the system refuses another process.
-            ImportError: the zygote cannot preload a module.
+            CannotPreloadError: nor could the first zygote, a module.
         """
         zygote = await self._ready()
         request = next(self._requests)
@@ -132,14 +133,36 @@ class Zygotes:
             self._kill(zygote)
             raise LostError from None
 
+    async def check(self) -> None:
+        """Have a zygote that has imported what is on disk now; see `fork` for what it raises."""
+        for _ in range(_CHECKS if self._theirs.modules else 0):
+            zygote = await self._ready()
+            request = next(self._requests)
+            self._tell(zygote, Check(request))
+            current = zygote.checks[request] = asyncio.get_running_loop().create_future()
+            try:
+                async with asyncio.timeout(_ANSWER_SECONDS):
+                    await current
+            except LostError:
+                continue
+            except TimeoutError:
+                self._kill(zygote)
+            else:
+                return
+
+    def is_current(self, life: Life) -> bool:
+        """Tell whether a child that lives has what the zygote in use has imported."""
+        zygote = self._zygote
+        return not self._theirs.modules or (zygote is not None and life.pid in zygote.forked)
+
     async def close(self) -> None:
         """Kill every child and end the zygote."""
         self._closed = True
         for life in self._living.values():
             self._reaper.signal(life.pid, signal.SIGKILL)
         zygote, self._zygote = self._zygote, None
-        if zygote is not None:
-            await self._end(zygote)  # its last words may tell of children, which it has killed
+        for each in [*self._leaving, *([zygote] if zygote else [])]:
+            await self._end(each)  # its last words may tell of children, which it has killed
         for life in list(self._living.values()):
             await life.wait_ended()
         if zygote is not None:
@@ -152,24 +175,31 @@ class Zygotes:
     def _forget(self, pid: int) -> None:
         self._living.pop(pid, None)
         if self._zygote is not None and self._zygote.life is not None:
+            self._zygote.forked.discard(pid)
             self._tell(self._zygote, Forget(pid))
 
-    async def _ready(self) -> _Zygote:
+    def _what_to_import(self) -> tuple[Sequence[str], dict[str, Any]]:
+        theirs = msgspec.structs.replace(self._theirs, omitted=sorted(self._omitted))
+        return self._needed, msgspec.to_builtins(theirs)
+
+    async def _ready(self) -> Zygote:
         while not self._closed:
             zygote = self._zygote or self._start_fresh()
             ready = zygote.ready or self._watch(zygote)
             try:
-                async with asyncio.timeout(_READY_SECONDS):
+                async with asyncio.timeout(READY_SECONDS):
                     await asyncio.shield(ready)
             except LostError:
                 continue
             except TimeoutError:
+                if zygote.loading:
+                    self._blame(zygote, f"{zygote.loading} was not imported in {READY_SECONDS:g} s")
                 self._kill(zygote)
                 continue
             return zygote
         raise OSError("the launcher is closed")
 
-    def _start_fresh(self) -> _Zygote:
+    def _start_fresh(self) -> Zygote:
         """Start a zygote in an interpreter of its own, for this process may have threads."""
         ours, theirs = _socket_pair()
         env = dict(os.environ)
@@ -177,7 +207,7 @@ class Zygotes:
         try:
             pid = start_interpreter(
                 "supervisor.launcher.zygote:begin",
-                [theirs.fileno(), self._preload],
+                [theirs.fileno(), *self._what_to_import()],
                 keep=[theirs.fileno()],
                 env=env,
             )
@@ -186,11 +216,11 @@ class Zygotes:
             raise
         finally:
             theirs.close()
-        zygote = self._zygote = _Zygote(ours, pid)
+        zygote = self._zygote = Zygote(ours, pid)
         self._watch(zygote)
         return zygote
 
-    def _watch(self, zygote: _Zygote) -> asyncio.Future[None]:
+    def _watch(self, zygote: Zygote) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         adopt_orphans()
         ready = zygote.ready = loop.create_future()
@@ -199,7 +229,7 @@ class Zygotes:
         self._tell(zygote, Guard(sorted(self._living), self._directory))
         return ready
 
-    def _tell(self, zygote: _Zygote, word: Word, descriptors: Sequence[int] = ()) -> None:
+    def _tell(self, zygote: Zygote, word: Word, descriptors: Sequence[int] = ()) -> None:
         try:
             socket.send_fds(zygote.line, [_pack(word)], list(descriptors))
         except BlockingIOError:
@@ -209,7 +239,7 @@ class Zygotes:
         except (BrokenPipeError, ConnectionResetError):
             pass  # it is dead: what `_hear` is about to find out
 
-    def _hear(self, zygote: _Zygote) -> None:
+    def _hear(self, zygote: Zygote) -> None:
         while True:
             try:
                 data = zygote.line.recv(LARGEST_WORD)
@@ -222,38 +252,70 @@ class Zygotes:
                 return
             self._take(zygote, _answers.decode(data))
 
-    def _take(self, zygote: _Zygote, answer: Answer) -> None:
+    def _take(self, zygote: Zygote, answer: Answer) -> None:
         match answer:
-            case Ready():
-                self._failures = 0
-                _resolve(zygote.ready, None)
-            case Broken(text):
-                _fail(zygote.ready, ImportError(text))
+            case Current(request):
+                resolve(zygote.checks.pop(request), None)
             case Forked(request, pid):
                 waiting = zygote.asked.pop(request)
                 # Watched even when its caller was cancelled: somebody has to reap it.
                 try:
-                    _resolve(waiting, self._expect(pid))
+                    resolve(waiting, self._expect(pid))
+                    zygote.forked.add(pid)
                 except ProcessLookupError:  # killed and reaped before we heard of it
-                    _fail(waiting, LostError())
+                    fail(waiting, LostError())
             case NotForked(request, code):
                 text = f"no new process: {os.strerror(code)}"
-                _fail(zygote.asked.pop(request), OSError(code, text))
+                fail(zygote.asked.pop(request), OSError(code, text))
             case _:
-                assert_never(answer)
+                self._take_news(zygote, answer)
 
-    def _died(self, zygote: _Zygote) -> None:
+    def _take_news(self, zygote: Zygote, news: Loading | Ready | Broken | Stale) -> None:
+        match news:
+            case Loading(module):
+                zygote.loading = module
+            case Ready():
+                self._failures, self._was_ready, zygote.loading = 0, True, ""
+                resolve(zygote.ready, None)
+            case Broken(text, module, trace):
+                zygote.loading = module
+                self._blame(zygote, text, trace)
+            case Stale(file):
+                logger.info("%s has changed: what is preloaded is imported again", file)
+                self._omitted.clear()
+                self._leave(zygote)
+            case _:
+                assert_never(news)
+
+    def _died(self, zygote: Zygote) -> None:
         asyncio.get_running_loop().remove_reader(zygote.line)
         zygote.line.close()
+        self._leaving.discard(zygote)
         if zygote is self._zygote:
             self._zygote = None
             self._replace(zygote)
-        _fail(zygote.ready, LostError())
-        for answer in zygote.asked.values():
-            _fail(answer, LostError())
-        zygote.asked.clear()
+        zygote.lose()
 
-    def _replace(self, dead: _Zygote) -> None:
+    def _blame(self, zygote: Zygote, text: str, trace: str = "") -> None:
+        """A zygote cannot go on: for a module, the next one does without it."""
+        if zygote.loading:
+            text = f"preload: {text}"
+        if not (self._was_ready and zygote.loading):
+            fail(zygote.ready, CannotPreloadError(text, zygote.loading, trace))
+            return
+        logger.warning("%s. Actors import it for themselves until one of its files changes.", text)
+        self._omitted.add(zygote.loading)
+        fail(zygote.ready, LostError())
+        self._leave(zygote)
+
+    def _leave(self, zygote: Zygote) -> None:
+        """A zygote is about to end: use the next one."""
+        self._leaving.add(zygote)
+        if zygote is self._zygote:
+            self._zygote = None
+        self._try_fresh()
+
+    def _replace(self, dead: Zygote) -> None:
         """Start the next one at once, unless that has failed too often: then a launch does."""
         if self._closed or dead.ready is None:
             return
@@ -261,19 +323,30 @@ class Zygotes:
             self._failures += 1
             if self._failures >= _ATTEMPTS:
                 text = f"{_ATTEMPTS} zygotes in a row died while they started; see their stderr"
-                _fail(dead.ready, OSError(text))
                 self._failures -= 1  # a later launch gets one more attempt
+                if dead.loading:
+                    text = f"{_ATTEMPTS} processes have ended while they imported {dead.loading}"
+                    self._blame(dead, f"{text}; see their stderr")
+                else:
+                    fail(dead.ready, OSError(text))
                 return
         elif dead.ready.exception() is not None:
             return  # it could not preload, and neither could another
-        # No process to be had now? Then the next launch tries again, and says so if it cannot.
-        with suppress(OSError):
-            self._start_fresh()
+        self._try_fresh()
 
-    def _kill(self, zygote: _Zygote) -> None:
+    def _try_fresh(self) -> None:
+        if self._zygote is None and not self._closed:
+            # No process to be had now? Then the next launch tries again, and says if it cannot.
+            with suppress(OSError):
+                self._start_fresh()
+
+    def _kill(self, zygote: Zygote) -> None:
+        if zygote.life is not None and zygote.life.exit is None:
+            with suppress(ProcessLookupError):  # what a module has started while it was imported
+                os.killpg(zygote.pid, signal.SIGKILL)
         self._reaper.signal(zygote.pid, signal.SIGKILL)
 
-    async def _end(self, zygote: _Zygote) -> None:
+    async def _end(self, zygote: Zygote) -> None:
         if zygote.life is None:  # forked, but never started: the end of its line is enough
             zygote.line.close()
             os.waitpid(zygote.pid, 0)  # noqa: ASYNC222 - nothing to kill, it ends at once
@@ -287,17 +360,6 @@ class Zygotes:
             await zygote.life.wait_ended()
         if zygote.line.fileno() >= 0:
             self._hear(zygote)
-
-
-def _resolve(future: asyncio.Future[T] | None, value: T) -> None:
-    if future is not None and not future.done():
-        future.set_result(value)
-
-
-def _fail(future: asyncio.Future[Any] | None, error: Exception) -> None:
-    if future is not None and not future.done():
-        future.set_exception(error)
-        future.exception()  # seen: asyncio need not complain when nobody waits for it
 
 
 def _socket_pair() -> tuple[socket.socket, socket.socket]:

@@ -12,8 +12,9 @@ from types import ModuleType
 import pytest
 
 from actors.control import Boot, Check, ClassName, Deframer, Prepared, frame
+from actors.imported import COARSE, PRELOADED, Imported, stamp
 from actors.lifeline import Lifeline
-from actors.standby import COARSE, files_behind, stamp, stand_by
+from actors.standby import files_behind, stand_by
 
 ACTOR = ClassName("somewhere", "Player")
 BOOT = Boot("player", 2, b"r" * 16, "", ACTOR, {}, 10, 1.0, 4096, "")
@@ -118,6 +119,25 @@ def test_what_was_changed_during_the_import_may_have_been_read_before(supervisor
     assert supervisor.hear() == Prepared(current=False)
     supervisor.end()
     thread.join(10.0)
+
+
+@pytest.fixture
+def preloaded(module):
+    """The file of a module that the process has found imported."""
+    path = module.with_name("found.py")
+    path.write_text("y = 1")
+    PRELOADED.append(Imported([str(path)], stamp(str(path))[-1] + 2 * COARSE))
+    yield path
+    PRELOADED.pop()
+
+
+def test_what_was_imported_for_it_in_advance_is_looked_at_too(supervisor, preloaded, spare):
+    supervisor.say(Check())
+    assert supervisor.hear() == Prepared(current=True)
+
+    edited(preloaded)
+    supervisor.say(Check())
+    assert supervisor.hear() == Prepared(current=False)
 
 
 class Hostile:

@@ -1,0 +1,199 @@
+"""Modules that are imported once for all actors (supervisor/launcher/preload.py)."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from infrastructure import zygote_of
+from launcher_stage import PRELOAD
+from programs import eventually, gone
+
+import supervisor
+from actors.errors import SpawnError
+from supervisor.launcher import CannotPreloadError, ForkLauncher, Order, Theirs, zygotes
+
+MODULE = """
+import os, random, sys
+import numpy as np
+from actors import Actor, Request, message, receive
+
+TEXT = "{text}"
+IMPORTED = os.getpid()
+FILE = open(__file__, "rb", buffering=0)
+ARGV = list(sys.argv)
+CWD = os.getcwd()
+os.environ["STAGED"] = "yes"
+sys.path.append("/staged")
+
+@message
+class Facts(Request[dict[str, str]]):
+    pass
+
+class Player(Actor):
+    @receive
+    def facts(self, msg: Facts) -> dict[str, str]:
+        return dict(
+            text=TEXT,
+            imported=str(IMPORTED),
+            pid=str(os.getpid()),
+            line=FILE.readline().decode(),
+            argv=repr(ARGV),
+            cwd=CWD,
+            environment=os.environ.get("STAGED", ""),
+            path=repr(sys.path),
+            random=repr((random.random(), np.random.random())),
+        )
+"""
+
+NAME = "preloaded_players"
+
+THREAD = """
+import threading, time
+threading.Thread(target=time.sleep, args=(99,), name="poll", daemon=True).start()
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("stage")
+    (path / f"{NAME}.py").write_text(MODULE.format(text="as written"))
+    sys.path.insert(0, str(path))
+    kept = dict(os.environ), list(sys.path)
+    yield path
+    os.environ.pop("STAGED", None)
+    sys.path[:] = kept[1]
+    sys.path.remove(str(path))
+
+
+@pytest.fixture(scope="module")
+def system(folder):
+    # The system first: it has the path, and not what the module does when it is imported here.
+    with supervisor.start(preload=NAME) as system:
+        system.spawn(importlib.import_module(NAME).Player, name="player")
+        yield system
+
+
+@pytest.fixture
+def facts(system):
+    request = sys.modules[NAME].Facts
+    return lambda: system.ref("player").ask(request(), timeout=60.0).result()
+
+
+def test_each_life_finds_the_module_as_if_it_had_imported_it(system, facts, folder):
+    first = facts()
+    system.kill("player")
+    second = facts()
+
+    assert first["imported"] == second["imported"] not in (first["pid"], second["pid"])
+    assert first["argv"] == repr(sys.argv)
+    assert first["cwd"] == str(Path.cwd())
+    assert first["environment"] == "yes"
+    assert first["path"].endswith("'/staged']")
+    assert str(folder) in first["path"]
+    assert first["random"] != second["random"]
+    assert first["line"] == "\n"
+    assert second["line"] == "import os, random, sys\n"  # one open file, shared with the first life
+
+
+def test_what_was_edited_is_imported_again_and_what_cannot_be_is_left_to_the_actor(
+    system, facts, folder
+):
+    file, before = folder / f"{NAME}.py", facts()["imported"]
+
+    file.write_text(MODULE.format(text="edited"))
+    assert system.restart("player") is not None
+    assert facts()["text"] == "edited"
+    assert facts()["imported"] not in (before, facts()["pid"])
+
+    file.write_text(MODULE.format(text="worse") + THREAD)
+    system.kill("player")
+    now = facts()
+    assert now["text"] == "worse"
+    assert now["imported"] == now["pid"]
+
+    file.write_text(MODULE.format(text="mended"))
+    system.kill("player")
+    now = facts()
+    assert now["text"] == "mended"
+    assert now["imported"] != now["pid"]
+
+
+def test_the_next_zygote_preloads_too(system, facts):
+    zygote, before = eventually(lambda: zygote_of(system)), facts()["imported"]
+    assert before == str(zygote)
+
+    os.kill(zygote, signal.SIGKILL)
+    system.kill("player")
+    now = facts()
+
+    assert now["imported"] not in (before, now["pid"])
+    assert gone([zygote])
+
+
+@pytest.mark.process
+def test_nothing_is_imported_in_advance_where_there_is_no_zygote():
+    with supervisor.start(inproc=True, preload="no_such_module"):
+        pass
+
+
+@pytest.mark.process
+def test_a_module_that_cannot_be_imported_is_an_error_of_start_with_its_traceback(folder):
+    (folder / "broken_players.py").write_text("def read():\n    return 1 / 0\n\nread()\n")
+
+    with pytest.raises(SpawnError) as caught:
+        supervisor.start(preload=("json", "broken_players"))
+
+    said = str(caught.value)
+    assert "broken_players cannot be imported: ZeroDivisionError: division by zero" in said
+    assert "broken_players.py, line 2)" in said
+    assert "return 1 / 0" in caught.value.remote_traceback
+    assert "supervisor/launcher" not in caught.value.remote_traceback
+
+
+REFUSED = {
+    "no_such_module": ("", "ModuleNotFoundError: No module named 'no_such_module'$"),
+    "unreadable": ("x = (\n", r"SyntaxError: .*\(unreadable.py, line 1\)"),
+    "leaves": ("raise SystemExit('bye')", r"leaves cannot be imported: SystemExit: bye \(.*, line"),
+    "starts": (THREAD, r"a thread running when it is imported \(poll\).*start it in `on_start`"),
+    "begets": (
+        "import subprocess\nbegotten = subprocess.Popen(['sleep', '1234.5'])",
+        "leaves a process running when it is imported",
+    ),
+    "unguarded": ("import supervisor\nsupervisor.start()", "imported unguarded. Put it under `if"),
+    "hangs": (
+        "import subprocess\nsubprocess.run(['sleep', '1234.5'])",
+        "hangs was not imported in 4 s",
+    ),
+    "vanishes": ("import os\nos._exit(3)", "5 processes have ended while they imported vanishes"),
+}
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_module_that_no_actor_can_share_is_refused_and_leaves_nothing(
+    name, tmp_path, monkeypatch
+):
+    code, said = REFUSED[name]
+    if code:
+        (tmp_path / f"{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    if name == "hangs":
+        monkeypatch.setattr(zygotes, "READY_SECONDS", 4.0)
+
+    async def main() -> None:
+        launcher = ForkLauncher(preload=PRELOAD, theirs=Theirs(modules=[name]))
+        with pytest.raises(CannotPreloadError, match=f"preload: {name}|preload: .*{said}") as told:
+            await launcher.start(threads_exist=False)
+        assert told.match(said)
+        if name == "leaves":
+            with pytest.raises(CannotPreloadError, match="bye"):  # nor can a launch
+                await launcher.launch(Order(name="late", entry="actor"))
+        await launcher.close()
+
+    asyncio.run(asyncio.wait_for(main(), 100.0))
