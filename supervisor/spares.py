@@ -47,7 +47,16 @@ class End:
     number: int
 
 
-Command = Make | End
+@final
+@attrs.frozen
+class GiveUp:
+    """Say that there will be none until the child starts again: so many in a row have ended."""
+
+    name: str
+    ends: int
+
+
+Command = Make | End | GiveUp
 
 
 @final
@@ -112,7 +121,7 @@ class Spares:
             self._ends.pop(name, None)
         ends = self._ends[name] = self._ends.get(name, 0) + 1
         if ends >= MOST_ENDS:
-            return []
+            return [] if self._closed else [GiveUp(name, ends)]
         return self._plan(name, now + max(SETTLE, _PAUSE.ceiling(ends)))
 
     def take(self, name: str) -> int | None:

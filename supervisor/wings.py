@@ -22,7 +22,7 @@ from actors.log import logger
 from supervisor.birth import order_for
 from supervisor.lives import ChildLife
 from supervisor.output import log_for
-from supervisor.spares import Command, End, Make, Spares
+from supervisor.spares import Command, End, GiveUp, Make, Spares
 
 if TYPE_CHECKING:
     from supervisor.boot import SupervisorBoot
@@ -32,6 +32,12 @@ if TYPE_CHECKING:
 
 ANSWER_SECONDS: Final = 0.1
 """A spare that has not answered by then is not worth waiting for: an import takes about as long."""
+
+GIVEN_UP: Final = (
+    "%s has no spare until it starts again: %d in a row have ended by themselves, or were killed. "
+    "Until then its next life is as slow as without one; see what ends a process that only imports "
+    "its module."
+)
 
 
 @final
@@ -111,6 +117,8 @@ class Wings:
                     if spare is not None:
                         spare.killed = True  # holds also while it is still being launched
                         spare.kill()
+                case GiveUp():
+                    logger.warning(GIVEN_UP, command.name, command.ends)
 
     def _due(self, name: str, number: int) -> None:
         if self._spares.due(name, number):

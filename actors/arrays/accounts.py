@@ -1,6 +1,7 @@
 """The accounts of a system: what each of its processes has set aside of the memory all may share.
 
        0   limit           u64: bytes for all together
+       8   form            u64: that the file is laid out as here, see `_FORM`
     4096   taken           2,048 x u64: bytes that the holder of each account has set aside
    20480   descriptions    2,048 x 128: pid u64 | six words of `sharing.py` | name 72s
 
@@ -42,7 +43,10 @@ _SIZE: Final = 8 * (_DESCRIPTIONS + _DESCRIPTION * ACCOUNTS)
 _NAME_AT: Final = 8 * (1 + WORDS)
 
 _NAME: Final = struct.Struct("72s")
-_LIMIT: Final = struct.Struct("=Q")
+_HEAD: Final = struct.Struct("=QQ")
+
+_FORM: Final = int.from_bytes(b"shares 1")
+"""Changes with the layout: a program of another version opens no account in what it misreads."""
 
 
 @final
@@ -63,7 +67,12 @@ class Accounts:
     """The file, mapped.  Ends with `close`."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file of a system; `OSError` when there is none, or no descriptor for it."""
+        """Open the file of a system.
+
+        Raises:
+            OSError: there is none, or no descriptor for it.
+            ValueError: it is not a file of accounts, or one of another version.
+        """
         self.path: Final = path
         self._fd = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
@@ -71,6 +80,9 @@ class Accounts:
         except BaseException:
             os.close(self._fd)
             raise
+        if _HEAD.unpack_from(self._memory)[1] != _FORM:
+            self.close()
+            raise ValueError(f"{path} is not a file of accounts of this version")
         self._words = memoryview(self._memory).cast("Q")
         columns = np.frombuffer(self._memory, np.uint64)
         self._taken = columns[_TAKEN : _TAKEN + ACCOUNTS]
@@ -84,7 +96,7 @@ class Accounts:
         fd = os.open(path, flags, 0o600)
         try:
             allocate(fd, 0, _SIZE)
-            os.pwrite(fd, _LIMIT.pack(limit), 0)
+            os.pwrite(fd, _HEAD.pack(limit, _FORM), 0)
         finally:
             os.close(fd)
         return cls(path)
@@ -169,6 +181,7 @@ class Account:
         self._accounts: Accounts | None = None
         self._number = -1
         self._holder = os.getpid()
+        self._closed = False
 
     def missing(self, size: int) -> int:
         """Return how many bytes less must be in use before there is room for `size`; 0: there is.
@@ -212,7 +225,8 @@ class Account:
         if accounts is None:
             return (
                 f"this process has no account with its system, which keeps {ACCOUNTS:,} of them. "
-                "Close programs that share arrays, and see that the system still runs."
+                "Close programs that share arrays, and see that the system still runs and is of "
+                "this version."
             )
         return (
             f"{accounts.taken:,} of the {accounts.limit:,} bytes that the processes of this "
@@ -221,7 +235,8 @@ class Account:
         )
 
     def close(self) -> None:
-        """End the account.  Twice is fine."""
+        """End the account: nothing can be taken any more.  Twice is fine."""
+        self._closed = True
         accounts, self._accounts = self._accounts, None
         if accounts is not None and self._is_ours:
             accounts.leave(self._number)
@@ -233,6 +248,8 @@ class Account:
 
     def _opened(self) -> Accounts | None:
         """Return the file with an account of ours in it; None when that cannot be had now."""
+        if self._closed:
+            return None
         if not self._is_ours:
             self._accounts, self._holder = None, os.getpid()
         if self._accounts is None:

@@ -272,9 +272,13 @@ class View:
             self._attending = self._attend(attending)
         except (NoSuchActor, ActorStopped) as error:
             if frame is None:  # what was shown last is seen before the end is told
-                name, why = self._server.name, self._ended
-                raise ActorStopped(target=name, message=Attend.__name__, reason=why) from error
+                raise self._no_more() from error
         return frame
+
+    def _no_more(self) -> ActorStopped:
+        name, why = self._server.name, f" ({self._ended})" if self._ended else ""
+        text = f"{name} stopped{why}: no frame will come. Spawn it again, then open a new view."
+        return ActorStopped(text, target=name, reason=self._ended)
 
     def _attend(self, attending: Stream[Heartbeat]) -> Stream[Heartbeat]:
         """Read what is there of the heartbeats; when a life is over, attend in the next one.

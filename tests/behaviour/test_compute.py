@@ -94,10 +94,11 @@ def test_0_01_a_viewer_sees_a_new_parameter_within_two_frames(count, by_message)
     made = count(steps_per_frame=1, frames_per_second=20.0)
     with made.view("field", by_message=by_message) as view:
         for by in (2, 3, 4):
-            before = view.wait(10.0)
+            view.wait(10.0)
             made.set(by=by)
-            frame, _ = frame_where(view, showing("by", by))
-            assert frame.moment.frame - before.moment.frame <= 2 + frame.moment.running
+            # One may have been there, one in the making; how many a busy machine skips is its own.
+            _, looked_at = frame_where(view, showing("by", by))
+            assert looked_at <= 3
 
 
 def test_a_parameter_is_seen_while_paused_too(count):
@@ -251,7 +252,7 @@ def test_the_view_of_an_ended_computation_says_so_and_why(count, by_message):
     with made.view("field", by_message=by_message) as view:
         view.wait(10.0)
         made.quit(force=True)
-        with pytest.raises(ActorStopped, match=r"stopped \((it was )?stopped\)"):
+        with pytest.raises(ActorStopped, match=r"stopped \((it was )?stopped\): no frame will"):
             view.wait()
         with pytest.raises(ActorStopped):
             again_and_again(view.newest)

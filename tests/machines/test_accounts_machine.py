@@ -62,6 +62,7 @@ class AccountsMachine(RuleBasedStateMachine):
     def leave(self, holder):
         holder.close()
         holder.close()
+        assert not holder.take(1)
         self.held.pop(holder, None)
 
     @rule(holder=consumes(holders))
@@ -230,3 +231,16 @@ def test_a_file_of_another_size_is_no_account_and_no_crash(tmp_path):
     path.write_bytes(bytes(4096))
 
     assert not Account(path, "anybody").take(1)
+
+
+def test_a_file_of_another_version_is_no_account(tmp_path):
+    path = tmp_path / "accounts"
+    Accounts.create(path, 100).close()
+    assert Account(path, "anybody").take(1)
+    with path.open("r+b") as file:
+        file.seek(8)
+        file.write(b"\0")
+
+    late = Account(path, "anybody")
+    assert not late.take(1)
+    assert "of this version" in late.shortage()

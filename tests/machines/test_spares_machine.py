@@ -10,7 +10,7 @@ from __future__ import annotations
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from supervisor.spares import End, Make, Spares
+from supervisor.spares import End, GiveUp, Make, Spares
 
 NAMES = st.sampled_from(["camera", "stage"])
 
@@ -35,6 +35,9 @@ class SparesMachine(RuleBasedStateMachine):
                 case End():
                     name, _ = self.processes.pop(command.number)
                     assert name == command.name
+                case GiveUp():
+                    assert not self.closed
+                    assert self.those_of(command.name) == []
 
     def those_of(self, name):
         return sorted(number for number, (owner, _) in self.processes.items() if owner == name)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from supervisor.spares import MOST_ENDS, SETTLE, End, Make, Spares
+from supervisor.spares import MOST_ENDS, SETTLE, End, GiveUp, Make, Spares
 
 
 def ready_spare(spares, name="calc", now=0.0):
@@ -59,7 +59,7 @@ def test_spares_that_end_by_themselves_come_later_and_later_and_then_no_more():
 
     assert pauses == sorted(pauses)
     assert pauses[-1] > pauses[0]
-    assert spares.ended("calc", make.number, 0.0) == []
+    assert spares.ended("calc", make.number, 0.0) == [GiveUp("calc", MOST_ENDS)]
     assert spares.started("calc", 0.0) == [Make("calc", make.number + 1, SETTLE)]
 
 
