@@ -16,9 +16,9 @@ Synchronization on Linux/NUMA Systems", 2005).  A reader that finds the same num
 after copying has copied that frame.  A frame larger than the slots gets new slots; the root says
 where they are.
 
-Which slot is next?  Memory that was written a moment ago is still in the processor's cache, and
-writing there takes half the time.  So it is the slot of the last frame but the newest, and when a
-reader holds that (a lock, as in `lease.py`), the one before.  The locks are a hint, the numbers
+Which slot is next?  Memory that was written a moment ago is still in the processor's cache, if that
+has room, and is written in less time.  So it is the slot of the last frame but the newest, and when
+a reader holds that (a lock, as in `lease.py`), the one before.  The locks are a hint, the numbers
 decide: when all are held, or nobody can tell, the oldest frame is written over.
 """
 
