@@ -57,8 +57,8 @@ class Roads:
     """The direct connections of one party."""
 
     def __init__(self, name: str, incarnation: int, host: bytes) -> None:
-        self.near = ""
-        """How endpoints begin that we can reach; "" for none: everything is relayed."""
+        self.near: tuple[str, ...] = ()
+        """How endpoints begin that we can reach; none: everything is relayed."""
         self.dials: deque[Road] = deque()
         """To connect now."""
         self.hangups: deque[Road] = deque()
@@ -101,11 +101,11 @@ class Roads:
         self.parcels.append((road, [link.route, encode_word(Meet())]))
 
     def _reaches(self, link: Link) -> bool:
-        endpoint, near = link.way.endpoint, self.near
-        if not near or link.standing is not Standing.UP or link.name == self._name:
+        if not self.near or link.standing is not Standing.UP or link.name == self._name:
             return False
         # The endpoint is another party's word: nothing outside our own directory is opened.
-        return endpoint.startswith(near) and endpoint[len(near) :].isalnum()
+        place, _, name = link.way.endpoint.rpartition("/")
+        return f"{place}/" in self.near and name.isalnum()
 
     def _drop_unanswered(self, link: Link) -> None:
         for road in [r for r in self.dialled.values() if r.name == link.name and not r.open]:

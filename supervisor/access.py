@@ -22,8 +22,9 @@ from typing import Final, final
 import zmq
 from zmq.utils import z85
 
-from actors.connection import HANDSHAKE_MS, HEARTBEAT_MS
+from actors.connection import HEARTBEAT_MS
 from actors.errors import AccessDenied
+from actors.routers import HANDSHAKE_MS
 from supervisor.keys import Allowed, KeyPair, KeyRing, key_text, parse_key
 from supervisor.muffler import Muffler
 from supervisor.roles import Role

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 import zmq
 
-from actors.connection import Connection, _Door
+from actors.connection import Connection
 from actors.link import Road
 from actors.peer import Peer
+from actors.routers import Door
 
 
 @pytest.fixture
@@ -38,7 +39,7 @@ def test_a_connection_on_which_something_waits_is_hung_up_only_when_it_was_taken
     assert other.poll(5000)
     me, *_ = other.recv_multipart()
     other.send_multipart([me, b"one", b"two"])
-    assert connection._outbound.socket.poll(5000)
+    assert connection._routers._outbound.socket.poll(5000)
 
     assert connection.readable
     peer.roads.hangups.append(road)
@@ -66,7 +67,7 @@ def test_a_message_that_is_not_there_after_all_ends_nobody():
     # Recorded: EVENTS spoke of a message as its sender was ending, and the error that came instead
     # of it ended a program's connection.
     context = zmq.Context()
-    door = _Door(context, zmq.ROUTER)
+    door = Door(context, zmq.ROUTER)
     door.socket.close(0)
     context.term()
     door.socket = Mistaken()

@@ -48,7 +48,7 @@ class Nowhere:
 
 def party(name, mailbox=100):
     peer = Peer(name, 1, mailbox=mailbox)
-    peer.roads.near = NEAR
+    peer.roads.near = (NEAR,)
     peer.connected()
     peer.receive([FROM_BROKER, encode_word(Welcome(""))], 0.0)
     peer.outgoing(0.0)
@@ -289,7 +289,7 @@ def test_nothing_outside_the_own_directory_is_dialled(endpoint):
 
 def test_without_an_own_directory_everything_is_relayed():
     one, link = resolved()
-    one.roads.near = ""
+    one.roads.near = ()
 
     tell(one, link)
     one.outgoing(0.0)

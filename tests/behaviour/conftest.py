@@ -1,4 +1,7 @@
-"""One behaviour suite over every transport: what runs here runs over ipc, tcp and inproc alike.
+"""One behaviour suite over every transport: what runs here runs over each of them alike.
+
+local          between processes of one host, direct connections without ZeroMQ, as is usual
+ipc            the same with direct connections over ZeroMQ
 
 system         a running system, shared by the tests of one module and transport
 spawn          starts an actor there under a name of its own and stops it after the test
@@ -21,8 +24,16 @@ from supervisor import Intensity, Tree
 # Actor processes import the troupe by its name, so its directory goes with `sys.path`.
 sys.path.insert(0, str(Path(__file__).parent))
 
-TRANSPORTS = ("ipc", "tcp", "inproc")
+TRANSPORTS = ("local", "ipc", "tcp", "inproc")
 _serial = itertools.count(1)
+
+
+@contextlib.contextmanager
+def over_zeromq():
+    """What is started meanwhile connects directly over ZeroMQ only."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNDERSTUDY_LOCAL_SOCKETS", "0")
+        yield
 
 
 @contextlib.contextmanager
@@ -31,8 +42,11 @@ def running(transport, tree=None, **options):
     if transport == "inproc":
         with supervisor.start(tree, inproc=True, **options) as system:
             yield system
-    elif transport == "ipc":
+    elif transport == "local":
         with supervisor.start(tree, **options) as system:
+            yield system
+    elif transport == "ipc":
+        with over_zeromq(), supervisor.start(tree, **options) as system:
             yield system
     else:
         with (

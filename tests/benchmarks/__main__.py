@@ -22,6 +22,7 @@ from supervisor.bench.program import Result, perform, told
 from supervisor.bench.table import HEADER, line, machine
 from tests.benchmarks import (
     batches,
+    carriers,
     downtime,
     far,
     frames,
@@ -50,6 +51,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Figure]]] = {
     "tell": talk.tell,
     "relay": relayed.relay,
     "batches": batches.batches,
+    "carriers": carriers.carriers,
     "crowd": crowd.crowd,
     "arrays": arrays.arrays,
     "far": far.far,

@@ -94,7 +94,7 @@ class Node:
         self.routing_id = routing_id
         self.peer = Peer(name, incarnation, mailbox=mailbox)
         if direct:
-            self.peer.roads.near = "ipc://dir/"
+            self.peer.roads.near = ("ipc://dir/",)
             if not name.startswith("client-"):
                 self.peer.endpoint = f"ipc://dir/{routing_id.hex()}"
         self.alive = True

@@ -30,6 +30,8 @@ from actors.arrays.segment import HAS_MEMFD, PAGE
 from actors.arrays.shelves import block_size
 from actors.errors import MessageError
 
+pytestmark = pytest.mark.timeout(180)  # files and maps: 200 examples took 34 s at load 10
+
 SIZES = st.one_of(
     st.integers(0, 3 * PAGE),
     st.integers(0, 40 * PAGE),

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis.stateful import (
     Bundle,
     RuleBasedStateMachine,
@@ -28,6 +29,8 @@ from actors.arrays.lease import Lease
 from actors.arrays.mapper import Mapper
 from actors.arrays.segment import HAS_MEMFD, PAGE
 from actors.errors import MessageError, SharedMemoryFull
+
+pytestmark = pytest.mark.timeout(180)  # files and maps: 200 examples took 34 s at load 10
 
 READERS = 3
 WHO = st.integers(0, READERS - 1)

@@ -11,6 +11,7 @@ from programs import SECONDS
 
 from actors.control import BROKER, Hello, Refused, Welcome, decode_word, encode_word
 from actors.envelope import MAGIC, Batch, Route, encode_batch, encode_route
+from actors.framing import Assembler, head
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16 + 32)
 """The first bytes of ZMTP 3.0, of the mechanism without keys."""
@@ -74,6 +75,29 @@ class Stranger:
         """Return once the broker has taken everything said so far."""
         self.say(Hello(self.name, 1))
         self.hear(Welcome)
+
+
+class LocalStranger(Stranger):
+    """The same on a direct connection without ZeroMQ."""
+
+    def __init__(self, endpoint):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(SECONDS)
+        self.socket.connect(endpoint.removeprefix("unix://"))
+        self.name = f"client-stranger-{secrets.token_hex(4)}"
+
+    def __exit__(self, *_):
+        self.socket.close()
+
+    def send(self, *frames):
+        if frames:
+            self.socket.sendall(head(frames) + b"".join(frames))
+
+    def receive(self):
+        messages, assembler = [], Assembler()
+        while not messages:
+            messages = assembler.feed(memoryview(self.socket.recv(1 << 16)))
+        return messages[0][1]
 
 
 def shake_hands(endpoint, routing_id):

@@ -20,7 +20,8 @@ from scenes import Add, Player
 from strangers import GREETING, Stranger
 
 import supervisor
-from actors.connection import HANDSHAKE_MS, Curve
+from actors.connection import Curve
+from actors.routers import HANDSHAKE_MS
 from supervisor.access import new_key_pair
 from supervisor.keys import KeyRing
 from supervisor.roles import Role

@@ -8,12 +8,13 @@ import random
 import signal
 import threading
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import psutil
 import pytest
-import zmq
 from programs import eventually, gone
 from scenes import Add, Count, Hand, Player, Recite, Reciter, Who, Write
+from strangers import LocalStranger
 
 import supervisor
 from actors.control import BROKER, Closing, Meet, encode_word
@@ -24,6 +25,13 @@ from tests.processes.test_strangers import RAW, Stranger, connect
 pytestmark = pytest.mark.process
 
 GROWTH = 40 << 20  # bytes
+
+
+@pytest.fixture(autouse=True, params=["unix", "ipc"])
+def scheme(request, monkeypatch):
+    """How the endpoints of direct connections begin: local sockets, or ZeroMQ's."""
+    monkeypatch.setenv("UNDERSTUDY_LOCAL_SOCKETS", "1" if request.param == "unix" else "0")
+    return request.param
 
 
 @contextlib.contextmanager
@@ -48,9 +56,10 @@ def acquainted(system, name="player"):
     return player
 
 
-def test_those_who_have_talked_need_no_broker():
+def test_those_who_have_talked_need_no_broker(scheme):
     with supervisor.start() as system:
         player = acquainted(system)
+        assert road_to(system, "player").endpoint.startswith(f"{scheme}://")
         front = system.spawn(Reciter, name="front", other=player)
         assert front.ask(Hand(1)).result() == 1
         assert front.ask(Hand(1)).result() == 1
@@ -110,6 +119,18 @@ def test_a_program_that_came_over_tcp_is_relayed():
         assert not system.status().relay
 
 
+def test_a_program_without_local_sockets_is_relayed_to_those_who_have_them(monkeypatch, scheme):
+    with supervisor.start() as system:
+        player = acquainted(system)
+        monkeypatch.setenv("UNDERSTUDY_LOCAL_SOCKETS", "0" if scheme == "unix" else "1")
+        with supervisor.connect(system._connection.endpoint) as other:
+            for number in range(20):
+                assert other.ref("player").ask(Add(number, 1)).result() == number + 1
+            # Whoever has them can do without, too.
+            assert (road_to(other, "player") is None) == (scheme == "unix")
+        assert player.ask(Add(1, 2)).result() == 3.0
+
+
 def test_the_next_incarnation_gets_what_the_killed_one_had_not_begun():
     with supervisor.start() as system:
         reciter = system.spawn(Reciter, name="reciter")
@@ -142,7 +163,7 @@ def reply_of(reply):
 def test_a_killed_actor_leaves_no_socket_behind():
     with supervisor.start() as system:
         player = acquainted(system)
-        path = Path(road_to(system, "player").endpoint.removeprefix("ipc://"))
+        path = Path(urlsplit(road_to(system, "player").endpoint).path)
         assert path.is_socket()
         assert path.parent == Path(system._directory)
 
@@ -204,7 +225,8 @@ def test_many_threads_of_one_program_keep_their_order_while_roads_change():
         assert road_to(system, "reciter") is not None
 
 
-def test_what_does_not_belong_on_a_direct_socket_harms_nobody():
+def test_what_does_not_belong_on_a_direct_socket_harms_nobody(scheme):
+    strangers = {"ipc": Stranger, "unix": LocalStranger}
     dice = random.Random(2)
     with supervisor.start() as system:
         player = acquainted(system)
@@ -216,7 +238,7 @@ def test_what_does_not_belong_on_a_direct_socket_harms_nobody():
                 door = stack.enter_context(connect(endpoint))
                 with contextlib.suppress(ConnectionError):
                     door.sendall(data)
-            forger = stack.enter_context(Stranger(endpoint))
+            forger = stack.enter_context(strangers[scheme](endpoint))
             mine = encode_route(Route(MAGIC, "player", 1, "client-x", 1))
             forger.send(mine, encode_word(Closing("over")))
             forger.send(encode_route(Route(MAGIC, "player", 1, BROKER, 0)), encode_word(Meet()))
@@ -239,9 +261,7 @@ def test_a_road_that_is_cut_makes_way_for_the_relay_and_comes_back():
         road = road_to(system, "player")
         replies = [player.ask(Add(number, 1)) for number in range(300)]
         with system._portal.lock:
-            outbound = system._connection._outbound.socket
-            with contextlib.suppress(zmq.ZMQError):
-                outbound.disconnect(road.endpoint)
+            system._connection._carrier(road).hang_up(road)
         replies += [player.ask(Add(number, 1)) for number in range(300, 600)]
 
         assert [reply.result(timeout=20.0) for reply in replies] == list(range(1, 601))

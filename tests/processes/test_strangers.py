@@ -9,6 +9,7 @@ import secrets
 import socket
 import time
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import msgspec
 import psutil
@@ -87,9 +88,9 @@ def endpoints(system):
 
 
 def connect(endpoint):
-    if endpoint.startswith("ipc://"):
+    if not endpoint.startswith("tcp://"):
         door = socket.socket(socket.AF_UNIX)
-        door.connect(endpoint.removeprefix("ipc://"))
+        door.connect(urlsplit(endpoint).path)
         return door
     host, _, port = endpoint.removeprefix("tcp://").rpartition(":")
     return socket.create_connection((host, int(port)))

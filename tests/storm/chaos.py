@@ -19,8 +19,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import zmq
-
 from actors.errors import ActorError, DeadlineExceeded
 from supervisor import System
 from tests.processes.infrastructure import monitor_of, zygote_of
@@ -281,8 +279,7 @@ class Chaos(threading.Thread):
             roads = [link.way.road for link in links if link.way.road is not None]
             if roads:
                 road = self._dice.choice(sorted(roads, key=lambda road: road.endpoint))
-                with contextlib.suppress(zmq.ZMQError):
-                    self._system._connection._outbound.socket.disconnect(road.endpoint)
+                self._system._connection._carrier(road).hang_up(road)
         self._note("cut road")
 
     def _cut_network(self) -> None:
