@@ -70,6 +70,7 @@ class ClientThread:
             logger.exception("the I/O thread failed")
             self._portal.lose(f"the I/O thread of this program failed: {error!r}")
             self._release_all()
+            self._connection.close()  # `stop` finds no thread that would
 
     def _serve(self) -> None:
         portal, connection, peer = self._portal, self._connection, self._portal.peer

@@ -55,6 +55,10 @@ class Door(Protocol):
         """Wait in plain code until `pending` is done or the time is over."""
         ...
 
+    def check(self) -> None:
+        """Raise `ConnectionLost` when nothing can come any more."""
+        ...
+
     def cancel(self, call: Call) -> None:
         """Give up a call."""
         ...
@@ -163,6 +167,7 @@ class Reply(Generic[R_co]):
 
     def __await__(self) -> Generator[Any, None, R_co]:
         while not self._done:
+            self._door.check()  # in a forked child nobody ends what its parent has asked
             try:
                 yield from wait_in_loop(self).__await__()
             except asyncio.CancelledError:

@@ -72,6 +72,7 @@ class Stream(Generic[T_co]):
 
     async def __anext__(self) -> T_co:
         while not self.done():
+            self._door.check()  # in a forked child nobody ends what its parent has asked
             await wait_in_loop(self)
         item = self._pop()
         if item is _END:

@@ -243,6 +243,10 @@ class _Subscription:
         """Wait in plain code."""
         self._portal.block(pending, timeout)
 
+    def check(self) -> None:
+        """Raise `ConnectionLost` when nothing can come any more."""
+        self._portal.check()
+
     def cancel(self, call: Call) -> None:
         """The stream is closed."""
         self._topics.drop(self)

@@ -113,6 +113,7 @@ class SharedRing:
         self._pid = os.getpid()
         self._lock = threading.RLock()
         self._filling = False
+        self._closed = False
         self._number = 0
         self._version = 0
         self._since = time.monotonic()
@@ -181,7 +182,7 @@ class SharedRing:
         nbytes = kind.itemsize * prod(lengths)
         if os.getpid() != self._pid:
             raise RuntimeError("this ring belongs to the process that forked this one")
-        with self._lock:
+        with self._lock, self._kept_open():
             slots = self._ready(nbytes)
             number = self._number + 1
             at = slots.begin()
@@ -202,14 +203,28 @@ class SharedRing:
                 self._move_to(slots)
 
     def close(self) -> None:
-        """Let go: readers may still copy the newest frame.  Twice is fine."""
+        """Let go: readers may still copy the newest frame.  Twice is fine.
+
+        Inside the block of a frame the ring goes when that ends, and the frame is the last.
+        """
         if os.getpid() == self._pid:  # a forked child must not end its parent's
             with self._lock:
+                self._closed = True
+                if not self._filling:
+                    self._finalizer()
+
+    @contextmanager
+    def _kept_open(self) -> Generator[None]:
+        """Keep the memory until the end of a frame's block in which the ring may be closed."""
+        try:
+            yield
+        finally:
+            if self._closed and not self._filling:
                 self._finalizer()
 
     def _ready(self, nbytes: int) -> _Slots:
         """Return slots that hold a frame of `nbytes`: the present ones, or larger new ones."""
-        if not self._open:
+        if self._closed:
             raise RuntimeError("this ring is closed: make a new one")
         if self._filling:
             raise RuntimeError("finish the frame that is being filled before the next")

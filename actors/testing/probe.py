@@ -240,6 +240,9 @@ class _Outlet:
         pending.on_change(gate.set)
         gate.wait(max(0.0, end - time.monotonic()))
 
+    def check(self) -> None:
+        """Something can always come."""
+
     def cancel(self, call: Call) -> None:
         """Nobody else need know."""
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from actors.arrays import segment
+from actors.arrays.allowance import Allowance
 from actors.arrays.reader import RingReader
 from actors.arrays.ring import FRAME, MOST_META, ROOT, RingAddress, SharedRing
 from actors.arrays.segment import HAS_MEMFD, PAGE
@@ -429,6 +430,22 @@ def test_a_closed_ring_takes_nothing(ring):
     ring.close()
     with pytest.raises(RuntimeError, match="closed"):
         ring.write([1])
+
+
+def test_a_ring_that_is_closed_while_a_frame_is_filled_goes_after_it():
+    allowance = Allowance(1 << 30)
+    ring = SharedRing(allowance=allowance)
+    ring.write([1])
+    with ring.frame((1 << 16,)) as larger:  # in slots of its own
+        ring.close()
+        larger[:] = 2.0
+        with pytest.raises(RuntimeError, match="closed"):
+            ring.write([3])
+        assert ring.reserved
+
+    assert (ring.written, ring.reserved, allowance.taken) == (2, 0, 0)
+    with pytest.raises(RuntimeError, match="closed"):
+        ring.write([3])
 
 
 def test_two_frames_are_not_filled_at_once(ring):
