@@ -10,33 +10,21 @@ import random
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
+from hypothesis.stateful import rule
 
 from actors.control import SUPERVISOR
 from tests.machines.network import World
+from tests.machines.talks import ACTORS, FEW, Talks
 
-ACTORS = st.sampled_from(["a", "b"])
 CLIENTS = st.sampled_from(["client-x", "client-y"])
 SENDERS = st.one_of(ACTORS, CLIENTS)
 ANYBODY = st.one_of(SENDERS, st.just(SUPERVISOR))
 ANY_NAME = st.sampled_from(["a", "b", "a", "b", "client-x", "client-y", "nobody"])
-FEW = st.integers(1, 4)
 ROUNDS = st.integers(0, 3)
 
 
-class Conversations(RuleBasedStateMachine):
-    @initialize(mailbox=st.sampled_from([1, 2, 100]))
-    def begin_world(self, mailbox):
-        self.world = World(mailbox)
-        for name in ("a", "b"):
-            self.world.launch(name)
-        for name in ("client-x", "client-y"):
-            self.world.join(name)
-        self.go(4)
-
-    def go(self, rounds):
-        for _ in range(rounds):
-            self.world.round()
+class Conversations(Talks):
+    programs = ("client-x", "client-y")
 
     # --- what programs do; afterwards the network works for a while, or not at all
 
@@ -68,13 +56,6 @@ class Conversations(RuleBasedStateMachine):
     @rule(sender=SENDERS)
     def cancel(self, sender):
         self.world.cancel(sender)
-
-    @rule(name=ACTORS, count=FEW, rounds=ROUNDS)
-    def handle(self, name, count, rounds):
-        for _ in range(count):
-            self.world.begin(name)
-            self.world.end(name)
-        self.go(rounds)
 
     @rule(name=ACTORS, begun=FEW, which=st.integers(0, 2), rounds=ROUNDS)
     def overlap(self, name, begun, which, rounds):
@@ -129,25 +110,12 @@ class Conversations(RuleBasedStateMachine):
         self.world.cut -= names
         self.world.unreachable -= names
 
-    @rule(name=ACTORS, slow=st.booleans(), rounds=ROUNDS)
-    def kill(self, name, slow, rounds):
-        self.world.kill(name)
-        if slow:
-            self.world.cut.add(name)
-        self.go(rounds)
-
     @rule(name=ACTORS, others=st.sets(ANYBODY, max_size=2), rounds=ROUNDS)
     def die_while_the_broker_is_away(self, name, others, rounds):
         self.world.kill_broker()
         self.world.start_broker()
         self.world.cut |= others
         self.world.kill(name)
-        self.go(rounds)
-
-    @rule(name=ACTORS, rounds=ROUNDS)
-    def stop(self, name, rounds):
-        if name in self.world.nodes:
-            self.world.stop(name)
         self.go(rounds)
 
     @rule(name=ACTORS)
@@ -161,11 +129,6 @@ class Conversations(RuleBasedStateMachine):
         else:
             self.world.kill(name)
         self.go(rounds)
-
-    def teardown(self):
-        if hasattr(self, "world"):
-            self.world.heal()
-            self.world.check()
 
 
 TestConversations = Conversations.TestCase

@@ -12,35 +12,24 @@ import random
 import hypothesis.strategies as st
 import pytest
 from hypothesis import settings
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from actors.control import SUPERVISOR
 from actors.envelope import Envelope, Kind
 from actors.errors import MessageError
 from actors.pieces import CUT_FROM, LARGEST_PIECE, MOST_JOINED, OVERHEAD, Joint
 from tests.machines.network import World
+from tests.machines.talks import ACTORS, Talks
 
 FAR = "client-net-x"
-ACTORS = st.sampled_from(["a", "b"])
 SENDERS = st.sampled_from([FAR, FAR, "a", "b", "client-y"])
 ANYBODY = st.sampled_from([FAR, "a", "b", SUPERVISOR])
 SIZES = st.sampled_from([0, 0, 0, CUT_FROM // 2, CUT_FROM, 4 * CUT_FROM, 9 * CUT_FROM + 1])
 ROUNDS = st.integers(0, 6)
 
 
-class FarTalks(RuleBasedStateMachine):
-    @initialize(mailbox=st.sampled_from([1, 2, 100]))
-    def begin_world(self, mailbox):
-        self.world = World(mailbox)
-        for name in ("a", "b"):
-            self.world.launch(name)
-        for name in (FAR, "client-y"):
-            self.world.join(name)
-        self.go(4)
-
-    def go(self, rounds):
-        for _ in range(rounds):
-            self.world.round()
+class FarTalks(Talks):
+    programs = (FAR, "client-y")
 
     @rule(
         sender=SENDERS,
@@ -62,13 +51,6 @@ class FarTalks(RuleBasedStateMachine):
     @rule(rounds=ROUNDS)
     def cancel(self, rounds):
         self.world.cancel(FAR)
-        self.go(rounds)
-
-    @rule(name=ACTORS, count=st.integers(1, 4), rounds=ROUNDS)
-    def handle(self, name, count, rounds):
-        for _ in range(count):
-            self.world.begin(name)
-            self.world.end(name)
         self.go(rounds)
 
     @rule(name=ACTORS)
@@ -97,19 +79,6 @@ class FarTalks(RuleBasedStateMachine):
     def some_are_cut_off_no_longer(self, names):
         self.world.cut -= names
 
-    @rule(name=ACTORS, slow=st.booleans(), rounds=ROUNDS)
-    def kill(self, name, slow, rounds):
-        self.world.kill(name)
-        if slow:
-            self.world.cut.add(name)
-        self.go(rounds)
-
-    @rule(name=ACTORS, rounds=ROUNDS)
-    def stop(self, name, rounds):
-        if name in self.world.nodes:
-            self.world.stop(name)
-        self.go(rounds)
-
     @rule(politely=st.booleans(), rounds=ROUNDS)
     def the_program_goes(self, politely, rounds):
         (self.world.leave if politely else self.world.kill)(FAR)
@@ -123,9 +92,8 @@ class FarTalks(RuleBasedStateMachine):
                 assert sum(map(len, frames)) < LARGEST_PIECE + 2 * CUT_FROM
 
     def teardown(self):
+        super().teardown()
         if hasattr(self, "world"):
-            self.world.heal()
-            self.world.check()
             for node in self.world.nodes.values():
                 for link in node.peer.links.values():
                     assert link.inbound is None or not link.inbound.joint.size
