@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import time
+from multiprocessing.connection import Connection
 
 import psutil
 
@@ -15,6 +17,7 @@ from supervisor.bench.cast import Pid, Player
 from supervisor.bench.figures import Figure, compared, quantile
 
 ACTORS = 20
+FORKED = "a process of multiprocessing's fork server"
 REST = 0.3
 """Seconds between two falls."""
 
@@ -76,7 +79,7 @@ def memory() -> list[Figure]:
         status = system.status()
         sizes = [_unique(pid) for pid in pids]
         figures = [
-            compared("memory of an idle actor, unique", "MiB", sizes),
+            compared("memory of an idle actor, unique", "MiB", sizes, _forked(), beside=FORKED),
             Figure("memory of the supervisor, unique", _unique(status.pid), "MiB"),
         ]
         if status.broker_pid is not None:
@@ -84,6 +87,28 @@ def memory() -> list[Figure]:
                 Figure("memory of the broker, unique", _unique(status.broker_pid), "MiB")
             )
     return figures
+
+
+def _forked() -> list[float]:
+    """Return what as many processes weigh that have nothing to do but to answer once."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", "supervisor.bench.births"])
+    pipes = [context.Pipe() for _ in range(ACTORS)]
+    processes = [context.Process(target=_wait, args=(theirs,)) for _, theirs in pipes]
+    for process in processes:
+        process.start()
+    for ours, _ in pipes:
+        ours.recv_bytes()
+    sizes = [_unique(process.pid) for process in processes if process.pid is not None]
+    for (ours, _), process in zip(pipes, processes, strict=True):
+        ours.send_bytes(b"end")
+        process.join()
+    return sizes
+
+
+def _wait(pipe: Connection[bytes, bytes]) -> None:
+    pipe.send_bytes(b"here")
+    pipe.recv_bytes()
 
 
 def _unique(pid: int) -> float:

@@ -56,9 +56,10 @@ def part(runs: Sequence[Run]) -> str:
     loads = [one.load for one in shown]
     machine = runs[0].machine.rpartition(", load")[0]
     minutes = sum(one.seconds for run in runs for one in run.results) / 60
+    commands = "`make bench`" if len(runs) == 1 else "`make bench` and `make bench-peers`"
     how = (
-        f"Medians of one run of `make bench` and `make bench-peers`, {minutes:.0f} minutes, on "
-        f"{machine}. When its parts began the load was {min(loads):.1f} to {max(loads):.1f}."
+        f"Medians of one run of {commands}, {minutes:.0f} minutes, on {machine}. "
+        f"When its parts began the load was {min(loads):.1f} to {max(loads):.1f}."
     )
     rows = [row(figure) for one in shown for figure in one.figures]
     return "\n".join(
