@@ -9,10 +9,11 @@
        └── Pace ◄──┴── acknowledged at once
 
 A connection carries one thing after the other: what has been handed to it cannot be overtaken.  So
-what is under way is kept as short as `GOAL` seconds of what the connection carries.  How much that
-is nobody says; it is found out from the time a piece takes until it is acknowledged, once in a
-round trip: that time is what is under way, divided by what the connection carries, once there is a
-queue, and the window is scaled by how far it is from the goal.
+what is under way is kept as short as `GOAL` seconds of what the connection carries, by all that
+share it, though none knows of the others.  How much that is nobody says; it is found out from the
+time a piece takes until it is acknowledged, once in a round trip: that time is what is under way,
+divided by what the connection carries, once there is a queue, and the window is scaled by how far
+it is from the goal.
 
 After LEDBAT (RFC 6817), which keeps a queue short by watching delays; a goal for the whole round
 trip, not for its excess alone, keeps those who come later from taking a queue for the distance.
@@ -32,11 +33,17 @@ from actors.errors import MessageError
 from actors.letter import Letter
 
 CUT_FROM: Final = 32 << 10
-"""Bytes of a letter from which it is cut, and of the smallest piece."""
+"""Bytes of a letter from which it is cut."""
+
+FIRST: Final = 8 << 10
+"""Bytes of a window of which nothing is known: eight at once are 64 ms on a line of 1 MB/s."""
+
+SMALLEST: Final = 4 << 10
+"""Bytes of the smallest window, however slow the line is."""
 
 LEAST: Final = 128 << 10
-"""Bytes of the smallest window, and of one of which nothing is known: a receiver that is seldom
-there to acknowledge gets as much each time."""
+"""Bytes from which no delay makes a window smaller unless the line is seen to be slow: a receiver
+that is seldom there to acknowledge gets as much each time.  After a pause no more leave at once."""
 
 MOST: Final = 1 << 20
 """Bytes of the largest window: 50 ms on a line of 20 MB/s, even where it was misjudged."""
@@ -46,6 +53,9 @@ LARGEST_PIECE: Final = 256 << 10
 
 GOAL: Final = 0.012
 """Seconds a piece may take until it is acknowledged, where the way itself does not take longer."""
+
+SHARE: Final = 0.004
+"""Seconds of what the line carries that each may have under way, however many there are."""
 
 MORE: Final = 0.03
 """Seconds it may take beyond the time of the way itself, where that is long."""
@@ -71,16 +81,25 @@ def is_far(one: str, other: str) -> bool:
 class Pace:
     """How many bytes of pieces may be under way on one link."""
 
-    __slots__ = ("_best", "_last", "_since", "flying", "window")
+    __slots__ = ("_best", "_floor", "_heard", "_last", "_more", "_new", "_since", "flying",
+                 "window")  # fmt: skip
 
     def __init__(self) -> None:
-        self.window = LEAST
+        self.window = FIRST
         self.flying = 0
         """Bytes that have left and are not acknowledged."""
+        self._floor = FIRST
+        """Bytes of a window that no delay makes smaller."""
+        self._new = True
+        """Nothing has taken too long yet: the window is doubled."""
         self._best = math.inf
         """The shortest time a piece has taken."""
         self._since = 0.0
         """When the window was last changed: only what left later tells of the present one."""
+        self._heard = 0.0
+        """When a piece was last acknowledged."""
+        self._more = 0
+        """Bytes acknowledged since the window was changed, without those by which it was."""
         self._last = 0.0
         """When a piece last left."""
 
@@ -92,12 +111,13 @@ class Pace:
     @property
     def piece(self) -> int:
         """Bytes of the next piece."""
-        return min(LARGEST_PIECE, max(CUT_FROM, self.window // _IN_A_WINDOW))
+        return min(LARGEST_PIECE, self.window // _IN_A_WINDOW)
 
     def sent(self, size: int, now: float) -> None:
         """A piece has left."""
         if not self.flying and now - self._last > FORGET:
-            self.window, self._best, self._since = LEAST, math.inf, now
+            self.window, self._since = min(self.window, LEAST), now
+            self._best, self._more, self._new = math.inf, 0, True
         self.flying += size
         self._last = now
 
@@ -107,13 +127,29 @@ class Pace:
         taken = max(now - sent, 1e-6)
         self._best = min(self._best, taken)
         if sent < self._since:
+            self._more, self._heard = self._more + size, now
             return
-        self._since = now
+        if self._more:
+            self._look_at_the_line()
+        self._since, self._more = now, 0
         goal = max(GOAL, min(1.25 * self._best, self._best + MORE))
-        if taken > goal and self.window == LEAST:
-            self._best = min(taken, 2 * GOAL)  # with so little it is not our queue that takes long
-        window = self.window * min(2.0, max(0.5, goal / taken))
-        self.window = int(min(MOST, max(LEAST, window)))
+        scale = 2.0 if self._new else min(2.0, goal / taken)
+        if taken > goal:
+            self._new = False
+            scale = max(0.5, goal / taken)
+            if self.window <= self._floor:
+                self._best = min(taken, 2 * GOAL)  # with so little it is hardly our queue
+        self.window = int(min(MOST, max(self._floor, self.window * scale)))
+
+    def _look_at_the_line(self) -> None:
+        """Set the floor by how far apart the acknowledgements of one window came.
+
+        A slow line spreads them.  They come together when the line is quick, or from a receiver
+        that is seldom there, whose delay says nothing of the line.
+        """
+        spread = max(self._heard - self._since, SHARE / 2)
+        seen = min(2 * self._floor, max(self._floor / 2, self._more * SHARE / spread))
+        self._floor = int(min(LEAST, max(SMALLEST, seen)))
 
     def lost(self) -> None:
         """Nothing is under way any more: whoever should acknowledge it is gone."""

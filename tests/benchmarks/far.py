@@ -15,7 +15,7 @@ import zmq
 from numpy.typing import NDArray
 
 import supervisor
-from actors import Actor, Reply, Request, message, receive
+from actors import Reply, Request, message, receive
 from supervisor.bench.cast import Add, Player
 from supervisor.bench.figures import Figure, compared, quantile, rounds
 from tests.benchmarks.narrow import narrowed
@@ -37,7 +37,7 @@ class Give(Request[NDArray[np.uint8]]):
     size: int
 
 
-class Store(Actor):
+class Store(Player):
     @receive
     def keep(self, msg: Keep) -> int:
         return msg.data.size
@@ -65,26 +65,29 @@ def far(repeats: int) -> list[Figure]:
         speeds: dict[str, list[float]] = {}
         data = np.zeros(SIZE, np.uint8)
 
-        def while_going(name: str, start: Callable[[], list[Reply]]) -> float:
+        def while_going(
+            name: str, start: Callable[[], list[Reply]], asked: str = "player"
+        ) -> float:
             begun = time.perf_counter()
-            delays = _delays(guest, start())
+            delays = _delays(guest, start(), asked=asked)
             speeds.setdefault(name, []).append(SIZE / (time.perf_counter() - begun) / 1e6)
             return quantile(delays, 0.99)
 
         to, back = "to an actor", "to a program"
-        four = "four at once, to a program"
+        four, same = "four at once, to a program", "to a program, from the actor that is asked"
         delays = rounds(
             repeats,
             {
                 to: lambda: while_going(to, lambda: [stores[0].ask(Keep(data))]),
                 back: lambda: while_going(back, lambda: [stores[0].ask(Give(SIZE))]),
+                same: lambda: while_going(same, lambda: [stores[0].ask(Give(SIZE))], "store0"),
                 four: lambda: while_going(four, lambda: [s.ask(Give(SIZE // 4)) for s in stores]),
                 QUIET: lambda: quantile(_delays(guest, [], seconds=1.0), 0.99),
                 WHOLE: _behind_one_message,
             },
         )
     figures = []
-    for name in (to, back, four):
+    for name in (to, back, same, four):
         figures += [
             compared(
                 f"64 MiB {name}: a small ask", "ms", delays[name], delays[WHOLE], beside=WHOLE
@@ -97,9 +100,11 @@ def far(repeats: int) -> list[Figure]:
     return figures
 
 
-def _delays(guest: supervisor.System, large: list[Reply], *, seconds: float = 0.0) -> list[float]:
-    """Ask another actor until everything large is there; return how long each ask took (ms)."""
-    player, delays, end = guest.ref("player"), [], time.perf_counter() + seconds
+def _delays(
+    guest: supervisor.System, large: list[Reply], *, seconds: float = 0.0, asked: str = "player"
+) -> list[float]:
+    """Ask an actor until everything large is there; return how long each ask took (ms)."""
+    player, delays, end = guest.ref(asked), [], time.perf_counter() + seconds
     while time.perf_counter() < end or not all(reply.done() for reply in large):
         begun = time.perf_counter()
         player.ask(Add(1, 2)).result()
