@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, final
 
 from actors.cycles import LONGEST_CHAIN, Judgement, Verdict, Wait, judge
-from actors.envelope import Kind
+from actors.envelope import TELL
 from actors.errors import AskCycle, MessageError
 from actors.mailbox import Mailbox
 from actors.message import class_name
@@ -49,7 +49,7 @@ class Admission:
         while deliveries:
             delivery = deliveries.popleft()
             envelope = delivery.envelope
-            if envelope.kind != Kind.TELL and (
+            if envelope.kind != TELL and (
                 me in envelope.chain
                 or delivery.link.name == me
                 or len(envelope.chain) >= LONGEST_CHAIN
@@ -88,6 +88,6 @@ class Admission:
     def _refuse(self, delivery: Delivery, path: tuple[str, ...]) -> None:
         name = class_name(delivery.envelope.tag)
         error = AskCycle(target=self._peer.name, message=name, path=path)
-        self._outcomes.refuse(self._outcomes.begin(delivery), error)
+        self._outcomes.turn_away(delivery, error)
         # Whoever pumps in place looks at the network again only when something comes from there.
         self._portal.driver.flush()

@@ -44,6 +44,8 @@ _PIECE: Final = int(Kind.PIECE)
 GONE_NAMES: Final = 10_000
 """Names remembered after their end, so that no late message counts as a new sender's first."""
 
+_NEVER: Final = math.inf
+
 RETIRED_ROUTES: Final = 256
 """Former lives from which answers may still arrive."""
 
@@ -221,37 +223,48 @@ class Arrivals:
         clocks = 0.0 if near else inbound.ahead
         position, here = 2, len(frames)
         heavy = here > position or len(frames[1]) > LIGHT or self._weight > LIGHT
+        plain = not heavy and self._mailbox > 0 and not self._events
         for envelope in batch.envelopes:
             end = position + envelope.frames
             if end > here or envelope.parts or envelope.kind == _PIECE:
                 _check(inbound, envelope, frames[position:end])
             if inbound.accept(envelope.seq):
-                cut = envelope.parts > 0
-                own = inbound.joint.join(envelope) if cut else frames[position:end]
-                if envelope.kind <= LAST_MAILBOX_KIND:
-                    if (heavy or cut) and (
-                        own
-                        or envelope.chain
-                        or len(envelope.payload) > LIGHT
-                        or self._weight > LIGHT
-                    ):
-                        self._weigh(inbound, envelope, own)
-                    if not inbound.sends:
-                        inbound.sends = True
-                        self._share(1)
-                    if not self._mailbox or (self._events and envelope.tag not in self._events):
-                        self._decline(link, inbound, envelope, now)
-                    else:
-                        deadline = envelope.deadline
-                        deadline = deadline + clocks if deadline else math.inf
-                        self.line.arrived(link)
-                        self.deliveries.append(
-                            Delivery(link, inbound.incarnation, inbound, envelope, own, deadline)
-                        )
-                else:
+                own: Frames = frames[position:end] if end > position else ()
+                if envelope.parts:
+                    own = inbound.joint.join(envelope)
+                if envelope.kind > LAST_MAILBOX_KIND:
                     self._answer(link, inbound, envelope, own)
                     self.finished(link, inbound, envelope.seq, now)
+                elif (plain and inbound.sends and not envelope.parts) or self._welcome(
+                    link, inbound, envelope, own, now
+                ):
+                    self._deliver(link, inbound, envelope, own, clocks)
             position = end
+
+    def _welcome(
+        self, link: Link, inbound: Inbound, envelope: Envelope, own: Frames, now: float
+    ) -> bool:
+        """Look closer at a message that is not as most are; whether a handler may have it."""
+        if own or envelope.chain or len(envelope.payload) > LIGHT or self._weight > LIGHT:
+            self._weigh(inbound, envelope, own)
+        if not inbound.sends:
+            inbound.sends = True
+            self._share(1)
+        if self._mailbox and (not self._events or envelope.tag in self._events):
+            return True
+        self._decline(link, inbound, envelope, now)
+        return False
+
+    def _deliver(
+        self, link: Link, inbound: Inbound, envelope: Envelope, own: Frames, clocks: float
+    ) -> None:
+        line, deadline = self.line, envelope.deadline
+        deadline = deadline + clocks if deadline else _NEVER
+        line.unfinished += 1
+        if line.promised is link:
+            line.passed(link)
+        delivery = Delivery(link, inbound.incarnation, inbound, envelope, own, deadline)
+        self.deliveries.append(delivery)
 
     def _answer(self, link: Link, inbound: Inbound, envelope: Envelope, frames: Frames) -> None:
         if envelope.kind == _PIECE:
@@ -306,7 +319,7 @@ class Arrivals:
         if link.inbound is inbound:
             if inbound.owed >= self._ack_every or handled >= inbound.wanted:
                 self._departures.mark(link)
-            else:
+            elif self._departures.ack_at == _NEVER:
                 self._departures.owe(now)
         return handled
 

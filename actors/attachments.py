@@ -25,6 +25,7 @@ from actors.arrays.mapper import Mapper
 from actors.arrays.ring import SharedRing
 from actors.arrays.segment import HAS_MEMFD, sweep
 from actors.arrays.sharing import NOTHING, Sharing
+from actors.codec import ValueCodec
 from actors.envelope import LARGEST_FRAME, Frames
 from actors.errors import InvalidMessage, MessageError
 from actors.wire.carrier import Part
@@ -201,6 +202,35 @@ class Outgoing:
         raise MessageError(f"{address} on its way out")
 
 
+@final
+class Alone:
+    """Stands in for both carriers where a message can have nothing beside its payload.
+
+    One is enough for all of them, so a plain message costs neither carrier.
+    """
+
+    __slots__ = ()
+
+    frames: Final = ()
+    blocks: Final = ()
+    shared: Final = 0
+
+    def put(self, array: npt.NDArray[Any]) -> Part:
+        """Refuse: there is no array in such a message."""
+        raise MessageError(f"an array of {array.nbytes} bytes where there is none")
+
+    def get(self, part: Part) -> npt.NDArray[Any]:
+        """Refuse, as `put` does."""
+        raise MessageError(f"array part {part.where} where there is none")
+
+    def bind(self, address: Address) -> ActorRef:
+        """Refuse, as `put` does."""
+        raise MessageError(f"{address} where there is none")
+
+
+ALONE: Final = Alone()
+
+
 def check_size(payload: bytes, frames: Sequence[bytes | memoryview], message: str) -> None:
     """Refuse what no broker would carry; raises `InvalidMessage`."""
     largest = len(payload)
@@ -215,6 +245,28 @@ def _too_large(size: int) -> str:
         f"{size >> 20} MiB in one piece is more than a connection carries "
         f"({LARGEST_FRAME >> 20} MiB). Send it in parts, as a stream for example"
     )
+
+
+def encoded(
+    codec: ValueCodec, value: Any, memory: Memory, *, near: bool
+) -> tuple[bytes, Outgoing | Alone]:
+    """Return a value as a payload, and what it has beside it; raises `InvalidMessage`.
+
+    A receiver that is `near` finds large arrays in shared memory.
+    """
+    carrier = Outgoing(memory if near else None) if codec.beside else ALONE
+    try:
+        payload = codec.encode(value, carrier)
+        if carrier.frames or len(payload) > LARGEST_PIECE:
+            check_size(payload, carrier.frames, type(value).__name__)
+    except InvalidMessage as error:
+        memory.free(tuple(carrier.blocks))
+        error.message = error.message or type(value).__name__
+        raise
+    except BaseException:
+        memory.free(tuple(carrier.blocks))
+        raise
+    return payload, carrier
 
 
 @final

@@ -18,7 +18,7 @@ from actors.letter import Letter
 STALE_DEADLINES: Final = 1024
 """Deadlines of calls that are over, kept until they are so many and the most."""
 
-NOBODY: Final = Waiter(Hold.OVER)
+NOBODY: Final = Waiter(hold=Hold.OVER)
 """Made the calls of programs, and of tasks that have outlived their handler."""
 
 

@@ -26,7 +26,7 @@ import msgspec
 from actors.annotations import fields_of, schema_of
 from actors.arrays.spec import made_by_attrs, same_fields
 from actors.errors import InvalidMessage, MessageError
-from actors.message import MessageInfo, info_of, is_message, when_defined
+from actors.message import MessageInfo, MessageKind, info_of, is_message, when_defined
 from actors.schema import (
     CannotTravel,
     Leaf,
@@ -61,7 +61,9 @@ _PATH: Final = re.compile(r" - at `\$\[(\d+)\](.*)`$")
 class ValueCodec:
     """Encodes and decodes the values of one type: an answer, a stream's item, a field."""
 
-    __slots__ = ("_decode", "_fields", "_name", "_pack", "_unpack", "fingerprint", "schema")
+    __slots__ = (
+        "_decode", "_fields", "_name", "_pack", "_unpack", "beside", "fingerprint", "schema",
+    )  # fmt: skip
 
     def __init__(self, name: str, wire: Wire, schema: str) -> None:
         self._name = name
@@ -70,6 +72,7 @@ class ValueCodec:
         self._decode = msgspec.msgpack.Decoder(wire.shadow).decode
         struct = getattr(wire.shadow, "__struct_fields__", ())
         self._fields = tuple(name.removeprefix("v_") for name in struct)
+        self.beside: bool = wire.beside  # whether the carrier may be asked for anything
         self.schema: str = schema  # readable, the same in every process
         self.fingerprint: bytes = fingerprint(schema)  # 8 bytes
 
@@ -131,12 +134,15 @@ class ValueCodec:
 class Codec(ValueCodec):
     """Encodes and decodes the messages of one class."""
 
-    __slots__ = ("cls", "tag")
+    __slots__ = ("cls", "kind", "redeliver", "tag")
 
     def __init__(self, cls: type, wire: Wire, schema: str) -> None:
         super().__init__(cls.__qualname__, wire, schema)
         self.cls = cls
-        self.tag: str = info_of(cls).tag if is_message(cls) else ""
+        info = info_of(cls) if is_message(cls) else None
+        self.tag: str = info.tag if info else ""
+        self.kind: MessageKind | None = info.kind if info else None
+        self.redeliver: bool = info is not None and info.redeliver
 
 
 def codec_for(cls: type) -> Codec:

@@ -17,7 +17,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import Enum
-from typing import Final, NamedTuple, final
+from typing import Final, NamedTuple
+
+import msgspec
 
 LONGEST_CHAIN: Final = 64
 """Asks that may wait for each other in one chain; a longer one is refused as a circle would be."""
@@ -43,14 +45,12 @@ class Verdict(Enum):
     """It would wait for ever."""
 
 
-@final
-class Waiter:
+class Waiter(msgspec.Struct, eq=False, kw_only=True):
     """A handler in progress, as far as those matter that wait for what it asks."""
 
-    __slots__ = ("hold",)
-
-    def __init__(self, hold: Hold) -> None:
-        self.hold = hold
+    # A Struct, as others that are made once for a message: it takes a third of what a class with
+    # an `__init__` of its own takes.
+    hold: Hold = Hold.ALL
 
 
 class Wait(NamedTuple):

@@ -58,7 +58,8 @@ class Departures:
         self._roads = roads
         # A dictionary keeps its order, so two runs of the simulation send alike.
         self._dirty: dict[Link, None] = {}
-        self._ack_at = math.inf
+        self.ack_at = math.inf
+        """When acknowledgements leave that wait for something to travel with; infinity for none."""
         self._probe_at = math.inf
         self.next_due = math.inf
         """When `tick` has something to do; infinity for never."""
@@ -110,8 +111,8 @@ class Departures:
 
     def owe(self, now: float) -> None:
         """An acknowledgement is owed that may wait a moment."""
-        if self._ack_at == math.inf:
-            self._ack_at = now + ACK_DELAY
+        if self.ack_at == math.inf:
+            self.ack_at = now + ACK_DELAY
             self._plan()
 
     def drop(self, link: Link) -> None:
@@ -120,8 +121,8 @@ class Departures:
 
     def tick(self, links: Iterable[Link], now: float) -> None:
         """Let late acknowledgements and probes happen that are due."""
-        if now >= self._ack_at:
-            self._ack_at = math.inf
+        if now >= self.ack_at:
+            self.ack_at = math.inf
             owing = (link for link in links if link.inbound is not None and link.inbound.owed)
             self._dirty.update((link, None) for link in owing)
         if now >= self._roads.next_due:
@@ -136,7 +137,7 @@ class Departures:
         self._plan()
 
     def _plan(self) -> None:
-        self.next_due = min(self._ack_at, self._probe_at, self._roads.next_due)
+        self.next_due = min(self.ack_at, self._probe_at, self._roads.next_due)
 
     def _look(self, link: Link) -> None:
         if link.mark == link.out.base:

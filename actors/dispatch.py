@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Final, final
 
 from actors.codec import Codec, codec_for
-from actors.envelope import Kind
+from actors.envelope import STREAM
 from actors.errors import InvalidMessage
 from actors.handler import Handler, HandlerKind, handlers_of
 from actors.hints import no_handler
@@ -28,7 +28,7 @@ class Dispatch:
 
     def __init__(self, cls: type, portal: Portal) -> None:
         self._portal = portal
-        self.admit: Callable[[str, type], None] = lambda _sender, _cls: None
+        self.admit: Callable[[str, type], None] | None = None
         """Called with the sender and the class of a message; may refuse with an error."""
         self._handlers = handlers_of(cls)
         self._by_tag = {tag_of(cls): handler for cls, handler in self._handlers.items()}
@@ -49,10 +49,10 @@ class Dispatch:
 
         Raises `MessageError`, or `AccessDenied` for who may not send it.
         """
-        envelope = job.delivery.envelope
+        envelope, link = job.delivery.envelope, job.delivery.link
         handler, codec, stream = self._known.get(envelope.tag) or self._find(envelope.tag)
         cls = handler.message
-        if stream != (envelope.kind == Kind.STREAM):
+        if stream != (envelope.kind == STREAM):
             raise InvalidMessage(message=cls.__name__, reason="sent as the wrong kind of message")
         if envelope.schema and envelope.schema != codec.fingerprint:
             raise InvalidMessage(
@@ -60,10 +60,10 @@ class Dispatch:
                 reason=f"the sender has another version of this class (schema "
                 f"{envelope.schema.hex()[:16]}, here {codec.fingerprint.hex()}); {_SAME_CODE}",
             )
-        self.admit(job.delivery.link.name, cls)
-        link, frames = job.delivery.link, job.delivery.frames
-        near = link.near(self._portal.peer.host)
-        job.message = self._portal.decode(codec, envelope.payload, frames, near=near)
+        if self.admit is not None:
+            self.admit(link.name, cls)
+        near = codec.beside and link.near(self._portal.peer.host)
+        job.message = self._portal.decode(codec, envelope.payload, job.delivery.frames, near=near)
         job.handler = handler
         return handler
 

@@ -83,8 +83,14 @@ class Kind(IntEnum):
     PIECE = 13
 
 
-LAST_MAILBOX_KIND: Final = Kind.STREAM
-"""Kinds up to this one are handled by an actor; a plain comparison keeps the hot path short."""
+# Plain numbers for what every message meets: a member of an enumeration is looked up with more
+# work than all the rest of a comparison.
+TELL: Final = int(Kind.TELL)
+ASK: Final = int(Kind.ASK)
+STREAM: Final = int(Kind.STREAM)
+
+LAST_MAILBOX_KIND: Final = STREAM
+"""Kinds up to this one are handled by an actor."""
 
 
 class Flags(IntFlag):

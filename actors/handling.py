@@ -6,15 +6,15 @@ import asyncio
 from contextvars import ContextVar
 from typing import Final, final
 
-import attrs
-
 from actors.cycles import Hold, Waiter
 
 
 @final
-@attrs.define(eq=False)  # frozen takes four times as long to make, and one is made per message
-class Handling:
-    """The message being handled, as far as what is sent meanwhile depends on it."""
+class Handling(Waiter, eq=False):
+    """The message being handled, as far as what is sent meanwhile depends on it.
+
+    It is what the calls made meanwhile wait with, too.
+    """
 
     sender: str
     """"" for a timer's message."""
@@ -23,9 +23,9 @@ class Handling:
     chain: tuple[str, ...]
     """Names of those who wait for its answer, outermost first."""
     attempt: int
-    waiter: Waiter = attrs.field(factory=lambda: Waiter(Hold.ALL))
-    """The handler itself, for whoever it asks."""
 
+
+_OVER: Final = Hold.OVER
 
 HANDLING: Final[ContextVar[Handling | None]] = ContextVar("understudy_handling", default=None)
 """Set while a handler runs; asyncio tasks a handler starts inherit it."""
@@ -37,7 +37,7 @@ def handling_now() -> Handling | None:
     Nobody waits for what such a task asks, so neither deadline nor chain are its own.
     """
     handling = HANDLING.get()
-    return None if handling is None or handling.waiter.hold is Hold.OVER else handling
+    return None if handling is None or handling.hold is _OVER else handling
 
 
 def in_event_loop() -> bool:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import Enum
 from typing import Final, final
 
+import msgspec
+
 from actors.control import LaneRecord
 from actors.envelope import LAST_MAILBOX_KIND, Envelope
 
@@ -29,32 +31,27 @@ class Verdict(Enum):
 
 
 @final
-class Letter:
+class Letter(msgspec.Struct, eq=False):
     """An envelope in the outbox, with what the sender needs to know about it."""
 
-    __slots__ = ("blocks", "envelope", "frames", "life", "pool", "redeliver", "size")
+    # A Struct, as others that are made once for a message.
+    envelope: Envelope
+    frames: tuple[bytes | memoryview, ...] = ()
+    blocks: tuple[int, ...] = ()
+    """Shared-memory blocks that live until this letter is settled."""
+    redeliver: bool = False
+    shared: int = 0
+    """Bytes in those blocks; they count too, because they stay lent so long."""
+    life: int = 0
+    """The only incarnation an answer is meant for; 0 for a message, which any may handle."""
+    pool: str = ""
+    """The pool it was sent to, once a member has got it."""
+    size: int = 0
+    """Bytes it takes of an outbox."""
 
-    def __init__(
-        self,
-        envelope: Envelope,
-        frames: tuple[bytes | memoryview, ...] = (),
-        *,
-        blocks: tuple[int, ...] = (),
-        redeliver: bool = False,
-        shared: int = 0,
-    ) -> None:
-        self.envelope = envelope
-        self.frames = frames
-        self.blocks = blocks
-        """Shared-memory blocks that live until this letter is settled."""
-        self.redeliver = redeliver
-        self.life = 0
-        """The only incarnation an answer is meant for; 0 for a message, which any may handle."""
-        self.pool = ""
-        """The pool it was sent to, once a member has got it."""
-        # Shared memory counts too: `shared` bytes stay lent until the letter is settled.
-        size = ENVELOPE_OVERHEAD + len(envelope.payload) + shared
-        for frame in frames:
+    def __post_init__(self) -> None:
+        size = ENVELOPE_OVERHEAD + len(self.envelope.payload) + self.shared
+        for frame in self.frames:
             size += len(frame) if isinstance(frame, bytes) else frame.nbytes
         self.size = size
 

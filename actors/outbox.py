@@ -262,8 +262,10 @@ class Outbound:
             base += 1
         self.base = base
         for letter in settled:
-            self._forget(letter)
-            self._at_work -= letter.envelope.kind <= LAST_MAILBOX_KIND
+            if letter.envelope.kind <= LAST_MAILBOX_KIND:
+                self._count -= 1
+                self._bytes -= letter.size
+                self._at_work -= 1
         return settled
 
     def _settle_early(self, finished: list[int], first: int, settled: list[Letter]) -> None:

@@ -12,14 +12,16 @@ The answer is put into the outbox before the message counts as finished, never a
 from __future__ import annotations
 
 import asyncio
-import math
 import time
 from typing import TYPE_CHECKING, Any, Final, final
 
+import msgspec
+
 from actors.calls import NOBODY
 from actors.control import lane_key
-from actors.envelope import Envelope, Kind
-from actors.errors import ActorError, Expired, MessageError, pack_error
+from actors.cycles import Waiter
+from actors.envelope import ASK, TELL, Envelope, Kind
+from actors.errors import ActorError, Expired, MailboxFull, MessageError, pack_error
 from actors.handling import Handling
 from actors.letter import Letter
 from actors.log import logger
@@ -35,26 +37,25 @@ if TYPE_CHECKING:
 
 UNRECORDED: Final = -1
 
+CROWDED: Final = "messages of 1,024 senders are recorded here already; send again when some left"
+
 
 @final
-class Job:
+class Job(msgspec.Struct, eq=False):
     """One message being handled."""
 
-    __slots__ = ("cancelled", "delivery", "handler", "index", "message", "slot", "task", "waiter")
-
-    def __init__(self, delivery: Delivery, slot: int, index: int) -> None:
-        self.delivery = delivery
-        self.slot = slot
-        """Place of the sender in the flight recorder."""
-        self.index = index
-        """Place of this message among those in progress; UNRECORDED when it has none."""
-        self.handler: Handler | None = None
-        self.message: object = None
-        self.task: asyncio.Task[None] | None = None
-        self.cancelled = False
-        """Its asker has given up."""
-        self.waiter = NOBODY
-        """Its handler, for those it asks."""
+    delivery: Delivery
+    slot: int
+    """Place of the sender in the flight recorder."""
+    index: int
+    """Place of this message among those in progress; UNRECORDED when it has none."""
+    waiter: Waiter
+    """Its handler, for those it asks."""
+    handler: Handler | None = None
+    message: object = None
+    task: asyncio.Task[None] | None = None
+    cancelled: bool = False
+    """Its asker has given up."""
 
     @property
     def key(self) -> tuple[str, int, int]:
@@ -66,7 +67,7 @@ class Job:
         """Return what the messages sent meanwhile inherit."""
         envelope, sender = self.delivery.envelope, self.delivery.link.name
         # Whoever has told us something waits for nothing.
-        chain = () if envelope.kind == Kind.TELL else (*envelope.chain, sender)
+        chain = () if envelope.kind == TELL else (*envelope.chain, sender)
         return Handling(sender, self.delivery.deadline, chain, envelope.attempt)
 
 
@@ -83,26 +84,31 @@ class Outcomes:
         self.handled = 0
         """Messages of this life that are finished."""
 
-    def begin(self, delivery: Delivery) -> Job:
+    def begin(self, delivery: Delivery, now: float) -> Job:
         """Record that a message is begun; `UNRECORDED` when its sender has no place there."""
-        now = time.monotonic()
         envelope = delivery.envelope
+        known = self._slots.get(delivery.link.name)
+        if known is not None and known[0] == delivery.incarnation:
+            slot = known[1]
+        else:
+            known = None
+            try:
+                slot = self._slot(delivery)
+            except LookupError:
+                return Job(delivery, UNRECORDED, UNRECORDED, NOBODY)
         try:
-            slot = self._slot(delivery)
             index = self._recorder.begin(slot, envelope.seq, envelope.tag, now)
         except LookupError:
-            return Job(delivery, UNRECORDED, UNRECORDED)
-        if (delivery.incarnation, slot) != self._slots.get(delivery.link.name):
+            return Job(delivery, UNRECORDED, UNRECORDED, NOBODY)
+        if known is None and (delivery.incarnation, slot) != self._slots.get(delivery.link.name):
             # Its sender is gone and nobody will say so again: its place is free after this.
             self._recorder.unlink(slot)
-        return Job(delivery, slot, index)
+        return Job(delivery, slot, index, NOBODY)
 
     def _slot(self, delivery: Delivery) -> int:
-        """Return the sender's place in the recorder; raises `LookupError` when none is free."""
+        """Give a sender a place in the recorder; raises `LookupError` when none is free."""
         name, incarnation = delivery.link.name, delivery.incarnation
         known = self._slots.get(name)
-        if known is not None and known[0] == incarnation:
-            return known[1]
         departed = 0 < incarnation <= delivery.link.ended
         if known is not None and not departed:
             self._recorder.unlink(self._slots.pop(name)[1])
@@ -122,7 +128,7 @@ class Outcomes:
     def answer(self, job: Job, value: Any) -> None:
         """The handler returned: send its answer, if anybody asked for one."""
         envelope = job.delivery.envelope
-        if envelope.kind == Kind.ASK:
+        if envelope.kind == ASK:
             codec = answer_codec(type(job.message))
             try:
                 payload, carrier = self._portal.encode(codec, value, job.delivery.link)
@@ -156,20 +162,25 @@ class Outcomes:
 
     def refuse(self, job: Job, error: ActorError) -> None:
         """The message is not handled: its sender is told why."""
-        if job.delivery.envelope.kind == Kind.TELL:
+        if job.delivery.envelope.kind == TELL:
             self.drop(job, str(error))
         else:
             self.fail(job, pack_error(error, escaped=False))
 
-    def expired(self, job: Job) -> bool:
-        """Refuse a message whose deadline has passed; return whether it has."""
-        deadline = job.delivery.deadline
-        if deadline == math.inf or (late := time.monotonic() - deadline) <= 0:
-            return False
-        self._recorder.expired()
+    def turn_away(self, delivery: Delivery, error: ActorError) -> None:
+        """Refuse a message that has not been begun."""
+        self.refuse(self.begin(delivery, time.monotonic()), error)
+
+    def crowded(self, job: Job) -> None:
+        """Refuse a message whose sender has no place in the recorder."""
         name = class_name(job.delivery.envelope.tag)
+        self.refuse(job, MailboxFull(CROWDED, target=self._peer.name, message=name))
+
+    def expire(self, job: Job, now: float) -> None:
+        """Refuse a message whose deadline has passed."""
+        self._recorder.expired()
+        name, late = class_name(job.delivery.envelope.tag), now - job.delivery.deadline
         self.refuse(job, Expired(target=self._peer.name, message=name, late=late))
-        return True
 
     def drop(self, job: Job, reason: str) -> None:
         """A told message will not be handled any further: it becomes a dead letter."""

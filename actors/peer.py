@@ -249,7 +249,7 @@ class Peer:
     def finished(self, link: Link, inbound: Inbound, seq: int, now: float) -> int:
         """A received letter is done with; return the cumulative mark for the flight recorder."""
         if inbound.incarnation:  # a timer's message came from nobody
-            self._line.finished()
+            self._line.unfinished -= 1
         return self._arrivals.finished(link, inbound, seq, now)
 
     # --- what the broker says --------------------------------------------------------------------

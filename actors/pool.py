@@ -154,11 +154,11 @@ class Line:
         self._departures = departures
         self.waiting: dict[Link, int] = {}
         """Senders that have work: the life that said so."""
-        self._promised: Link | None = None
+        self.promised: Link | None = None
         """Whose work we wait for."""
         self._until = 0.0
-        self._unfinished = 0
-        """Messages that are here and not finished."""
+        self.unfinished = 0
+        """Messages that are here, asked for or not, and not finished; counted by those who know."""
 
     def wanted(self, sender: Link, incarnation: int) -> None:
         """A sender has work for us."""
@@ -166,17 +166,8 @@ class Line:
 
     def passed(self, sender: Link) -> None:
         """A sender has no work any more."""
-        if self._promised is sender:
-            self._promised = None
-
-    def arrived(self, sender: Link) -> None:
-        """A message is here, asked for or not."""
-        self._unfinished += 1
-        self.passed(sender)
-
-    def finished(self) -> None:
-        """A message is done with."""
-        self._unfinished -= 1
+        if self.promised is sender:
+            self.promised = None
 
     def departed(self, sender: Link, incarnation: int) -> None:
         """A sender's life is over."""
@@ -186,19 +177,19 @@ class Line:
 
     @property
     def _idle(self) -> bool:
-        return bool(self.waiting) and not self._unfinished
+        return bool(self.waiting) and not self.unfinished
 
     @property
     def next_due(self) -> float:
         """When the next in turn is due, though the one before has not answered."""
-        return self._until if self._promised is not None and self._idle else math.inf
+        return self._until if self.promised is not None and self._idle else math.inf
 
     def offer(self, now: float) -> None:
         """Let the next in turn know that we are idle, if we are."""
-        while self._idle and (self._promised is None or now >= self._until):
+        while self._idle and (self.promised is None or now >= self._until):
             sender = next(iter(self.waiting))
             if self.waiting.pop(sender) == sender.out.incarnation:
-                self._promised, self._until = sender, now + PATIENCE
+                self.promised, self._until = sender, now + PATIENCE
                 self._departures.post(sender, _word(Kind.OFFER))
 
 

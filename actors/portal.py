@@ -19,17 +19,16 @@ from typing import Any, Final, TypeVar, final
 
 import msgspec
 
-from actors.attachments import Incoming, Memory, Outgoing, check_size
+from actors.attachments import ALONE, Alone, Incoming, Memory, Outgoing, encoded
 from actors.calls import Call
 from actors.codec import Codec, ValueCodec, codec_for
 from actors.control import ENDED, SUPERVISOR, Standing
 from actors.driver import Driver
-from actors.envelope import Envelope, Frames, Kind
+from actors.envelope import ASK, STREAM, TELL, Envelope, Frames, Kind
 from actors.errors import (
     AccessDenied,
     ActorError,
     ConnectionLost,
-    InvalidMessage,
     MailboxFull,
 )
 from actors.fates import meant
@@ -42,8 +41,6 @@ from actors.message import (
     Request,
     StreamRequest,
     class_of,
-    message_kind,
-    redelivers,
 )
 from actors.notices import DeadLetter, Terminated, text_of
 from actors.peer import Peer
@@ -63,6 +60,11 @@ RESOLVE_TIMEOUT: Final = 5.0
 
 START_PATIENCE: Final = 60.0
 """The same while an actor starts: that there is no broker is not its fault."""
+
+
+# Looked up once: a member of an enumeration costs as much as a call.
+_ASK_KIND: Final = MessageKind.ASK
+_STREAM_KIND: Final = MessageKind.STREAM
 
 
 @final
@@ -119,10 +121,10 @@ class Portal:
     def tell(self, name: str, msg: object) -> None:
         """Put a message into the outbox of `name`."""
         codec = codec_of(msg, "tell")
-        if message_kind(codec.cls) is MessageKind.STREAM:
+        if codec.kind is _STREAM_KIND:
             expect(msg, MessageKind.TELL)
         link = self._open(name, codec)
-        letter = self.letter(Kind.TELL, codec, msg, link)
+        letter = self.letter(TELL, codec, msg, link)
         with self.lock:
             self._check_open(link, letter, codec.cls)
             self.peer.post(link, letter)
@@ -139,8 +141,8 @@ class Portal:
 
     def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:
         """Put a request into the outbox of `name`; return where its answer will be."""
-        codec_of(msg, "ask")
-        expect(msg, MessageKind.ASK)
+        if codec_of(msg, "ask").kind is not _ASK_KIND:
+            expect(msg, MessageKind.ASK)
         answer = answer_codec(type(msg))
         reply: Reply[R] = Reply(self, lambda payload, frames: self.decode(answer, payload, frames))
         now, given = self._time_for(timeout)
@@ -148,7 +150,7 @@ class Portal:
             reply, target=name, message=type(msg).__name__, deadline=now + given, timeout=given
         )
         reply.attach(call)
-        self.call(Kind.ASK, msg, call)
+        self.call(ASK, msg, call)
         return reply
 
     def stream(self, name: str, msg: StreamRequest[T]) -> Stream[T]:
@@ -161,7 +163,7 @@ class Portal:
         )
         call = Call(stream, target=name, message=type(msg).__name__, deadline=math.inf)
         stream.attach(call)
-        self.call(Kind.STREAM, msg, call)
+        self.call(STREAM, msg, call)
         return stream
 
     def wait_ready(self, name: str, timeout: float | None, given: float | None = None) -> None:
@@ -217,22 +219,16 @@ class Portal:
 
         Raises `MessageError`.
         """
+        if not codec.beside:
+            return codec.decode(payload, ALONE)
         return codec.decode(payload, Incoming(frames, self.memory if near else None, self))
 
-    def encode(self, codec: Codec | ValueCodec, value: Any, link: Link) -> tuple[bytes, Outgoing]:
+    def encode(
+        self, codec: Codec | ValueCodec, value: Any, link: Link
+    ) -> tuple[bytes, Outgoing | Alone]:
         """Return a value as a payload with its arrays, for the other end of `link`."""
-        carrier = Outgoing(self.memory if link.near(self.peer.host) else None)
-        try:
-            payload = codec.encode(value, carrier)
-            check_size(payload, carrier.frames, type(value).__name__)
-        except InvalidMessage as error:
-            self.memory.free(tuple(carrier.blocks))
-            error.message = error.message or type(value).__name__
-            raise
-        except BaseException:
-            self.memory.free(tuple(carrier.blocks))
-            raise
-        return payload, carrier
+        near = codec.beside and link.near(self.peer.host)
+        return encoded(codec, value, self.memory, near=near)
 
     def after_pump(self) -> None:
         """Do what the deciders left to do: free memory, report losses, wake who waits.
@@ -266,12 +262,12 @@ class Portal:
 
     # --- inside
 
-    def call(self, kind: Kind, msg: object, call: Call) -> None:
+    def call(self, kind: int, msg: object, call: Call) -> None:
         """Send a request; its answers go to the call's sink."""
         codec = codec_for(type(msg))
         handling = handling_now()
         if handling is not None:
-            call.waiter = handling.waiter
+            call.waiter = handling
         link = self._open(call.target, codec)
         letter = self.letter(kind, codec, msg, link, deadline=call.deadline)
         with self.lock:
@@ -288,12 +284,12 @@ class Portal:
         raise no_such_actor(link.name, cls.__name__)
 
     def letter(
-        self, kind: Kind, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
+        self, kind: int, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
     ) -> Letter:
         """Return a message as it goes into the outbox of a link; raises `InvalidMessage`."""
         payload, carrier = self.encode(codec, msg, link)
-        handling = handling_now()
-        chain = () if handling is None or kind is Kind.TELL else handling.chain
+        handling = None if kind == TELL else handling_now()
+        chain = () if handling is None else handling.chain
         envelope = Envelope(
             kind,
             0,
@@ -303,14 +299,15 @@ class Portal:
             len(carrier.frames),
             0.0 if deadline == math.inf else deadline,
             chain,
-            schema=codec.fingerprint,
+            1,
+            codec.fingerprint,
         )
         return Letter(
             envelope,
             tuple(carrier.frames),
             blocks=tuple(carrier.blocks),
             shared=carrier.shared,
-            redeliver=redelivers(type(msg)),
+            redeliver=codec.redeliver,
         )
 
     def _time_for(self, timeout: float | None) -> tuple[float, float]:

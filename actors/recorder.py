@@ -70,6 +70,7 @@ SHARED_WORDS: Final = 16  # what it shares, see `Sharing`
 # Where the records begin, and their sizes, in words.
 PROGRESS_AREA: Final = 256 // WORD
 _PROGRESS_STEP: Final = 14
+_SINCE: Final = 3  # of them, in a record
 LATE_AREA: Final = 8192 // WORD
 _LATE_STEP: Final = 4
 LINK_AREA: Final = 16384 // WORD
@@ -84,6 +85,7 @@ _ALL_SLOTS: Final = list(range(LINKS - 1, -1, -1))
 _ALL_RECORDS: Final = list(range(IN_PROGRESS - 1, -1, -1))
 _ALL_LATE: Final = list(range(LATE - 1, -1, -1))
 _NO_SENDERS: Final = [b""] * LINKS
+_NO_BODIES: Final[list[tuple[bytes, str]]] = [(b"", "")] * IN_PROGRESS
 
 _pack_body: Final = struct.Struct("=16sd32s48s").pack_into
 
@@ -102,7 +104,8 @@ class Recorder:
     """The writer's side.  Only the loop's thread of one incarnation may use it."""
 
     # begin and finish run around every message: together well under a microsecond.  Hence words
-    # through a cast memoryview (one store, 30 ns), one pack_into for a body, and no calls between.
+    # through a cast memoryview (one store, 30 ns), one pack_into for a body, and no calls between;
+    # of a body that is there already, from the last message of this sender, only the time is new.
 
     def __init__(self, buffer: Buffer) -> None:
         """Open a fresh page; its state becomes STARTING.
@@ -121,6 +124,7 @@ class Recorder:
         # links' handled marks.
         end = PROGRESS_AREA + IN_PROGRESS * _PROGRESS_STEP
         self._commits = self._words[PROGRESS_AREA:end:_PROGRESS_STEP]
+        self._since = self._times[PROGRESS_AREA + _SINCE : end : _PROGRESS_STEP]
         self._lates = self._words[LATE_AREA:LINK_AREA:_LATE_STEP]
         self._marks = self._words[LINK_AREA + 1 : LAST_WORDS // WORD : _LINK_STEP]
         if self._words[_MAGIC]:
@@ -131,13 +135,14 @@ class Recorder:
         self._slots = _ALL_SLOTS.copy()  # free link slots, lowest last
         self._parting: dict[bytes, int] = {}  # unlinked while one of its messages is in progress
         self._idle = _ALL_RECORDS.copy()  # free records, lowest last
+        self._bodies = _NO_BODIES.copy()  # record -> routing id and tag that were written there
         self._busy: dict[int, int] = {}  # record in progress -> link slot
         self._late: dict[int, dict[int, int]] = {}  # link slot -> {seq: late record}
         self._late_idle = _ALL_LATE.copy()
         self._late_end = 0
         self._cramped = False  # too few late records are left for what may be in progress
         self._tags: dict[str, bytes] = {}
-        self._peak = 0
+        self._peak = self._handled = 0
         self._words[_MAGIC] = MARK
 
     @staticmethod
@@ -215,6 +220,7 @@ class Recorder:
             self._words[_LINKS_END] = slot + 1
         self._words[word] = 1
         self._rids[slot] = bytes(rid)
+        self._bodies[:] = _NO_BODIES  # it may be linked again with another sender's name
         self._senders[slot] = sender.encode(errors="replace")[-SENDER_BYTES:]
         return slot
 
@@ -260,9 +266,14 @@ class Recorder:
         if self._cramped or not self._idle:
             raise LookupError("no record is free; ask `room` before a concurrent handler starts")
         index = self._idle[-1]
-        text = self._tags.get(tag) or self._shorten(tag)
-        at = _FIRST_BODY + index * _PROGRESS_BYTES
-        _pack_body(self._page, at, rid, now, text, self._senders[slot])
+        body_rid, body_tag = self._bodies[index]
+        if body_rid is rid and body_tag == tag:
+            self._since[index] = now
+        else:
+            text = self._tags.get(tag) or self._shorten(tag)
+            at = _FIRST_BODY + index * _PROGRESS_BYTES
+            _pack_body(self._page, at, rid, now, text, self._senders[slot])
+            self._bodies[index] = (rid, tag)
         self._commits[index] = seq
         self._busy[index] = slot
         self._idle.pop()
@@ -288,11 +299,12 @@ class Recorder:
             self._marks[slot] = handled
         self._commits[index] = 0
         self._idle.append(index)
-        self._words[_HANDLED] += 1
+        self._handled += 1
+        self._words[_HANDLED] = self._handled
 
     def close(self) -> None:
         """Let go of the page, which stays as it is; twice is fine."""
-        for name in ("_marks", "_lates", "_commits", "_times", "_words", "_page"):
+        for name in ("_marks", "_lates", "_since", "_commits", "_times", "_words", "_page"):
             view = self.__dict__.get(name)
             if view is not None:
                 view.release()

@@ -17,13 +17,11 @@ import time
 from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
-import msgspec
-
 from actors.admission import Admission
 from actors.control import Failed
 from actors.cycles import Hold
 from actors.dispatch import Dispatch
-from actors.envelope import Envelope, Kind
+from actors.envelope import ASK, TELL, Envelope, Kind
 from actors.errors import (
     AccessDenied,
     ActorError,
@@ -38,9 +36,9 @@ from actors.handling import HANDLING, Handling
 from actors.link import Delivery, Inbound, Link, Signal
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
-from actors.message import class_name, tag_of
+from actors.message import tag_of
 from actors.outcomes import UNRECORDED, Job, Outcomes
-from actors.writers import Writer
+from actors.writers import Writer, count_in
 
 if TYPE_CHECKING:
     from actors.actor import Actor
@@ -63,7 +61,9 @@ CONCURRENT: Final = 60
 MOST_STREAMS: Final = 10_000
 """Of one reader; whoever asks for more without end would fill the memory."""
 
-CROWDED: Final = "messages of 1,024 senders are recorded here already; send again when some left"
+# Looked up once: a member of an enumeration costs as much as a call.
+_SYNC: Final = HandlerKind.SYNC
+_OVER: Final = Hold.OVER
 
 _TIMERS: Final = Link("@timer")
 """Stands in the recorder for the sender of an actor's own timers."""
@@ -185,7 +185,7 @@ class Runtime:
         writer = self._writers.get(key)
         if signal.envelope.kind == Kind.GRANT:
             if writer is not None:
-                writer.granted(_count(signal.envelope.payload))
+                writer.granted(count_in(signal.envelope.payload))
             return
         if writer is not None:
             writer.close()
@@ -196,8 +196,11 @@ class Runtime:
         waiting = self.mailbox.withdraw(*key)
         if waiting is not None:
             self._recorder.mailbox(len(self.mailbox))
-            given_up = self._outcomes.begin(waiting)
-            if not self._outcomes.expired(given_up):
+            now = time.monotonic()
+            given_up = self._outcomes.begin(waiting, now)
+            if waiting.deadline < now:
+                self._outcomes.expire(given_up, now)
+            else:
                 self._outcomes.finish(given_up)
 
     def _depart(self, name: str, incarnation: int) -> None:
@@ -209,12 +212,13 @@ class Runtime:
     # --- one message -----------------------------------------------------------------------------
 
     def _handle(self, delivery: Delivery) -> None:
-        job = self._outcomes.begin(delivery)
+        now = time.monotonic()
+        job = self._outcomes.begin(delivery, now)
         if job.index == UNRECORDED:
-            name, cls = self._peer.name, class_name(delivery.envelope.tag)
-            self._outcomes.refuse(job, MailboxFull(CROWDED, target=name, message=cls))
+            self._outcomes.crowded(job)
             return
-        if self._outcomes.expired(job):
+        if delivery.deadline < now:
+            self._outcomes.expire(job, now)
             return
         try:
             handler = self.dispatch.read(job)
@@ -223,24 +227,23 @@ class Runtime:
             return
         if self._seconds.get(handler, math.inf) > FAST:
             self.pump.flush()
-        self._start(job, handler, job.handling())
+            now = time.monotonic()
+        self._start(job, handler, job.handling(), now)
 
-    def _start(self, job: Job, handler: Handler, handling: Handling) -> None:
-        job.waiter = handling.waiter
+    def _start(self, job: Job, handler: Handler, handling: Handling, now: float) -> None:
+        job.waiter = handling
         token = HANDLING.set(handling)
         try:
-            match handler.kind:
-                case HandlerKind.SYNC:
-                    self._call(job, handler)
-                case HandlerKind.ASYNC:
-                    self._launch(job, handler)
-                case HandlerKind.STREAM | HandlerKind.ASYNC_STREAM:
-                    self._open_stream(job, handler)
+            if handler.kind is _SYNC:
+                self._call(job, handler, now)
+            elif handler.kind is HandlerKind.ASYNC:
+                self._launch(job, handler)
+            else:
+                self._open_stream(job, handler)
         finally:
             HANDLING.reset(token)
 
-    def _call(self, job: Job, handler: Handler) -> None:
-        begun = time.perf_counter()
+    def _call(self, job: Job, handler: Handler, begun: float) -> None:
         try:
             value = handler.function(self._actor, job.message)
         except Exception as error:  # noqa: BLE001 - a handler may raise anything
@@ -250,8 +253,8 @@ class Runtime:
         else:
             self._outcomes.answer(job, value)
         finally:
-            job.waiter.hold = Hold.OVER
-        took = time.perf_counter() - begun
+            job.waiter.hold = _OVER
+        took = time.monotonic() - begun
         self._was_long = took > LONG
         self._seconds[handler] = 0.8 * self._seconds.get(handler, took) + 0.2 * took
 
@@ -345,7 +348,7 @@ class Runtime:
 
     def _raised(self, job: Job, error: BaseException) -> None:
         self._recorder.failed()
-        if job.delivery.envelope.kind == Kind.ASK:
+        if job.delivery.envelope.kind == ASK:
             self._outcomes.fail(job, pack_error(error, escaped=not self._own_errors))
             return
         handler = job.handler
@@ -386,15 +389,9 @@ class Runtime:
         if handler is None:
             logger.error("%s has no handler for its own %s", self._peer.name, cls.__name__)
             return
-        envelope = Envelope(Kind.TELL, self._timers.expected, 0, tag_of(cls), b"")
+        envelope = Envelope(TELL, self._timers.expected, 0, tag_of(cls), b"")
         self._timers.accept(envelope.seq)
-        job = self._outcomes.begin(Delivery(_TIMERS, 0, self._timers, envelope, [], math.inf))
+        now = time.monotonic()
+        job = self._outcomes.begin(Delivery(_TIMERS, 0, self._timers, envelope, [], math.inf), now)
         job.message, job.handler = message, handler
-        self._start(job, handler, Handling("", math.inf, (), 1))
-
-
-def _count(payload: bytes) -> int:
-    try:
-        return msgspec.msgpack.decode(payload, type=int)
-    except msgspec.MsgspecError:
-        return 0
+        self._start(job, handler, Handling("", math.inf, (), 1), now)

@@ -13,6 +13,8 @@ from actors.codec import Codec, ValueCodec, codec_for, value_codec
 from actors.message import MessageKind, answer_type, is_message, message_kind
 
 _answers: Final[dict[type, ValueCodec]] = {}
+_codecs: Final[dict[type, Codec]] = {}
+"""Of messages that were sent: these were looked at closely once."""
 
 
 def answer_codec(cls: type) -> ValueCodec:
@@ -26,12 +28,16 @@ def answer_codec(cls: type) -> ValueCodec:
 def codec_of(msg: object, verb: str) -> Codec:
     """Return the codec of a message; raises `TypeError` for anything else."""
     cls = type(msg)
+    codec = _codecs.get(cls)
+    if codec is not None:
+        return codec
     if not is_message(cls):
         raise TypeError(
             f"{verb} takes a message, not {msg!r:.80} ({cls.__qualname__}). "
             "Make its class with @message and send an instance."
         )
-    return codec_for(cls)
+    codec = _codecs[cls] = codec_for(cls)
+    return codec
 
 
 def expect(msg: object, kind: MessageKind) -> None:

@@ -12,6 +12,8 @@ import time
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, final
 
+import msgspec
+
 from actors.credit import WriterCredit
 from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
@@ -186,3 +188,11 @@ class Writer:
         with self._portal.lock:
             self._portal.peer.answer(self._link, self.key[1], letter)
         self._portal.driver.wake()
+
+
+def count_in(payload: bytes) -> int:
+    """Return the number that a grant says; 0 when it says none."""
+    try:
+        return msgspec.msgpack.decode(payload, type=int)
+    except msgspec.MsgspecError:
+        return 0

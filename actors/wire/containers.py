@@ -286,7 +286,7 @@ def _joined(
     *classes: type,
     exact: frozenset[type] = _NO,
 ) -> Wire:
-    """Return the wire form of a whole: it holds arrays, or named ones, when a part does."""
+    """Return the wire form of a whole, which holds what its parts do: arrays, named ones..."""
     return Wire(
         shadow,
         pack,
@@ -295,6 +295,7 @@ def _joined(
         exact,
         arrays=any(part.arrays for part in parts),
         named=any(part.named for part in parts),
+        beside=any(part.beside for part in parts),
     )
 
 

@@ -38,6 +38,7 @@ class Wire:
     exact: frozenset[type] = frozenset()  # values of these classes are their own packed form
     arrays: bool = False  # whether == on two values would compare arrays
     named: bool = False  # whether arrays in it have named dimensions
+    beside: bool = False  # whether anything of it may go to, or come from, the carrier
 
 
 @attrs.frozen

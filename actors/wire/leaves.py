@@ -180,7 +180,7 @@ def array(schema: ArrayOf, place: Place) -> Wire:
         return carrier.get(part)
 
     classes = frozenset({np.ndarray})
-    return Wire(Part, pack, classes, unpack, arrays=True, named=spec.named)
+    return Wire(Part, pack, classes, unpack, arrays=True, named=spec.named, beside=True)
 
 
 def large_bytes(place: Place) -> Wire:
@@ -202,7 +202,7 @@ def large_bytes(place: Place) -> Wire:
         assert beside.unpack is not None
         return beside.unpack(found, carrier, names).tobytes()
 
-    return Wire(bytes | Part, pack, plain.classes, unpack)
+    return Wire(bytes | Part, pack, plain.classes, unpack, beside=True)
 
 
 def _plain_array(value: Any, place: Place) -> np.ndarray[Any, Any]:
@@ -249,4 +249,4 @@ def reference(cls: type, place: Place) -> Wire:
             raise place.error(str(error)) from None
         return carrier.bind(address)
 
-    return Wire(str, pack, frozenset({cls}), unpack)
+    return Wire(str, pack, frozenset({cls}), unpack, beside=True)

@@ -183,7 +183,8 @@ def _promise(record: RecordOf, name: str) -> Wire:
         assert wire.unpack is not None
         return wire.unpack(shadow, carrier, names)
 
-    wire = Wire(ForwardRef(name), pack, frozenset({record.cls}), unpack)
+    # Nobody knows yet what is in it: whatever holds it meanwhile must expect everything.
+    wire = Wire(ForwardRef(name), pack, frozenset({record.cls}), unpack, beside=True)
     return wire
 
 
@@ -209,6 +210,7 @@ def _fulfil(
     exec(compile(text, file, "exec"), scope)  # noqa: S102 - our own text, see above
     wire.pack, wire.unpack = scope["pack"], scope["unpack"]
     wire.arrays = any(form.arrays for form in forms)
+    wire.beside = any(form.beside for form in forms)
 
 
 def _pack_lines(fields: Sequence[FieldSchema], forms: Sequence[Wire]) -> list[str]:

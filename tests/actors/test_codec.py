@@ -242,6 +242,28 @@ def test_classes_may_name_each_other_before_they_exist():
     assert_travels(Chicken([Egg(None), Egg(Chicken([]))]))
 
 
+def test_a_codec_knows_whether_anything_can_go_beside_the_bytes():
+    @message
+    class Branch:
+        leaves: list[Leaves]
+        pixels: NDArray[np.float32] | None = None
+
+    @message
+    class Leaves:
+        on: Branch | None = None
+
+    @message
+    class File:
+        data: bytes
+        owner: Reference
+
+    with_something = [codec_for(cls).beside for cls in (Branch, Leaves, File, Picture)]
+    plain = [codec_for(cls).beside for cls in (Add, Four, Deeper)]
+
+    assert (with_something, plain) == ([True] * 4, [False] * 3)
+    assert [value_codec(kind).beside for kind in (float, bytes, Reference)] == [False, True, True]
+
+
 def test_a_name_that_never_appears_is_a_type_error_at_first_use():
     @message
     class Waiting:

@@ -91,7 +91,7 @@ def fill(recorder, places=LINKS):
 
 def test_messages_of_senders_that_left_take_no_place_for_good(outcomes, page):
     for n in range(LINKS + 100):
-        job = outcomes.begin(delivery(f"client-{n}", Hint(n), departed=True))
+        job = outcomes.begin(delivery(f"client-{n}", Hint(n), departed=True), 0.0)
         assert len(read(page).in_progress) == 1
         outcomes.finish(job)
 
@@ -101,12 +101,12 @@ def test_messages_of_senders_that_left_take_no_place_for_good(outcomes, page):
 
 def test_a_sender_that_leaves_makes_room_for_another(outcomes, recorder):
     fill(recorder, LINKS - 1)
-    outcomes.finish(outcomes.begin(delivery("first", Hint(1))))
-    assert outcomes.begin(delivery("second", Hint(1))).index == UNRECORDED
+    outcomes.finish(outcomes.begin(delivery("first", Hint(1)), 0.0))
+    assert outcomes.begin(delivery("second", Hint(1)), 0.0).index == UNRECORDED
 
     outcomes.depart("first", 1)
 
-    assert outcomes.begin(delivery("second", Hint(1))).index != UNRECORDED
+    assert outcomes.begin(delivery("second", Hint(1)), 0.0).index != UNRECORDED
 
 
 def runtime(portal, recorder):

@@ -54,6 +54,29 @@ def test_an_incarnation_starts_then_is_idle_then_stops(page, writer):
     assert states == [State.STARTING, State.IDLE, State.STOPPING]
 
 
+def test_a_second_message_shows_itself_whatever_the_first_was_like(page, writer):
+    def shown(slot, seq, tag, now):
+        writer.finish(writer.begin(slot, seq, tag, now), slot, seq, seq)
+        writer.begin(slot, seq + 1, tag, now + 1.0)
+        (one,) = read(page).in_progress
+        writer.finish(0, slot, seq + 1, seq + 1)
+        return one
+
+    first, second = writer.link(A, sender="viewer/1"), writer.link(B, sender="viewer/2")
+    same = shown(first, 1, "bank:Pay", 1.0)
+    another_class = shown(first, 3, "bank:Close", 3.0)
+    another_sender = shown(second, 1, "bank:Close", 5.0)
+    writer.unlink(first)
+    another_life = shown(writer.link(A, sender="viewer/9"), 1, "bank:Close", 7.0)
+
+    assert [same, another_class, another_sender, another_life] == [
+        InProgress(A, 2, "bank:Pay", 2.0, "viewer/1"),
+        InProgress(A, 4, "bank:Close", 4.0, "viewer/1"),
+        InProgress(B, 2, "bank:Close", 6.0, "viewer/2"),
+        InProgress(A, 2, "bank:Close", 8.0, "viewer/9"),
+    ]
+
+
 def test_a_handler_in_progress_shows_its_message_and_sender(page, writer):
     writer.ready()
     index = writer.begin(writer.link(A), 7, "examples.calc:Add", 12.5)
