@@ -108,7 +108,8 @@ def host_key() -> bytes:
     proof is `actors.arrays.mapper.can_attach`.
     """
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
+        # As bytes: a codec would be imported for it, in each process.
+        boot = Path("/proc/sys/kernel/random/boot_id").read_bytes().decode()
         # The namespace has a device and an inode, as a file has.
         space = Path("/proc/self/ns/pid").stat()
         place = f"{boot.strip()} {space.st_dev} {space.st_ino}"

@@ -2,111 +2,74 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from multiprocessing.connection import Connection
-from multiprocessing.process import BaseProcess
-from typing import Any
+from itertools import count
+from typing import TypeAlias
 
 import supervisor
 from supervisor.bench.cast import Add, Player
 from supervisor.bench.figures import Figure, compared, rounds
+from supervisor.bench.forked import FORKED, MODULES, Forked
+from supervisor.system import System
 
 ACTORS = 20
 
-FORKED = "multiprocessing's fork server, preloaded"
+ForEach: TypeAlias = Callable[[Callable[[str], float], list[str]], Iterable[float]]
+
+_in_turn: ForEach = map
+_turns = count()
 
 
 def spawn(repeats: int) -> list[Figure]:
-    """Actors that are added to a running system, until each has answered."""
-    turn = 0
+    """Actors that are added to a running system, until each has answered.
 
-    def names(count: int) -> list[str]:
-        nonlocal turn
-        turn += 1
-        return [f"player-{turn}-{number}" for number in range(count)]
-
-    with supervisor.start() as system:
-
-        def one(name: str) -> float:
-            return system.spawn(Player, name=name).ask(Add(1, 2)).result()
-
-        def measure(spawn_all: Callable[[list[str]], object], count: int) -> float:
-            wanted = names(count)
-            begun = time.perf_counter()
-            spawn_all(wanted)
-            took = (time.perf_counter() - begun) * 1e3
-            for name in wanted:
-                system.stop(name)
-            return took
-
-        first = measure(lambda wanted: one(wanted[0]), 1)
-        forked = _Forked()
+    Half of the systems have imported the actor's module in advance, as the fork server has.
+    """
+    with supervisor.start() as plain, supervisor.start(preload=MODULES) as ready:
+        first = _spawn(plain, 1, _in_turn)
+        forked = Forked()
         with ThreadPoolExecutor(ACTORS) as pool:
+            at_once = pool.map
             times = rounds(
                 max(3, repeats // 2),
                 {
-                    "one": lambda: measure(lambda wanted: one(wanted[0]), 1),
-                    "in turn": lambda: measure(
-                        lambda wanted: [one(name) for name in wanted], ACTORS
-                    ),
-                    "at once": lambda: measure(lambda wanted: list(pool.map(one, wanted)), ACTORS),
+                    "one": lambda: _spawn(plain, 1, _in_turn),
+                    "one, preloaded": lambda: _spawn(ready, 1, _in_turn),
+                    "in turn": lambda: _spawn(plain, ACTORS, _in_turn),
+                    "at once": lambda: _spawn(plain, ACTORS, at_once),
+                    "at once, preloaded": lambda: _spawn(ready, ACTORS, at_once),
                     FORKED: lambda: forked.spawn(1),
                     "their 20": lambda: forked.spawn(ACTORS),
                 },
             )
-    theirs, twenty = times[FORKED], times["their 20"]
+
+    def row(label: str, which: str, theirs: str, beside: str) -> Figure:
+        label = f"spawn to first answer, {label}"
+        return compared(label, "ms", times[which], times[theirs], beside=beside)
+
+    twenty = f"{ACTORS} of the same"
     return [
         Figure("spawn to first answer, the system's first", first, "ms"),
-        compared("spawn to first answer, a later one", "ms", times["one"], theirs, beside=FORKED),
-        compared(
-            f"spawn to first answer, {ACTORS} in turn",
-            "ms",
-            times["in turn"],
-            twenty,
-            beside=f"{ACTORS} of the same",
-        ),
-        compared(
-            f"spawn to first answer, {ACTORS} threads at once",
-            "ms",
-            times["at once"],
-            twenty,
-            beside=f"{ACTORS} of the same",
-        ),
+        row("a later one", "one", FORKED, FORKED),
+        row("module preloaded", "one, preloaded", FORKED, FORKED),
+        row(f"{ACTORS} in turn", "in turn", "their 20", twenty),
+        row(f"{ACTORS} threads at once", "at once", "their 20", twenty),
+        row("the same, module preloaded", "at once, preloaded", "their 20", twenty),
     ]
 
 
-class _Forked:
-    """Processes of multiprocessing's fork server, which has imported what ours has."""
+def _spawn(system: System, wanted: int, for_each: ForEach) -> float:
+    """Return the milliseconds until so many new actors have answered."""
+    names = [f"player-{next(_turns)}" for _ in range(wanted)]
 
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload(["__main__", "supervisor.bench.births"])
-        self.spawn(1)  # the server itself
+    def ask(name: str) -> float:
+        return system.spawn(Player, name=name).ask(Add(1, 2)).result()
 
-    def spawn(self, count: int) -> float:
-        """Return the milliseconds until each of so many has answered."""
-        begun = time.perf_counter()
-        started = [self._begin() for _ in range(count)]
-        for _, ours in started:
-            ours.send_bytes(b"ask")
-        for _, ours in started:
-            ours.recv_bytes()
-        took = (time.perf_counter() - begun) * 1e3
-        for process, ours in started:
-            ours.close()
-            process.join()
-        return took
-
-    def _begin(self) -> tuple[BaseProcess, Any]:
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(target=_answer, args=(theirs,))
-        process.start()
-        theirs.close()
-        return process, ours
-
-
-def _answer(pipe: Connection[bytes, bytes]) -> None:
-    pipe.send_bytes(pipe.recv_bytes())
+    begun = time.perf_counter()
+    list(for_each(ask, names))
+    took = (time.perf_counter() - begun) * 1e3
+    for name in names:
+        system.stop(name)
+    return took

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import time
-from multiprocessing.connection import Connection
+from contextlib import ExitStack
+from typing import Final
 
 import psutil
 
@@ -15,38 +15,59 @@ from actors import ActorRef
 from supervisor import Child, Intensity, Tree
 from supervisor.bench.cast import Pid, Player
 from supervisor.bench.figures import Figure, compared, quantile
+from supervisor.bench.forked import FORKED, MODULES, Forked
+from supervisor.system import System
 
 ACTORS = 20
-FORKED = "a process of multiprocessing's fork server"
 REST = 0.3
 """Seconds between two falls."""
+
+
+KINDS: Final = {"": 0, ", with a spare": 1, ", module preloaded": 0, ", with both": 1}
+"""How an actor may be made to come back sooner, and how many spares it has then."""
+
+PRELOADED: Final = (", module preloaded", ", with both")
 
 
 def kill(repeats: int) -> list[Figure]:
     """Kill -9 from outside, until a restarted actor has answered; each one falls once, in turn.
 
-    Half of them have a spare. Between two falls the machine gets a rest, or the making of the next
-    spare would be measured with the other half.
+    Between two falls the machine gets a rest, or the making of the next spare would be measured
+    with those that have none.
     """
     kills = 2 * repeats
-    names = {spare: [f"player-{spare}-{number}" for number in range(kills)] for spare in (0, 1)}
-    children = [
-        Child(Player, name=name, spare=spare) for spare, each in names.items() for name in each
-    ]
-    times: dict[int, list[float]] = {0: [], 1: []}
-    with supervisor.start(Tree(intensity=Intensity(10 * kills, 5.0), children=children)) as system:
-        for name in names[0]:
-            system.ref(name).wait_ready(60.0)
-        while any(system.status().actor(name).spare is None for name in names[1]):
-            time.sleep(REST)
+    times: dict[str, list[float]] = {kind: [] for kind in (*KINDS, FORKED)}
+    forked = Forked()
+    with ExitStack() as stack:
+        systems = {
+            kind: stack.enter_context(
+                supervisor.start(_tree(kills, spare), preload=MODULES if kind in PRELOADED else ())
+            )
+            for kind, spare in KINDS.items()
+        }
+        for kind, spare in KINDS.items():
+            _wait(systems[kind], kills, spare)
         for number in range(kills):
-            for spare, each in names.items():
+            for kind, system in systems.items():
                 time.sleep(REST)
-                times[spare].append(_fall(system.ref(each[number])))
+                times[kind].append(_fall(system.ref(f"player-{number}")))
+            times[FORKED].append(forked.fall())
     return [
-        recovery("kill -9 to next answer", times[0]),
-        recovery("kill -9 to next answer, with a spare", times[1]),
+        *(recovery(f"kill -9 to next answer{kind}", times[kind]) for kind in KINDS),
+        recovery(f"the same, by hand with {FORKED}", times[FORKED]),
     ]
+
+
+def _tree(kills: int, spare: int) -> Tree:
+    children = [Child(Player, name=f"player-{number}", spare=spare) for number in range(kills)]
+    return Tree(intensity=Intensity(10 * kills, 5.0), children=children)
+
+
+def _wait(system: System, kills: int, spare: int) -> None:
+    for number in range(kills):
+        system.ref(f"player-{number}").wait_ready(60.0)
+        while spare and system.status().actor(f"player-{number}").spare is None:
+            time.sleep(REST)
 
 
 def _fall(player: ActorRef) -> float:
@@ -73,13 +94,13 @@ def recovery(label: str, times: list[float], circumstances: str = "") -> Figure:
 
 def memory() -> list[Figure]:
     """Memory that ends with an idle actor, and what the rest of a system weighs."""
-    with supervisor.start() as system:
-        players = [system.spawn(Player, name=f"player-{number}") for number in range(ACTORS)]
-        pids = [player.ask(Pid()).result() for player in players]
+    with supervisor.start() as system, supervisor.start(preload=MODULES) as ready:
+        sizes, shared = _weigh(system), _weigh(ready)
+        theirs = Forked().weigh(ACTORS, _unique)
         status = system.status()
-        sizes = [_unique(pid) for pid in pids]
         figures = [
-            compared("memory of an idle actor, unique", "MiB", sizes, _forked(), beside=FORKED),
+            compared("memory of an idle actor, unique", "MiB", sizes, theirs, beside=FORKED),
+            compared("the same, module preloaded", "MiB", shared, theirs, beside=FORKED),
             Figure("memory of the supervisor, unique", _unique(status.pid), "MiB"),
         ]
         if status.broker_pid is not None:
@@ -89,26 +110,9 @@ def memory() -> list[Figure]:
     return figures
 
 
-def _forked() -> list[float]:
-    """Return what as many processes weigh that have nothing to do but to answer once."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", "supervisor.bench.births"])
-    pipes = [context.Pipe() for _ in range(ACTORS)]
-    processes = [context.Process(target=_wait, args=(theirs,)) for _, theirs in pipes]
-    for process in processes:
-        process.start()
-    for ours, _ in pipes:
-        ours.recv_bytes()
-    sizes = [_unique(process.pid) for process in processes if process.pid is not None]
-    for (ours, _), process in zip(pipes, processes, strict=True):
-        ours.send_bytes(b"end")
-        process.join()
-    return sizes
-
-
-def _wait(pipe: Connection[bytes, bytes]) -> None:
-    pipe.send_bytes(b"here")
-    pipe.recv_bytes()
+def _weigh(system: System) -> list[float]:
+    players = [system.spawn(Player, name=f"player-{number}") for number in range(ACTORS)]
+    return [_unique(pid) for pid in [player.ask(Pid()).result() for player in players]]
 
 
 def _unique(pid: int) -> float:
