@@ -14,6 +14,7 @@ speaking of what is not taken.
 from __future__ import annotations
 
 import itertools
+import mmap
 import os
 import select
 import socket
@@ -97,7 +98,8 @@ class LocalSockets:
         self._dialled: dict[bytes, Line] = {}
         self._accepted: dict[bytes, Line] = {}
         self._serial = 0
-        self._buffer = memoryview(bytearray(PORTION))
+        # A map and not a bytearray: what is never received into takes no memory.
+        self._buffer = memoryview(mmap.mmap(-1, PORTION))
         self._outflow: Outflow | None = None
         """Made when a receiver is behind for the first time."""
         self.ended: deque[Line] = deque()
