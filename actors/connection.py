@@ -30,6 +30,9 @@ from actors.waker import Waker
 MOST_SKIPPED: Final = 20
 """Pumps in a row that take nothing from the broker."""
 
+MOST_LOOKS: Final = 20
+"""At the direct connections before a word of the broker's; in so many each has had its turn."""
+
 RECONNECT_MS: Final = 20
 """A new broker is back within this time of its start."""
 
@@ -210,8 +213,10 @@ class Connection:
         while len(words) < RECEIVE_CAP and (message := self._broker.take()):
             words.append(message)
         if words and self._local is not None:
-            # What was sent before a word of the broker's is here by now.
-            self._receive_local(self._local, peer, now)
+            # What was sent before a word of the broker's is here by now, on one of many perhaps.
+            for _ in range(MOST_LOOKS):
+                if not self._receive_local(self._local, peer, now):
+                    break
         for message in words:
             peer.receive(message, now)
 

@@ -4,8 +4,8 @@
     receive   what has arrived on any of them, and which have ended
 
 ZeroMQ hands each message to a thread of its own, on either side; here the party's own thread writes
-to and reads from the kernel, which saves half of the hand-overs of a round trip.  What was sent is
-in the receiver's buffer when `send` returns, and stays there when the sender is killed.
+to and reads from the kernel, which saves half of the hand-overs of a round trip.  What the kernel
+has taken is in the receiver's buffer, and stays there when the sender is killed.
 
 All sockets are watched by one epoll descriptor, which a loop or a poll watches in turn.  It goes on
 speaking of what is not taken.
@@ -88,15 +88,17 @@ class LocalSockets:
         Raises:
             OSError: no socket can be there.
         """
+        self._epoll = select.epoll()
         self._listener = _listen(path) if path else None
         self.endpoint = f"{SCHEME}{path}" if path else ""
         self._path = path
-        self._epoll = select.epoll()
         self.descriptor = self._epoll.fileno()
         self._lines: dict[int, Line] = {}
         """By descriptor."""
         self._dialled: dict[bytes, Line] = {}
         self._accepted: dict[bytes, Line] = {}
+        self._deaf = False
+        """Whether the listener is not watched: there was no descriptor for who wanted to come."""
         self._serial = 0
         # A map and not a bytearray: what is never received into takes no memory.
         self._buffer = memoryview(mmap.mmap(-1, PORTION))
@@ -145,6 +147,7 @@ class LocalSockets:
                 return
             except OSError:  # no descriptors are left; it would be said again and again
                 self._epoll.modify(listener.fileno(), 0)
+                self._deaf = True
                 return
             if len(self._accepted) >= MOST_LINES and not self._make_room():
                 connected.close()
@@ -171,14 +174,23 @@ class LocalSockets:
         self._epoll.unregister(descriptor)
         if self._outflow is not None:
             self._outflow.forget(line)
+        _break(line)
         line.socket.close()
-        if self._listener is not None:
-            self._epoll.modify(self._listener.fileno(), select.EPOLLIN)  # there is a descriptor
+        self._listen_again()
+
+    def _listen_again(self) -> None:
+        """There may be a descriptor again for who wants to come."""
+        if self._deaf and self._listener is not None:
+            self._deaf = False
+            self._epoll.modify(self._listener.fileno(), select.EPOLLIN)
 
     # --- messages --------------------------------------------------------------------------------
 
     def send(self, road: Road, message: Message) -> None:
         """Send one message.
+
+        One that its connection does not take any more is lost: that the connection has ended is
+        told when all that has arrived on it is taken.
 
         Raises:
             BrokenPipeError: there is no such connection any more.
@@ -197,8 +209,8 @@ class LocalSockets:
         except BlockingIOError:
             sent = 0
         except OSError:
-            self._fail(line)
-            raise BrokenPipeError from None
+            _break(line)
+            return
         if len(parts) > 1 or sent < len(parts[0]):
             self._send_later(line, parts, sent)
 
@@ -206,20 +218,26 @@ class LocalSockets:
         total = sum(memoryview(part).nbytes for part in parts)
         if sent < total:
             if self._outflow is None:
-                self._outflow = Outflow()
+                try:
+                    self._outflow = Outflow()
+                except (OSError, RuntimeError):  # no descriptors, or no threads, are left
+                    _break(line)  # half of a message is of no use to anybody
+                    return
             self._outflow.add(line, parts, sent)
 
     def receive(self) -> tuple[list[Received], bool]:
         """Return the messages that have arrived, and whether more may wait."""
         received: list[Received] = []
-        more = False
-        for descriptor, _ in self._epoll.poll(0, MOST_EVENTS):
+        self._listen_again()
+        ready = self._epoll.poll(0, MOST_EVENTS)
+        more = len(ready) == MOST_EVENTS
+        for descriptor, _ in ready:
             line = self._lines.get(descriptor)
             if line is not None:
                 more |= self._read(line, received)
             elif self._listener is not None:
                 self._accept(self._listener)
-                more = True
+                more |= not self._deaf
         return received, more
 
     def _read(self, line: Line, received: list[Received]) -> bool:
@@ -256,6 +274,7 @@ class LocalSockets:
         if self._outflow is not None:
             self._outflow.stop(linger)
         for line in [*self._lines.values()]:
+            _break(line)
             line.socket.close()
         if self._listener is not None:
             self._listener.close()
@@ -273,15 +292,25 @@ class Outflow:
     """
 
     def __init__(self) -> None:
+        """Begin.
+
+        Raises:
+            OSError: no descriptors are left.
+            RuntimeError: no thread is to be had.
+        """
         self._change = threading.Condition()
         """Guards the lines and what waits in them."""
         self._lines: dict[int, Line] = {}
         self._stopping = False
-        self._waker = Waker()
         self._epoll = select.epoll()
+        self._waker = Waker()
         self._epoll.register(self._waker.descriptor, select.EPOLLIN)
         self._thread = threading.Thread(target=self._run, name="understudy-outflow", daemon=True)
-        self._thread.start()
+        try:
+            self._thread.start()
+        except RuntimeError:
+            self._waker.close()
+            raise
 
     def add(self, line: Line, parts: Message, skip: int) -> None:
         """Send `parts`, but for their first `skip` bytes, after what waits already."""
@@ -332,7 +361,8 @@ class Outflow:
         except BlockingIOError:
             return
         except OSError:
-            self.forget(line)  # its own thread reads that it has ended
+            self.forget(line)
+            _break(line)
             return
         for piece in pieces:
             if sent < len(piece):
@@ -342,6 +372,15 @@ class Outflow:
             line.waiting.popleft()
         if not line.waiting:
             self.forget(line)
+
+
+def _break(line: Line) -> None:
+    """End a connection for both sides, even if a forked process has a copy of it.
+
+    What has arrived can still be read, and behind it the end; nothing can be sent.
+    """
+    with suppress(OSError):  # the other side has ended it entirely
+        line.socket.shutdown(socket.SHUT_RDWR)
 
 
 def _listen(path: str) -> socket.socket:

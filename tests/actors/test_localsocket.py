@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import select
 import shutil
 import socket
@@ -15,7 +16,7 @@ import pytest
 
 from actors.framing import head
 from actors.link import Road
-from actors.localsocket import MOST_LINES, SCHEME, LocalSockets, available
+from actors.localsocket import MOST_EVENTS, MOST_LINES, SCHEME, LocalSockets, available
 
 
 @pytest.fixture
@@ -87,6 +88,82 @@ def test_what_was_sent_before_the_end_arrives_and_then_the_end(pair):
     assert await_end(here).id == message[0]
     with pytest.raises(BrokenPipeError):
         here.send(back(message[0]), [b"too late"])
+
+
+def test_what_had_arrived_is_taken_although_the_next_message_finds_nobody(pair):
+    here, there, road = pair
+    there.send(road, [b"one"])
+    number = await_message(here)[0][1][0]
+    here.send(back(number), [b"last words"])
+    here.close()
+    there.send(road, [b"two"])  # the first to notice
+    there.send(road, [b"three"])
+    assert await_message(there) == [(True, [b"road1", b"last words"])]
+    assert await_end(there).id == road.id
+
+
+def test_the_end_arrives_although_a_forked_process_has_a_copy_of_the_socket(pair):
+    here, there, road = pair
+    there.send(road, [b"one"])
+    number = await_message(here)[0][1][0]
+    with there._dialled[road.id].socket.dup():
+        there.hang_up(road)
+        assert await_end(here).id == number
+
+
+@contextlib.contextmanager
+def no_descriptors():
+    """No descriptor is left for this process meanwhile."""
+    free = os.dup(0)
+    os.close(free)
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (free, limits[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_a_receiver_that_is_behind_is_given_up_where_no_descriptors_are_left(pair):
+    # Recorded: the error ended the thread that sends, and half of a message had been sent.
+    here, there, road = pair
+    here.receive()
+    with no_descriptors():
+        for number in range(60):
+            there.send(road, [bytes([number]) * 100_000])
+    assert await_end(there).id == road.id
+    received = [message[1:] for _, message in await_message(here)]
+    assert received == [[bytes([number]) * 100_000] for number in range(len(received))]
+    await_end(here)
+
+
+def test_who_found_no_descriptor_is_let_in_when_there_is_one(pair, path):
+    here, there, road = pair
+    there.send(road, [b"one"])
+    await_message(here)
+    late = raw(path)
+    late.sendall(head([b"it is me"]) + b"it is me")
+    with no_descriptors():
+        here.receive()
+        assert not select.select([here.descriptor], [], [], 0)[0]  # it is not said for ever
+    there.send(road, [b"two"])  # whatever comes next
+    assert [message[1] for _, message in await_message(here, 2)] == [b"two", b"it is me"]
+    late.close()
+
+
+def test_one_look_says_that_more_have_sent(path):
+    here = LocalSockets(path)
+    doors = [raw(path) for _ in range(MOST_EVENTS + 1)]
+    here.receive()
+    for door in doors:
+        door.sendall(head([b"me"]) + b"me")
+    first, more = here.receive()
+    assert (len(first), more) == (MOST_EVENTS, True)
+    second, more = here.receive()
+    assert (len({message[0] for _, message in first + second}), more) == (len(doors), False)
+    for door in doors:
+        door.close()
+    here.close()
 
 
 def test_a_receiver_that_does_not_read_delays_nobody(pair):
