@@ -15,8 +15,8 @@ from typing import Final, final
 from actors.envelope import LARGEST_FRAME
 from actors.errors import MessageError
 
-MOST_FRAMES: Final = 1 << 16
-"""Frames of one message."""
+MOST_FRAMES: Final = 1 << 20
+"""Frames of one wire message: more small arrays than anybody sends at once."""
 
 _WORD: Final = 4
 _lone_head = struct.Struct("<II")

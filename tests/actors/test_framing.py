@@ -36,6 +36,12 @@ def test_a_message_is_there_with_its_last_byte_and_not_before(sent):
         assert assembler.feed(memoryview(stream)[-1:]) == [message]
 
 
+def test_very_many_small_arrays_are_one_message():
+    # Recorded: 70,000 arrays in a list cut the connection, and every one that followed it.
+    sent = [b"batch", *[bytes(8)] * 100_000]
+    assert Assembler().feed(memoryview(head(sent) + b"".join(sent))) == [sent]
+
+
 def test_views_count_in_bytes():
     array = memoryview(bytes(24)).cast("d")
     assert head([array]) == struct.pack("<2I", 1, 24)
