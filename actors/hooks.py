@@ -67,7 +67,8 @@ def _check_hook(cls: type, name: str, value: object, given: tuple[str, ...]) -> 
 def _misfit(function: Callable[..., Any], count: int) -> str:
     """Return what is wrong with calling a function with so many arguments, or ""."""
     try:
-        inspect.signature(function).bind(*range(count))
+        # Its own: a decorator may give what it wraps more, or less, than it is called with.
+        inspect.signature(function, follow_wrapped=False).bind(*range(count))
     except TypeError as error:
         return f"TypeError ({error})"
     return ""

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import asyncio
 import importlib
-import importlib.util
 import logging
 import os
 import signal
@@ -94,7 +93,7 @@ def preload(
             if name not in omitted:
                 announce(name)
                 _import(name)
-        files = {file for name in omitted if (file := _file_of(name))}
+        files = {file for name in omitted for file in _files_of(name)}
     PRELOADED.append(Imported(files | files_since(known), began))
     return Traces(
         frozenset(open_descriptors() - descriptors),
@@ -180,12 +179,23 @@ def _has_children() -> bool:
     return False
 
 
-def _file_of(name: str) -> str:
-    """Return the file that a module would be imported from; "" when that cannot be found out."""
-    with suppress(Exception):  # its package is imported for it, and may raise anything
-        spec = importlib.util.find_spec(name)
-        return (spec and spec.origin) or ""
-    return ""
+def _files_of(name: str) -> set[str]:
+    """Return the files that a module and its packages would be imported from, importing none.
+
+    What it could not be imported for may be in a package of its: a thread, or `SystemExit`.
+    """
+    files, path, known = set[str](), None, ""
+    with suppress(Exception):  # a finder may raise anything
+        for part in name.split("."):
+            known = f"{known}.{part}".lstrip(".")
+            found = (finder.find_spec(known, path) for finder in sys.meta_path)
+            spec = next(filter(None, found), None)
+            if spec is None:
+                break
+            if spec.origin:
+                files.add(spec.origin)
+            path = spec.submodule_search_locations
+    return files
 
 
 def _beside(old: list[str], new: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

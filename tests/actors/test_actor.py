@@ -859,6 +859,25 @@ def test_hooks_of_every_shape_that_can_be_called_are_fine() -> None:
     assert actor.snapshot() is None
 
 
+def test_a_hook_is_called_as_its_decorator_takes_it() -> None:
+    def connected(hook: Callable[..., None]) -> Callable[..., None]:
+        return functools.wraps(hook)(lambda self: hook(self, "the database"))
+
+    def failing(hook: Callable[..., None]) -> Callable[..., None]:
+        return functools.wraps(hook)(lambda: None)
+
+    class Fine(Actor):
+        @connected
+        def on_start(self, database: str) -> None:
+            self.database = database
+
+    actor = Fine()
+    actor.on_start()
+    assert actor.database == "the database"
+    with refused(r"^Bad\.on_start: it is called as self\.on_start\(\)"):
+        type("Bad", (Actor,), {"on_start": failing(lambda self: None)})
+
+
 def test_a_policy_that_is_none_is_refused() -> None:
     with refused(r"Bad\.failure_policy: 'restart' is no FailurePolicy\. .*FailurePolicy\.RESTART"):
 

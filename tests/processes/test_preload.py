@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from infrastructure import zygote_of
+from keepers import Snapper
 from launcher_stage import PRELOAD
 from programs import eventually, gone
 
@@ -19,7 +20,7 @@ from actors.errors import SpawnError
 from supervisor.launcher import CannotPreloadError, ForkLauncher, Order, Theirs, zygotes
 
 MODULE = """
-import os, random, sys
+import os, random, sys, threading
 import numpy as np
 from actors import Actor, Request, message, receive
 
@@ -48,10 +49,11 @@ class Player(Actor):
             environment=os.environ.get("STAGED", ""),
             path=repr(sys.path),
             random=repr((random.random(), np.random.random())),
+            threads=repr([thread.name for thread in threading.enumerate()]),
         )
 """
 
-NAME = "preloaded_players"
+NAME = "preloaded.players"
 
 THREAD = """
 import threading, time
@@ -62,7 +64,9 @@ threading.Thread(target=time.sleep, args=(99,), name="poll", daemon=True).start(
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     path = tmp_path_factory.mktemp("stage")
-    (path / f"{NAME}.py").write_text(MODULE.format(text="as written"))
+    (path / "preloaded").mkdir()
+    (path / "preloaded" / "__init__.py").touch()
+    (path / "preloaded" / "players.py").write_text(MODULE.format(text="as written"))
     sys.path.insert(0, str(path))
     kept = dict(os.environ), list(sys.path)
     yield path
@@ -98,29 +102,35 @@ def test_each_life_finds_the_module_as_if_it_had_imported_it(system, facts, fold
     assert str(folder) in first["path"]
     assert first["random"] != second["random"]
     assert first["line"] == "\n"
-    assert second["line"] == "import os, random, sys\n"  # one open file, shared with the first life
+    assert (
+        second["line"] == "import os, random, sys, threading\n"
+    )  # one open file, shared with the first life
 
 
 def test_what_was_edited_is_imported_again_and_what_cannot_be_is_left_to_the_actor(
     system, facts, folder
 ):
-    file, before = folder / f"{NAME}.py", facts()["imported"]
+    file, before = folder / "preloaded" / "players.py", facts()["imported"]
 
     file.write_text(MODULE.format(text="edited"))
     assert system.restart("player") is not None
     assert facts()["text"] == "edited"
     assert facts()["imported"] not in (before, facts()["pid"])
 
-    file.write_text(MODULE.format(text="worse") + THREAD)
+    package = file.with_name("__init__.py")
+    package.write_text(THREAD)
     system.kill("player")
     now = facts()
-    assert now["text"] == "worse"
     assert now["imported"] == now["pid"]
+    assert "'poll'" in now["threads"]  # not one that began, and ended, in the zygote
 
-    file.write_text(MODULE.format(text="mended"))
+    package.write_text("raise SystemExit('in the middle of an edit')")
+    system.spawn(Snapper, name="another")  # of another module: nothing is wrong with it
+    system.stop("another")
+
+    package.write_text("")
     system.kill("player")
     now = facts()
-    assert now["text"] == "mended"
     assert now["imported"] != now["pid"]
 
 
