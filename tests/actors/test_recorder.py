@@ -66,14 +66,14 @@ def test_a_second_message_shows_itself_whatever_the_first_was_like(page, writer)
     same = shown(first, 1, "bank:Pay", 1.0)
     another_class = shown(first, 3, "bank:Close", 3.0)
     another_sender = shown(second, 1, "bank:Close", 5.0)
-    writer.unlink(first)
-    another_life = shown(writer.link(A, sender="viewer/9"), 1, "bank:Close", 7.0)
+    writer.unlink(second)
+    another_life = shown(writer.link(B, sender="viewer/9"), 1, "bank:Close", 7.0)
 
     assert [same, another_class, another_sender, another_life] == [
         InProgress(A, 2, "bank:Pay", 2.0, "viewer/1"),
         InProgress(A, 4, "bank:Close", 4.0, "viewer/1"),
         InProgress(B, 2, "bank:Close", 6.0, "viewer/2"),
-        InProgress(A, 2, "bank:Close", 8.0, "viewer/9"),
+        InProgress(B, 2, "bank:Close", 8.0, "viewer/9"),
     ]
 
 
