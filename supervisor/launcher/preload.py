@@ -11,6 +11,7 @@ held for ever, and a process would have a stranger for its parent: both are refu
 from __future__ import annotations
 
 import asyncio
+import gc
 import importlib
 import logging
 import os
@@ -95,6 +96,7 @@ def preload(
                 _import(name)
         files = {file for name in omitted for file in _files_of(name)}
     PRELOADED.append(Imported(files | files_since(known), began))
+    gc.collect()  # what would be closed later frees a number, which is somebody else's by then
     return Traces(
         frozenset(open_descriptors() - descriptors),
         {
