@@ -30,6 +30,10 @@ def doorway(broker: str) -> str:
     return f"{base}/{os.urandom(8).hex()}"
 
 
+class KilledEarlyError(OSError):
+    """A life was killed before there was a process."""
+
+
 @final
 class ChildLife:
     """From the launch of a process until it is reaped."""
@@ -60,6 +64,8 @@ class ChildLife:
         self._on_word = on_word
         self._page_fd, self._page = create_page()
         self._launched: Launched | None = None
+        self._launching: asyncio.Future[Launched] | None = None
+        self._given_up = False
         self._outputs: list[Output] = []
         self._deframer = Deframer()
         self._waiting: deque[memoryview] = deque()
@@ -109,7 +115,13 @@ class ChildLife:
         A life that has adopted a spare has its process already.
         """
         if self._launched is None:
-            self._hold(await launcher.launch(order))
+            self._launching = asyncio.ensure_future(launcher.launch(order))
+            try:
+                self._hold(await self._launching)
+            except asyncio.CancelledError:
+                if not self._given_up:
+                    raise
+                raise KilledEarlyError("it was killed before it had begun") from None
         self._waiting.appendleft(memoryview(frame(first)))
         self._write()
         if self.killed:
@@ -155,6 +167,9 @@ class ChildLife:
         """SIGKILL.  A thread is abandoned, and ends when it looks at its lifeline."""
         if self._launched is not None:
             self._launched.signal(signal.SIGKILL)
+        elif self._launching is not None:  # which may take as long as a module's import
+            self._given_up = True
+            self._launching.cancel()
 
     def abandon(self) -> None:
         """It could not be launched: nobody need wait for its end."""

@@ -25,12 +25,12 @@ from actors.roster import Member, Roster, Vital, Vitals
 from supervisor import lifecycle as life
 from supervisor.ceilings import explained
 from supervisor.chronicle import in_the_middle_of
+from supervisor.lives import ChildLife, KilledEarlyError
 from supervisor.status import ActorStatus, CrashReport, SharedMemory, SharedPool
 
 if TYPE_CHECKING:
     from actors.arrays.accounts import Accounts
     from supervisor.limits import Limits
-    from supervisor.lives import ChildLife
     from supervisor.tree import TreeDecider
 
 FAILURES: Final = 20
@@ -194,6 +194,8 @@ def _clock(seconds: float) -> str:
 
 def unstarted(what: str, error: Exception) -> life.ExitReason:
     """Return why there is not even a process; what to raise, when the system allows no more."""
+    if isinstance(error, KilledEarlyError):
+        return life.ExitReason(life.ExitKind.SIGNALLED, signal=signal.SIGKILL, text=str(error))
     return life.ExitReason(life.ExitKind.START_FAILED, text=f"{what}: {explained(error)}")
 
 

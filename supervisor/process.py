@@ -167,14 +167,19 @@ class SupervisorProcess:
         self._lifeline = lifeline
         self._directory = directory
         self._supervisor: Supervisor | None = None
+        self._running: asyncio.Task[int] | None = None
         self._states = States()
         self._accounts: Accounts | None = None
         self._orphaned = False
+        self._parent_pidfd = -1
 
     async def live(self) -> int:
         """Run to the end; return the exit code."""
+        self._running = asyncio.current_task()
         try:
             reason = await self._run()
+        except asyncio.CancelledError:
+            return 1  # nobody waits for it any more
         except Exception as error:  # noqa: BLE001 - whatever it is, the starting program must hear it
             self._say(_failed(error))
             return 1
@@ -189,6 +194,7 @@ class SupervisorProcess:
 
     async def _run(self) -> str:
         directory, routing_id = self._directory, os.urandom(16)
+        self._watch_parent()  # first: what is preloaded may take its time
         await self._start_launcher()
         # Opened after the zygote was forked, which would hold its lock.
         if self._boot.state_dir:
@@ -199,7 +205,6 @@ class SupervisorProcess:
         supervisor = self._supervisor = self._cast(infrastructure)
         memory = Memory()
         pump = self._open_desk(supervisor, memory, self._connect(local, routing_id))
-        self._watch_parent()
         version = self._boot.version
         directory.write_system(endpoint=local, version=version, started=time.time())
         self._say(frame(SupervisorReady(local, str(directory.path), listening, os.getpid())))
@@ -293,6 +298,7 @@ class SupervisorProcess:
         # is watched too.
         pidfd = open_pidfd(self._boot.parent)
         if pidfd >= 0:
+            self._parent_pidfd = pidfd
             loop.add_reader(pidfd, self._parent_gone)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._asked_to_end)
@@ -309,15 +315,26 @@ class SupervisorProcess:
             self._parent_gone()
 
     def _parent_gone(self) -> None:
-        if self._orphaned or self._supervisor is None:
+        if self._orphaned:
             return
         self._orphaned = True
-        self._supervisor.shut_down_at_once("the program that started the system is gone")
+        if self._parent_pidfd >= 0:  # it would go on saying so
+            asyncio.get_running_loop().remove_reader(self._parent_pidfd)
+        if self._supervisor is None:
+            self._give_up()
+        else:
+            self._supervisor.shut_down_at_once("the program that started the system is gone")
+
+    def _give_up(self) -> None:
+        """It is to end before it has begun."""
+        assert self._running is not None
+        self._running.cancel()
 
     def _asked_to_end(self) -> None:
         """SIGTERM: in good order; a second one: at once."""
-        assert self._supervisor is not None
-        if self._supervisor.ending:
+        if self._supervisor is None:
+            self._give_up()
+        elif self._supervisor.ending:
             self._supervisor.shut_down_at_once("it was told to end, twice")
         else:
             self._supervisor.begin_shut_down()

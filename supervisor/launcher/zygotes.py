@@ -351,6 +351,8 @@ class Zygotes:
             zygote.line.close()
             os.waitpid(zygote.pid, 0)  # noqa: ASYNC222 - nothing to kill, it ends at once
             return
+        if zygote.loading:  # it hears nothing while it imports what may take for ever
+            self._kill(zygote)
         self._tell(zygote, Quit())
         try:
             async with asyncio.timeout(_END_SECONDS):

@@ -9,11 +9,12 @@ import signal
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 from infrastructure import zygote_of
 from keepers import Snapper
 from launcher_stage import PRELOAD
-from programs import eventually, gone
+from programs import Program, eventually, gone
 
 import supervisor
 from actors.errors import SpawnError
@@ -215,3 +216,49 @@ def test_a_module_that_no_actor_can_share_is_refused_and_leaves_nothing(
         await launcher.close()
 
     asyncio.run(asyncio.wait_for(main(), 100.0))
+
+
+SLOW = """
+import os, pathlib, time
+here = pathlib.Path(__file__).parent
+if (here / "slow").exists():
+    (here / "part").write_text(str(os.getpid()))
+    (here / "part").rename(here / "importing")
+    time.sleep(50)
+
+from actors import Actor
+
+class Idle(Actor):
+    pass
+"""
+
+PROGRAM = """
+import os, pathlib, sys, time
+import supervisor
+
+if __name__ == "__main__":
+    slow = pathlib.Path("slow")
+    if sys.argv[1] == "the first time":
+        slow.touch()
+    system = supervisor.start(preload=("idle",))
+    import idle
+    system.spawn(idle.Idle, name="idle")
+    slow.touch()
+    os.utime("idle.py", (1, 1))
+    system.kill("idle")
+    time.sleep(50)
+"""
+
+
+@pytest.mark.parametrize("when", ["the first time", "again"])
+def test_a_program_that_is_killed_while_a_module_is_imported_leaves_nothing(tmp_path, when):
+    (tmp_path / "idle.py").write_text(SLOW)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    with Program("program.py", when, cwd=tmp_path) as program:
+        eventually((tmp_path / "importing").exists)
+        zygote = psutil.Process(int((tmp_path / "importing").read_text()))
+        processes = [zygote, *zygote.parents()]
+        mine = [one.pid for one in processes if one.pid > program.pid]
+        os.kill(program.pid, signal.SIGKILL)
+        assert gone(mine)
+    assert len(mine) > 1
