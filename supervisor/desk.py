@@ -103,10 +103,11 @@ class Desk(Actor):
         """Start an actor."""
         spawner = self.context.sender
         life = await self.supervisor.spawn(msg, None if spawner is None else spawner.name)
-        if not msg.wait:  # whoever hears of the name through its spawner may ask the broker for it
-            heard = Until(self.portal, self.supervisor.exchange.heard())
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(wait_in_loop(heard), BROKER_SECONDS)
+        # Whoever hears of the name asks the broker for it, and must hear how it stands now: to one
+        # that is not known to be up on this host, arrays would be copied through the broker.
+        heard = Until(self.portal, self.supervisor.exchange.heard())
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(wait_in_loop(heard), BROKER_SECONDS)
         return life
 
     @receive(concurrent=True)
