@@ -103,11 +103,14 @@ class Desk(Actor):
         """Start an actor."""
         spawner = self.context.sender
         life = await self.supervisor.spawn(msg, None if spawner is None else spawner.name)
-        # Whoever hears of the name asks the broker for it, and must hear how it stands now: to one
-        # that is not known to be up on this host, arrays would be copied through the broker.
-        heard = Until(self.portal, self.supervisor.exchange.heard())
-        with suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(wait_in_loop(heard), BROKER_SECONDS)
+        # Whoever hears of the name asks the broker for it, which must have heard of it, too.  A
+        # program that waited for the start must also hear that it is up, and on which host: until
+        # then arrays go through the broker.  Where there are no processes nothing is shared.
+        boot = self.supervisor.boot
+        if not msg.wait or (boot.launcher in ("fork", "spawn") and not boot.faults):
+            heard = Until(self.portal, self.supervisor.exchange.heard())
+            with suppress(asyncio.TimeoutError):
+                await asyncio.wait_for(wait_in_loop(heard), BROKER_SECONDS)
         return life
 
     @receive(concurrent=True)
