@@ -184,6 +184,7 @@ class SupervisorProcess:
             self._say(_failed(error))
             return 1
         finally:
+            self._running = None  # this much is done to its end, whoever may be gone by now
             await asyncio.to_thread(self._states.close)
             await self._launcher.close()
             if self._accounts is not None:
@@ -327,8 +328,8 @@ class SupervisorProcess:
 
     def _give_up(self) -> None:
         """It is to end before it has begun."""
-        assert self._running is not None
-        self._running.cancel()
+        if self._running is not None:
+            self._running.cancel()
 
     def _asked_to_end(self) -> None:
         """SIGTERM: in good order; a second one: at once."""

@@ -257,8 +257,8 @@ def test_a_program_that_is_killed_while_a_module_is_imported_leaves_nothing(tmp_
     with Program("program.py", when, cwd=tmp_path) as program:
         eventually((tmp_path / "importing").exists)
         zygote = psutil.Process(int((tmp_path / "importing").read_text()))
-        processes = [zygote, *zygote.parents()]
-        mine = [one.pid for one in processes if one.pid > program.pid]
+        family = [zygote.pid, *(one.pid for one in zygote.parents())]
+        mine = family[: family.index(program.pid)]
         os.kill(program.pid, signal.SIGKILL)
         assert gone(mine)
     assert len(mine) > 1
