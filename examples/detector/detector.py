@@ -22,6 +22,7 @@ import json
 import sys
 import tempfile
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -75,7 +76,8 @@ def speed(system: supervisor.System, place: dict[str, str]) -> float:
         answer = sink.ask(Took(15))
         while not answer.done():
             writer.write({}, image)
-            writer.flush(timeout=20)
+            with suppress(TimeoutError):  # the sink has what it wanted, and reads no more
+                writer.flush(timeout=1)
         return answer.result()
 
 
