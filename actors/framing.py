@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import Final, final
+from typing import Final, TypeAlias, final
 
 from actors.envelope import LARGEST_FRAME
 from actors.errors import MessageError
@@ -18,12 +18,18 @@ from actors.errors import MessageError
 MOST_FRAMES: Final = 1 << 20
 """Frames of one wire message: more small arrays than anybody sends at once."""
 
+Message: TypeAlias = Sequence[bytes | memoryview]
+"""The frames of a wire message that goes out."""
+
+Received: TypeAlias = tuple[bool, list[bytes]]
+"""Whether it came on a connection that we made, and the message, the connection's id in front."""
+
 _WORD: Final = 4
 _lone_head = struct.Struct("<II")
 _count = struct.Struct("<I")
 
 
-def head(message: Sequence[bytes | memoryview]) -> bytes:
+def head(message: Message) -> bytes:
     """Return what goes before the frames of a message."""
     if len(message) == 1:
         return _lone_head.pack(1, _size(message[0]))

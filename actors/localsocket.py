@@ -20,13 +20,13 @@ import select
 import socket
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, TypeAlias, final
+from typing import Final, final
 
 from actors.errors import MessageError
-from actors.framing import Assembler, head
+from actors.framing import Assembler, Message, Received, head
 from actors.link import Road
 from actors.waker import Waker
 
@@ -50,11 +50,6 @@ SMALL: Final = 16 << 10
 MOST_GATHERED: Final = 512
 """Pieces given to the kernel at once; it takes 1,024 at the most."""
 
-Message: TypeAlias = Sequence[bytes | memoryview]
-
-Received: TypeAlias = tuple[bool, list[bytes]]
-"""Whether it came on a connection that we made, and the message, the connection's id in front."""
-
 
 def available() -> bool:
     """Whether this platform has all that is needed."""
@@ -66,14 +61,13 @@ def available() -> bool:
 class Line:
     """One connection."""
 
-    __slots__ = ("assembler", "dialled", "ended", "id", "socket", "waiting")
+    __slots__ = ("assembler", "dialled", "id", "socket", "waiting")
 
     def __init__(self, line_id: bytes, connected: socket.socket, *, dialled: bool) -> None:
         self.id = line_id
         self.dialled = dialled
         self.socket = connected
         self.assembler = Assembler()
-        self.ended = False
         self.waiting: deque[memoryview] = deque()
         """What the kernel had no room for: only its owner adds, only the outflow takes."""
 
@@ -264,9 +258,7 @@ class LocalSockets:
         return True
 
     def _fail(self, line: Line) -> None:
-        if not line.ended:
-            line.ended = True
-            self.ended.append(line)
+        self.ended.append(line)
         self._end(line)
 
     def close(self, linger: float = 0.0) -> None:

@@ -15,13 +15,14 @@ Only one thread may watch it: a second watcher loses wake-ups.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Final, TypeAlias, cast, final
+from typing import Final, cast, final
 
 import zmq
 
 from actors.envelope import LARGEST_FRAME
+from actors.framing import Message, Received
 from actors.link import Road
 
 RECEIVE_CAP: Final = 100
@@ -37,11 +38,6 @@ LARGE: Final = 64 << 10
 _POLLIN: Final = int(zmq.POLLIN)
 _NOBLOCK: Final = int(zmq.NOBLOCK)
 _MORE: Final = int(zmq.NOBLOCK | zmq.SNDMORE)
-
-Message: TypeAlias = Sequence[bytes | memoryview]
-
-Received: TypeAlias = tuple[bool, list[bytes]]
-"""Whether it came on a connection that we made, and the message, the connection's id in front."""
 
 
 @final

@@ -37,6 +37,11 @@ _FAILED: Final = (
 _TRIES: Final = zmq.Event.CONNECT_DELAYED | zmq.Event.CONNECT_RETRIED
 _WATCHED: Final = _FAILED | zmq.Event.HANDSHAKE_SUCCEEDED | zmq.Event.DISCONNECTED
 
+_NOBODY_ASKED: Final = b"streams"
+"""A domain of authentication without a handler: whoever speaks ZMTP 3 (libzmq 4) gets in.  Without
+a domain whoever does not greet passes for a peer of ZMTP 1, which has no greeting: a browser would
+be a reader, and packets be lost to it."""
+
 _LONGEST_WORD: Final = 4096
 """Bytes in what a reader may say to a writer: the first bytes of the packets it wants."""
 
@@ -56,6 +61,7 @@ class Endpoint:
         self._lost_at = math.inf
         for option, value in (
             (zmq.LINGER, 0 if reads else LINGER),
+            (zmq.ZAP_DOMAIN, _NOBODY_ASKED),
             (zmq.SNDHWM, configuration.high_water_mark),
             (zmq.RCVHWM, configuration.high_water_mark),
             (zmq.RECONNECT_IVL, RECONNECT[0]),

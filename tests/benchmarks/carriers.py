@@ -14,7 +14,6 @@ from supervisor.bench.rivals import Stage
 from supervisor.bench.talk import (
     DIRECT,
     MANY,
-    RELAYED,
     ROUND_TRIPS,
     TELLS,
     ask_many,
@@ -32,22 +31,19 @@ def carriers(repeats: int) -> list[Figure]:
     """Asks and tells over each, and raw pyzmq, in turn."""
     with ExitStack() as stack:
         refs = {name: _player(stack, name) for name in (LOCAL, ZEROMQ, BROKER)}
-        raw = {
-            DIRECT: stack.enter_context(Stage(relayed=False)),
-            RELAYED: stack.enter_context(Stage(relayed=True)),
-        }
+        raw = stack.enter_context(Stage(relayed=False))
         trips = {
             name: timed(ROUND_TRIPS, lambda ref=ref: ref.ask(Add(1.5, 2.5)).result())
             for name, ref in refs.items()
-        } | {name: timed(ROUND_TRIPS, stage.ask) for name, stage in raw.items()}
+        } | {DIRECT: timed(ROUND_TRIPS, raw.ask)}
         flights = {
             name: rate(MANY, lambda count, ref=ref: ask_many(ref, count))
             for name, ref in refs.items()
-        } | {name: rate(MANY, stage.ask_many) for name, stage in raw.items()}
+        } | {DIRECT: rate(MANY, raw.ask_many)}
         tells = {
             name: rate(TELLS, lambda count, ref=ref: tell_many(ref, count))
             for name, ref in refs.items()
-        } | {name: rate(TELLS, stage.tell_many) for name, stage in raw.items()}
+        } | {DIRECT: rate(TELLS, raw.tell_many)}
         return [
             *_figures("ask round trip", "us", rounds(repeats, trips), 1e6),
             *_figures(f"pipelined asks, {MANY} in flight", "/s", rounds(repeats, flights)),
@@ -69,9 +65,7 @@ def _figures(
     name: str, unit: str, measured: dict[str, list[float]], scale: float = 1.0
 ) -> list[Figure]:
     values = {key: [value * scale for value in rows] for key, rows in measured.items()}
-    pairs = [
-        (LOCAL, DIRECT), (LOCAL, ZEROMQ), (LOCAL, BROKER), (ZEROMQ, DIRECT), (BROKER, RELAYED),
-    ]  # fmt: skip
+    pairs = [(LOCAL, DIRECT), (LOCAL, ZEROMQ), (LOCAL, BROKER), (ZEROMQ, DIRECT)]
     return [
         compared(f"{name}, {ours}", unit, values[ours], values[theirs], beside=theirs)
         for ours, theirs in pairs
