@@ -41,6 +41,7 @@ from supervisor.farewell import patiently, still_up
 from supervisor.limits import Limits
 from supervisor.spec import Restart
 from supervisor.status import Endings, StatusRequest, SystemStatus
+from supervisor.waiters import START_SECONDS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,8 +54,7 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 R = TypeVar("R")
 
-START_TIMEOUT: Final = 120.0
-"""Seconds an actor's class may take to be imported and its `on_start` to run."""
+START_TIMEOUT: Final = START_SECONDS
 
 STOP_TIMEOUT: Final = 3600.0
 
@@ -135,7 +135,11 @@ class Calls:
         self._ask(StopActor(_name_of(name)), STOP_TIMEOUT)
 
     def restart(self, name: ActorRef | str) -> int:
-        """End an incarnation in good order and start the next; returns its number."""
+        """End an incarnation in good order and start the next; returns its number once it is up.
+
+        Raises `SpawnError` with the remote traceback when it does not start.  The supervisor then
+        goes on trying, as after any death.
+        """
         return self._ask(RestartActor(_name_of(name)), STOP_TIMEOUT)
 
     def kill(self, name: ActorRef | str) -> int | None:

@@ -221,8 +221,11 @@ class Supervisor:
         if child.name not in self._lives and restarting:  # it is in back-off
             self._declare(child.name, Standing.DOWN, child.incarnation)
         self.desk.terminated(notice_of(child, reason, text, restarting=restarting))
+        error = self._spawn_error(child.name, reason)
         if not restarting:
-            self._waiters.down(child.name, self._spawn_error(child.name, reason))
+            self._waiters.down(child.name, error)
+        elif counted:
+            self._waiters.failed(child, reason, error)
 
     def _child_gone(self, command: life.ChildGone) -> None:
         name = command.name
@@ -278,17 +281,14 @@ class Supervisor:
         await asyncio.gather(*waiting.values())
 
     async def restart_child(self, name: str) -> int:
-        """Stop a child, a pool or a tree in good order and start it again.
-
-        Returns the new incarnation, the highest one of several.
-        """
+        """Restart a child, a pool or a tree; returns the (highest) new incarnation."""
         self._must_know(name)
         try:
             self._handle(life.RestartAsked(name))
         except life.Refused as error:
             raise SpawnError(actor=name, reason=str(error)) from None
-        starts = map(self._waiters.start, self._tree.returning(name))
-        return max(await asyncio.gather(*starts), default=0)
+        coming = map(self._tree.child, self._tree.returning(name))
+        return await self._waiters.restart({one.name: one.spec.grace for one in coming if one})
 
     async def kill_child(self, name: str) -> int | None:
         """SIGKILL to a child, or to every one of a pool or a tree.

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 import asyncio
-from typing import final
+import math
+import signal
+from typing import TYPE_CHECKING, Final, TypeAlias, final
+
+import attrs
 
 from actors.errors import SpawnError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from supervisor.lifecycle import ExitReason
+    from supervisor.lives import ChildLife
+
+START_SECONDS: Final = 120.0
+"""Seconds an actor's class may take to be imported and its `on_start` to run."""
+
+Starts: TypeAlias = dict[str, list[asyncio.Future[int]]]
 
 
 @final
@@ -13,7 +28,10 @@ class Waiters:
     """Futures by the name of the actor."""
 
     def __init__(self) -> None:
-        self._starts: dict[str, list[asyncio.Future[int]]] = {}
+        self._starts: Starts = {}
+        """Of a `spawn`: a first start that fails is the last."""
+        self._restarts: Starts = {}
+        """A start that fails is followed by others, which nobody waits for."""
         self._stops: dict[str, list[asyncio.Future[None]]] = {}
 
     async def start(self, name: str) -> int:
@@ -21,13 +39,29 @@ class Waiters:
 
         Raises `SpawnError` when the name goes down for good instead.
         """
-        future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._starts.setdefault(name, []).append(future)
-        return await future
+        return await _added(self._starts, name)
+
+    async def restart(self, graces: Mapping[str, float]) -> int:
+        """Wait until the next lives of these names are up; returns the highest incarnation.
+
+        Each has its grace to stop, and then as long as a spawn to start.  Raises `SpawnError` for
+        the first that does not start; the supervisor goes on trying.
+        """
+        seconds = sum(grace + START_SECONDS for grace in graces.values())
+        waiting = {name: _added(self._restarts, name) for name in graces}
+        everybody = asyncio.gather(*waiting.values())
+        try:
+            lives = await asyncio.wait_for(everybody, None if seconds == math.inf else seconds)
+        except TimeoutError:
+            late = next(name for name, future in waiting.items() if future.cancelled())
+            text = f"it was not up {seconds:g} s after its restart was asked for, and is waited for"
+            raise SpawnError(actor=late, reason=f"{text} no more. {_outlook(late)}") from None
+        return max(lives, default=0)
 
     def for_start(self, name: str) -> bool:
         """Whether anybody waits for a start of this name."""
-        return any(not future.done() for future in self._starts.get(name, ()))
+        futures = (*self._starts.get(name, ()), *self._restarts.get(name, ()))
+        return any(not future.done() for future in futures)
 
     def stop(self, name: str) -> asyncio.Future[None]:
         """Return what is done once this name is down for good."""
@@ -37,15 +71,38 @@ class Waiters:
 
     def started(self, name: str, incarnation: int) -> None:
         """A life is up."""
-        for future in self._starts.pop(name, []):
-            if not future.done():
-                future.set_result(incarnation)
+        for future in _taken(self._starts, name) + _taken(self._restarts, name):
+            future.set_result(incarnation)
+
+    def failed(self, child: ChildLife, reason: ExitReason, error: SpawnError) -> None:
+        """A life has ended, and another one follows it."""
+        if child.up or child.expected or reason.signal == signal.SIGKILL:
+            return  # this says nothing of how the next one starts
+        said = f"{error.reason.rstrip('.')}. {_outlook(child.name)}"
+        for future in _taken(self._restarts, child.name):
+            future.set_exception(attrs.evolve(error, reason=said))
 
     def down(self, name: str, error: SpawnError) -> None:
         """A name is down and does not come back by itself; `error` says so to who wants it up."""
         for stopping in self._stops.pop(name, []):
             if not stopping.done():
                 stopping.set_result(None)
-        for starting in self._starts.pop(name, []):
-            if not starting.done():
-                starting.set_exception(error)
+        for starting in _taken(self._starts, name) + _taken(self._restarts, name):
+            starting.set_exception(error)
+
+
+def _added(starts: Starts, name: str) -> asyncio.Future[int]:
+    future: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    starts.setdefault(name, []).append(future)
+    return future
+
+
+def _taken(starts: Starts, name: str) -> list[asyncio.Future[int]]:
+    return [future for future in starts.pop(name, []) if not future.done()]
+
+
+def _outlook(name: str) -> str:
+    return (
+        "The supervisor goes on trying, so it comes up by itself once that is mended; "
+        f"system.stop({name!r}) gives it up"
+    )

@@ -366,6 +366,22 @@ def test_a_child_that_cannot_start_again_is_tried_again(system, spawn, tmp_path)
     assert ref.ask(Who()).result()[1] > 3
 
 
+def test_a_restart_that_fails_says_why_and_what_follows(system, spawn, tmp_path):
+    file = tmp_path / "here"
+    file.touch()
+    ref = spawn(Moody, path=str(file))
+    file.unlink()
+
+    with pytest.raises(SpawnError, match=r"no file\. The supervisor goes on trying") as failed:
+        system.restart(ref.name)
+
+    assert (failed.value.actor, ref.name in str(failed.value)) == (ref.name, True)
+    assert "in on_start" in failed.value.remote_traceback
+    file.touch()
+    assert system.restart(ref.name) > 2
+    assert ref.ask(Who()).result()[1] > 2
+
+
 def fall_again(ref):
     with contextlib.suppress(ConnectionLost, NotDelivered):
         ref.tell(FailTold("again"))
