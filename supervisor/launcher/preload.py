@@ -21,7 +21,10 @@ import threading
 import time
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
-from typing import Final
+from importlib.machinery import ModuleSpec
+from pathlib import Path
+from types import ModuleType
+from typing import Final, final
 
 import attrs
 
@@ -70,32 +73,63 @@ class Traces:
         return [*front, *path, *back]
 
 
+@final
+class _Listener:
+    """A finder that leaves the finding to the others and tells what is about to be read.
+
+    A module that cannot be imported is forgotten by Python, and what it had imported may be the
+    reason; a module that ends the process, or never ends, leaves no error to look at.
+    """
+
+    def __init__(self, reads: Callable[[str], None]) -> None:
+        self._reads: Final = reads
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find a module as if this finder were not there."""
+        spec: ModuleSpec | None = None
+        for finder in sys.meta_path:
+            if finder is not self and spec is None and hasattr(finder, "find_spec"):
+                spec = finder.find_spec(name, path, target)
+        if spec is None:
+            for folder in map(str, sys.path if path is None else path):
+                place = Path(folder, name.rpartition(".")[2])
+                self._reads(f"{place}.py")
+                self._reads(str(place / "__init__.py"))
+        elif spec.has_location and spec.origin:
+            self._reads(spec.origin)
+        return spec
+
+
 def preload(
     modules: Sequence[str],
-    omitted: Sequence[str],
     argv: Sequence[str],
     announce: Callable[[str], None],
+    reads: Callable[[str], None],
 ) -> Traces:
     """Import modules in the zygote; return what they left there.
 
     Args:
         modules: their names.
-        omitted: which of them not to import, for they could not be: only their files are noted.
         argv: what the program was called with.
         announce: is told the name of each before it is imported.
+        reads: is told each file that their imports read, before, and those they look for in vain.
 
     Raises:
         CannotPreloadError: one cannot be imported, or not be shared.
     """
     descriptors, environment, path = open_descriptors(), dict(os.environb), list(sys.path)
     known, began = set(sys.modules), time.time_ns()
+    listener = _Listener(reads)
     with _as_for_an_actor(argv):
+        sys.meta_path.insert(0, listener)
         for name in modules:
-            if name not in omitted:
-                announce(name)
-                _import(name)
-        files = {file for name in omitted for file in _files_of(name)}
-    PRELOADED.append(Imported(files | files_since(known), began))
+            announce(name)
+            _import(name)
+        with suppress(ValueError):  # a module may have taken it away
+            sys.meta_path.remove(listener)
+    PRELOADED.append(Imported(files_since(known), began))
     gc.collect()  # what would be closed later frees a number, which is somebody else's by then
     return Traces(
         frozenset(open_descriptors() - descriptors),
@@ -179,25 +213,6 @@ def _has_children() -> bool:
             pass  # it has ended
         return True
     return False
-
-
-def _files_of(name: str) -> set[str]:
-    """Return the files that a module and its packages would be imported from, importing none.
-
-    What it could not be imported for may be in a package of its: a thread, or `SystemExit`.
-    """
-    files, path, known = set[str](), None, ""
-    with suppress(Exception):  # a finder may raise anything
-        for part in name.split("."):
-            known = f"{known}.{part}".lstrip(".")
-            found = (finder.find_spec(known, path) for finder in sys.meta_path)
-            spec = next(filter(None, found), None)
-            if spec is None:
-                break
-            if spec.origin:
-                files.add(spec.origin)
-            path = spec.submodule_search_locations
-    return files
 
 
 def _beside(old: list[str], new: list[str]) -> tuple[tuple[str, ...], tuple[str, ...]]:

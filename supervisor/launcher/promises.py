@@ -27,6 +27,8 @@ class Zygote:
     life: Life | None = None  # None until a loop watches it
     ready: asyncio.Future[None] | None = None  # likewise
     loading: str = ""  # the module of the program's that it imports
+    began: int = 0  # when it began with that, nanoseconds of `time.time_ns`
+    reads: set[str] = attrs.field(factory=set[str])  # the files that it has read for it
     asked: dict[int, asyncio.Future[Life]] = attrs.field(factory=dict[int, asyncio.Future[Life]])
     checks: dict[int, asyncio.Future[None]] = attrs.field(factory=dict[int, asyncio.Future[None]])
     forked: set[int] = attrs.field(factory=set[int])  # its living children

@@ -31,9 +31,11 @@ import os
 import select
 import signal
 import socket
+import time
 import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, Final, NoReturn, assert_never
 
 import msgspec
@@ -90,6 +92,14 @@ class Loading(msgspec.Struct, array_like=True, frozen=True, tag=True):
     """A module of the program's is about to be imported."""
 
     module: str
+    began: int
+    """Nanoseconds of `time.time_ns`."""
+
+
+class Reads(msgspec.Struct, array_like=True, frozen=True, tag=True):
+    """That import is about to read this file, or would if it were there."""
+
+    file: bytes
 
 
 class Ready(msgspec.Struct, array_like=True, frozen=True, tag=True):
@@ -132,7 +142,7 @@ class NotForked(msgspec.Struct, array_like=True, frozen=True, tag=True):
 
 
 Word = Fork | Check | Guard | Forget | Quit
-Answer = Loading | Ready | Broken | Current | Stale | Forked | NotForked
+Answer = Loading | Reads | Ready | Broken | Current | Stale | Forked | NotForked
 
 
 class Theirs(msgspec.Struct, frozen=True):
@@ -203,11 +213,9 @@ def _load(needed: Sequence[str], theirs: Theirs, line: socket.socket) -> Traces:
             ) from error
     traces = Traces()
     if theirs.modules:
+        modules = [name for name in theirs.modules if name not in theirs.omitted]
 
-        def announce(name: str) -> None:
-            _answer(line, Loading(name))
-
-        traces = preload(theirs.modules, theirs.omitted, theirs.argv, announce)
+        traces = preload(modules, theirs.argv, partial(_announce, line), partial(_reads, line))
     loaded_blas()  # looked up once for all children
     return traces
 
@@ -314,6 +322,15 @@ def _be_intermediate(writer: int, births: list[list[int]], traces: Traces) -> No
 
 def _code(error: OSError) -> int:
     return error.errno or errno.EAGAIN
+
+
+def _announce(line: socket.socket, module: str) -> None:
+    _answer(line, Loading(module, time.time_ns()))
+
+
+def _reads(line: socket.socket, file: str) -> None:
+    with suppress(BrokenPipeError, ConnectionResetError):  # not the module's fault
+        _answer(line, Reads(os.fsencode(file)))
 
 
 def _answer(line: socket.socket, answer: Answer) -> None:

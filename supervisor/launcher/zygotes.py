@@ -25,6 +25,7 @@ from typing import Any, Final, assert_never, final
 
 import msgspec
 
+from actors.imported import Imported
 from actors.log import logger
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.launcher.kernel import adopt_orphans, is_single_threaded, limit_pools
@@ -45,6 +46,7 @@ from supervisor.launcher.zygote import (
     Loading,
     NotForked,
     Quit,
+    Reads,
     Ready,
     Stale,
     Theirs,
@@ -71,7 +73,8 @@ class Zygotes:
     def __init__(self, needed: Sequence[str], theirs: Theirs, reaper: Reaper) -> None:
         self._needed: Final = tuple(needed)
         self._theirs: Final = theirs
-        self._omitted: set[str] = set()  # modules that could not be imported
+        # Modules that could not be imported, with all the files that this may be due to.
+        self._omitted: dict[str, Imported] = {}
         self._was_ready = False
         self._reaper: Final = reaper
         self._zygote: Zygote | None = None  # the one in use, perhaps not ready yet
@@ -136,6 +139,7 @@ class Zygotes:
     async def check(self) -> None:
         """Have a zygote that has imported what is on disk now; see `fork` for what it raises."""
         for _ in range(_CHECKS if self._theirs.modules else 0):
+            await self._look_at_omitted()
             zygote = await self._ready()
             request = next(self._requests)
             self._tell(zygote, Check(request))
@@ -148,6 +152,15 @@ class Zygotes:
             except TimeoutError:
                 self._kill(zygote)
             else:
+                return
+
+    async def _look_at_omitted(self) -> None:
+        """Get another zygote when a module that could not be imported may have been mended."""
+        for omitted in list(self._omitted.values()):
+            if file := await asyncio.to_thread(omitted.changed):
+                zygote = await self._ready()
+                self._take_news(zygote, Stale(file))
+                self._kill(zygote)  # it would look at those files only that it has imported
                 return
 
     def is_current(self, life: Life) -> bool:
@@ -270,12 +283,16 @@ class Zygotes:
             case _:
                 self._take_news(zygote, answer)
 
-    def _take_news(self, zygote: Zygote, news: Loading | Ready | Broken | Stale) -> None:
+    def _take_news(self, zygote: Zygote, news: Loading | Reads | Ready | Broken | Stale) -> None:
         match news:
-            case Loading(module):
-                zygote.loading = module
+            case Loading(module, began):
+                zygote.loading, zygote.began = module, began
+                zygote.reads.clear()
+            case Reads(file):
+                zygote.reads.add(os.fsdecode(file))
             case Ready():
                 self._failures, self._was_ready, zygote.loading = 0, True, ""
+                zygote.reads.clear()
                 resolve(zygote.ready, None)
             case Broken(text, module, trace):
                 zygote.loading = module
@@ -303,8 +320,10 @@ class Zygotes:
         if not (self._was_ready and zygote.loading):
             fail(zygote.ready, CannotPreloadError(text, zygote.loading, trace))
             return
-        logger.warning("%s. Actors import it for themselves until one of its files changes.", text)
-        self._omitted.add(zygote.loading)
+        logger.warning(
+            "%s. Actors import it for themselves until a file that it reads changes.", text
+        )
+        self._omitted[zygote.loading] = Imported(zygote.reads, zygote.began)
         fail(zygote.ready, LostError())
         self._leave(zygote)
 

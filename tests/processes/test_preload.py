@@ -143,6 +143,34 @@ def test_what_was_edited_is_imported_again_and_what_cannot_be_is_left_to_the_act
     assert now["imported"] != now["pid"]
 
 
+NEEDY = """
+import signal
+IN_ADVANCE = signal.getsignal(signal.SIGTERM) is signal.SIG_IGN  # an actor can import it
+try:
+    import preloaded.helper
+except ImportError:
+    if IN_ADVANCE:
+        raise
+"""
+
+
+def test_a_module_is_imported_again_when_what_it_imports_was_mended(system, facts, folder):
+    player, helper = folder / "preloaded" / "players.py", folder / "preloaded" / "helper.py"
+    player.write_text(NEEDY + MODULE.format(text="needy"))
+    for broken in ("", "from preloaded.players import IN_ADVANCE\nIN_ADVANCE and 1 / 0"):
+        if broken:
+            helper.write_text(broken)  # before, there was none
+        system.kill("player")
+        now = facts()
+        assert now["text"] == "needy"
+        assert now["imported"] == now["pid"]
+
+        helper.write_text("")
+        system.kill("player")
+        now = facts()
+        assert now["imported"] != now["pid"]
+
+
 def test_the_next_zygote_preloads_too(system, facts):
     zygote, before = eventually(lambda: zygote_of(system)), facts()["imported"]
     assert before == str(zygote)
