@@ -225,7 +225,8 @@ class Context:
     def save(self, state: Any) -> None:
         """Give a message to the next incarnation, which finds it in `restore`.
 
-        Raises a `TypeError` in a class without `restore`, and a `ValueError` above 48 MiB.
+        Raises a `TypeError` in a class without `restore`, or whose `restore` takes another class,
+        and a `ValueError` above 48 MiB or for a state that could not be read again.
         """
         self._keeper.save(state)
 

@@ -10,12 +10,15 @@ Where states are on disk, `save` waits until this one is; a snapshot does not.
 from __future__ import annotations
 
 import asyncio
+import inspect
 import threading
 import time
 from collections.abc import Callable
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from actors.actor import Actor
+from actors.agreement import evaluated, surely_differ
 from actors.codec import codec_for
 from actors.control import Kept, Saved, Word
 from actors.errors import MessageError
@@ -26,6 +29,7 @@ from actors.wire.carrier import FrameCarrier
 
 if TYPE_CHECKING:
     from actors.address import Address
+    from actors.codec import Codec
     from actors.driver import Pump
     from actors.recorder import Recorder
     from actors.ref import ActorRef
@@ -33,6 +37,9 @@ if TYPE_CHECKING:
 
 LARGEST_STATE: Final = 48 << 20
 """Bytes that fit through a lifeline, with room to spare."""
+
+READ_BACK: Final = 1 << 20
+"""Bytes beside arrays up to which a state is read back at once; that takes as long as saving it."""
 
 DISK_SECONDS: Final = 30.0
 """Seconds `save` waits for the disk; then it returns, and says so in the log."""
@@ -92,18 +99,20 @@ class Saver:
             self._wait(number)
 
     def _give(self, state: object) -> int:
-        cls = type(self._actor)
-        if cls.restore is Actor.restore:
-            raise TypeError(
-                f"{cls.__qualname__} has no restore, so the state it saves would be lost without "
-                f"a word. Write def restore(self, state) in {cls.__qualname__}: the next "
-                "incarnation calls it after on_start."
-            )
+        if self._in_vain:
+            raise TypeError(self._in_vain)
         codec = codec_for(type(state))
         if not codec.tag:
             raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
+        if surely_differ(type(state), [self._restored]):
+            raise TypeError(
+                f"{type(self._actor).__qualname__}.restore takes {_shown(self._restored)}, not the "
+                f"{type(state).__qualname__} that is saved. Let the two agree, or the next "
+                "incarnation fails with it."
+            )
         carrier = FrameCarrier()
         payload = codec.encode(state, carrier)
+        self._read_back(codec, payload, carrier)
         data = pack_state(payload, carrier.frames)
         if len(data) > LARGEST_STATE:
             raise ValueError(
@@ -115,6 +124,43 @@ class Saver:
             number = self._said
         self._door.say(Saved(codec.tag, data, number if self._durable else 0))
         return number
+
+    @cached_property
+    def _restored(self) -> Any:
+        """What `restore` takes, as far as its annotation says so."""
+        hook = self._actor.restore
+        try:
+            # Its own: a decorator may give what it wraps something else.
+            taken = next(iter(inspect.signature(hook, follow_wrapped=False).parameters.values()))
+            unsaid = taken.annotation is inspect.Parameter.empty
+            return Any if unsaid else evaluated(taken.annotation, type(self._actor), hook, {})
+        except Exception:  # noqa: BLE001 - annotations are code, and may raise anything
+            return Any
+
+    @property
+    def _in_vain(self) -> str:
+        """Why no state need be saved; "" when it is restored."""
+        cls = type(self._actor)
+        if cls.restore is not Actor.restore:
+            return ""
+        return (
+            f"{cls.__qualname__} has no restore, so the state it saves would be lost without "
+            f"a word. Write def restore(self, state) in {cls.__qualname__}: the next "
+            "incarnation calls it after on_start."
+        )
+
+    def _read_back(self, codec: Codec, payload: bytes, carrier: FrameCarrier) -> None:
+        """Refuse now what would be found out when the actor has died; no array is copied."""
+        if len(payload) > READ_BACK:
+            return
+        again = FrameCarrier(carrier.frames, bind=lambda to: self._actor.context.actor(to.name))
+        try:
+            codec.decode(payload, again)
+        except MessageError as error:
+            raise ValueError(
+                f"no next incarnation could read this state: {_why(error)}. Validators and "
+                "converters run again there: save what they accept."
+            ) from error
 
     def kept(self, word: Kept) -> None:
         """The supervisor says that a state, and all before it, is where it shall be."""
@@ -173,12 +219,23 @@ class Saver:
         self._recorder.engage(1)
         try:
             state = await self._door.call(self._actor.snapshot)
-            if state is not None:
+            if state is not None and self._in_vain:
+                self._takes = False
+                logger.error("%s. No more snapshots are taken", self._in_vain.rstrip("."))
+            elif state is not None:
                 self._give(state)
         except Exception:  # noqa: BLE001 - user code may raise anything
             logger.exception("snapshot of %s raised; the previous one is kept", self._name)
         finally:
             self._recorder.engage(-1)
+
+
+def _shown(annotation: Any) -> str:
+    return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
+
+
+def _why(error: MessageError) -> str:
+    return str(error).rstrip(".")
 
 
 def read_state(tag: str, data: bytes, bind: Callable[[Address], ActorRef]) -> Any:
@@ -188,6 +245,6 @@ def read_state(tag: str, data: bytes, bind: Callable[[Address], ActorRef]) -> An
         return codec_for(class_of(tag)).decode(payload, FrameCarrier(frames, bind=bind))
     except MessageError as error:
         raise RuntimeError(
-            f"the state that was saved under this name cannot be read: {error}. Keep the class "
-            "of the state readable for what older versions saved, or use another name."
+            f"the state that was saved under this name cannot be read: {_why(error)}. Keep the "
+            "class of the state readable for what older versions saved, or use another name."
         ) from error

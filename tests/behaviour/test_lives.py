@@ -10,6 +10,7 @@ import pytest
 from troupe import (
     Add,
     AsyncKeeper,
+    Bind,
     Calculator,
     Clumsy,
     Collector,
@@ -30,6 +31,7 @@ from troupe import (
     Quitter,
     Resumer,
     Saver,
+    Scribe,
     Sleeper,
     Stillborn,
     Texts,
@@ -348,6 +350,19 @@ def test_state_that_no_life_would_take_over_is_refused(spawn):
 
     with pytest.raises(TypeError, match=r"Forgetful has no restore, .*def restore\(self, state\)"):
         ref.ask(Who()).result()
+
+
+def test_state_that_the_next_life_could_not_read_is_refused(system, spawn):
+    ref = spawn(Scribe)
+    ref.ask(Bind(2)).result()
+
+    with pytest.raises(ValueError, match=r"could read this state: Page is not valid: .*'lines'"):
+        ref.ask(Bind(4)).result()
+    with pytest.raises(TypeError, match=r"Scribe\.restore takes Page, not the State"):
+        ref.ask(Bind(0)).result()
+
+    system.kill(ref.name)
+    assert ref.ask(Get()).result() == [0, 1]
 
 
 def test_a_child_that_cannot_start_again_is_tried_again(system, spawn, tmp_path):

@@ -786,6 +786,38 @@ class Saver(Keeper):
         self.context.save(State(self.total, self.array))
 
 
+@message
+class Page:
+    lines: list[int] = attrs.field(factory=list, validator=attrs.validators.max_len(3))
+
+
+@message
+class Bind(Request[None]):
+    """Save a page, or so many lines as no page has, or what is none."""
+
+    lines: int
+
+
+class Scribe(Actor):
+    """Saves what it is asked to, and takes a page over."""
+
+    def on_start(self) -> None:
+        self.lines: list[int] = []
+
+    def restore(self, state: Page) -> None:
+        self.lines = state.lines
+
+    @receive
+    def bind(self, msg: Bind) -> None:
+        page = Page()
+        page.lines.extend(range(msg.lines))
+        self.context.save(page if msg.lines else State(1))
+
+    @receive
+    def get(self, msg: Get) -> list[int]:
+        return self.lines
+
+
 class Restless(Actor):
     """Always has something to do for itself, and takes a snapshot after each of it."""
 

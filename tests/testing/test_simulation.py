@@ -183,6 +183,19 @@ def test_snapshots_are_taken_between_messages():
     run(scenario)
 
 
+def test_snapshots_that_nobody_would_restore_are_said_once_and_then_not_taken():
+    async def scenario(sim):
+        adder = sim.spawn(troupe.Spendthrift, name="adder")
+        for _ in range(5):
+            adder.tell(Put(5))
+            await sim.sleep(1)
+
+    done = simulate(scenario)
+    assert done.error is None
+    assert done.trace.count("Spendthrift has no restore") == 1
+    assert "No more snapshots are taken" in done.trace
+
+
 def test_a_spawn_that_fails_says_why():
     async def scenario(sim):
         with pytest.raises(TypeError, match="needs target"):

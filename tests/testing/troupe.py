@@ -72,6 +72,12 @@ class Snapshooter(Adder):
         self.total += msg.x
 
 
+class Spendthrift(Snapshooter):
+    """Takes snapshots, and nothing over."""
+
+    restore = Actor.restore
+
+
 @message
 class Via(Request[int]):
     x: int
