@@ -237,12 +237,12 @@ class SupervisorProcess:
 
     async def _start_launcher(self) -> None:
         launcher = self._launcher
+        if not isinstance(launcher, ThreadLauncher):
+            launcher.guard(self._directory.path)  # first: what is preloaded may take its time
         if isinstance(launcher, ForkLauncher):
             await launcher.start(threads_exist=False)
         else:
             await launcher.start()
-        if not isinstance(launcher, ThreadLauncher):
-            launcher.guard(self._directory.path)
 
     def _cast(self, infrastructure: Infrastructure) -> Supervisor:
         launches: dict[str, Launch] = {}

@@ -207,8 +207,8 @@ def receive_with_descriptors(line: socket.socket, size: int) -> tuple[bytes, lis
     room = socket.CMSG_SPACE(MOST_DESCRIPTORS * numbers.itemsize)
     try:
         data, ancillary, _, _ = line.recvmsg(size, room)
-    except ConnectionResetError:
-        return b"", []
+    except ConnectionResetError:  # said once, when the other has died with words of ours unread
+        return receive_with_descriptors(line, size)  # what it has said before is still there
     for level, kind, payload in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             numbers.frombytes(payload[: len(payload) - len(payload) % numbers.itemsize])

@@ -16,6 +16,8 @@ a file of the latter has changed, it says so and ends, and the next zygote impor
 It is also the sweeper: when its socket to the supervisor ends without `Quit`, the supervisor is
 dead, and it kills the process groups of all living children, removes the runtime directory, and
 ends. Nothing else may end it, so it has its own session and ignores the signals people send.
+While it imports modules of the program's, which may take any time, a process forked before stands
+in for it there.
 
 One message of the socket is one word (SOCK_SEQPACKET), a tagged msgpack array.
 """
@@ -33,8 +35,8 @@ import signal
 import socket
 import time
 import traceback
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, Final, NoReturn, assert_never
 
@@ -214,10 +216,47 @@ def _load(needed: Sequence[str], theirs: Theirs, line: socket.socket) -> Traces:
     traces = Traces()
     if theirs.modules:
         modules = [name for name in theirs.modules if name not in theirs.omitted]
-
-        traces = preload(modules, theirs.argv, partial(_announce, line), partial(_reads, line))
+        with _stand_in(line):
+            traces = preload(modules, theirs.argv, partial(_announce, line), partial(_reads, line))
     loaded_blas()  # looked up once for all children
     return traces
+
+
+@contextmanager
+def _stand_in(line: socket.socket) -> Generator[None]:
+    """Have another process be the sweeper while this one imports, perhaps for ever.
+
+    It is nobody's child whom a module might wait for. In the zygote's process group it goes with
+    it, as soon as a living supervisor sees the zygote dead.
+    """
+    done, writer = os.pipe()
+    intermediate = os.fork()
+    if intermediate == 0:
+        try:
+            os.close(writer)
+            if os.fork() == 0:
+                _sweep_if_needed(line, done)
+        finally:
+            os._exit(0)
+    os.close(done)
+    os.waitpid(intermediate, 0)
+    yield  # an import that fails ends the whole group
+    with suppress(BrokenPipeError):
+        os.write(writer, b".")
+    os.close(writer)
+
+
+def _sweep_if_needed(line: socket.socket, done: int) -> None:
+    """Wait until the import is done, or the supervisor dead: then there is nobody else."""
+    either = select.poll()
+    either.register(line, 0)  # its end: what it says is for the zygote
+    either.register(done, select.POLLIN)
+    while line.fileno() not in dict(either.poll()):
+        if os.read(done, 1):
+            return
+        either.unregister(done)  # the zygote has died, perhaps because the supervisor has
+    _Zygote(line, Traces()).serve()
+    os.killpg(0, signal.SIGKILL)  # the import, and what it may have started
 
 
 class _Zygote:

@@ -254,10 +254,13 @@ if (here / "slow").exists():
     (here / "part").rename(here / "importing")
     time.sleep(50)
 
+import subprocess
 from actors import Actor
 
 class Idle(Actor):
-    pass
+    def on_start(self):
+        if self.context.name == "busy":
+            subprocess.Popen(["sleep", "1234.5"])
 """
 
 PROGRAM = """
@@ -271,11 +274,27 @@ if __name__ == "__main__":
     system = supervisor.start(preload=("idle",))
     import idle
     system.spawn(idle.Idle, name="idle")
+    system.spawn(idle.Idle, name="busy")
     slow.touch()
     os.utime("idle.py", (1, 1))
     system.kill("idle")
     time.sleep(50)
 """
+
+
+@pytest.mark.process
+@pytest.mark.parametrize("when", ["the first time", "again"])
+def test_a_supervisor_that_is_killed_while_a_module_is_imported_leaves_nothing(tmp_path, when):
+    (tmp_path / "idle.py").write_text(SLOW)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    with Program("program.py", when, cwd=tmp_path):
+        eventually((tmp_path / "importing").exists)
+        supervisor = psutil.Process(int((tmp_path / "importing").read_text())).parent()
+        family = supervisor.children(recursive=True)
+        sleepers = [one for one in family if one.name() == "sleep"]
+        supervisor.kill()
+        assert gone([one.pid for one in family])
+    assert len(sleepers) == (1 if when == "again" else 0)
 
 
 @pytest.mark.parametrize("when", ["the first time", "again"])
