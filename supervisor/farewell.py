@@ -71,7 +71,7 @@ class FirstCtrlC:
         self._ours = False
 
     def __enter__(self) -> Self:
-        why = sys.exc_info()[1]
+        why = sys.exc_info()[1] or _uncaught()
         told = isinstance(why, KeyboardInterrupt) or getattr(why, "code", None) == TERMINATED
         mine = threading.current_thread() is threading.main_thread()
         if mine and not told and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
@@ -89,6 +89,12 @@ class FirstCtrlC:
         if self.came or self.warned:
             signal.default_int_handler(number, frame)
         self.came = True
+
+
+def _uncaught() -> BaseException | None:
+    """Return what has ended a program without `with`, which leaves when all its frames are gone."""
+    # At a prompt it is what some line before has raised.
+    return None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
 
 
 _LEAVING: Final[list[FirstCtrlC]] = []

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+
+import pytest
 
 from actors.attachments import Memory
-from actors.control import SUPERVISOR
+from actors.control import SUPERVISOR, Heard
 from actors.errors import MailboxFull
 from actors.notices import Terminated
 from actors.peer import Peer
 from actors.portal import Portal
-from actors.requests import WatchStream
+from actors.requests import SpawnActor, WatchStream
 from supervisor.desk import ABSENT, QUEUE, Desk, _follow, _spread
+from supervisor.exchange import Exchange
 
 
 def portal():
@@ -25,6 +29,47 @@ def test_a_watcher_that_is_gone_leaves_nothing_behind():
     desk.forget("w")
 
     assert desk.watchers == {"a": {"v"}}
+
+
+@pytest.mark.parametrize(
+    ("launcher", "faults", "wait", "waits"),
+    [
+        ("fork", b"", True, True),
+        ("spawn", b"", True, True),
+        ("thread", b"", True, False),  # nothing is shared, and simulated runs stay as they are
+        ("fork", b"a schedule", True, False),
+        ("thread", b"", False, True),
+    ],
+)
+def test_a_spawn_is_answered_when_the_broker_has_heard_of_the_actor(launcher, faults, wait, waits):
+    class Starting:
+        """A system in which every actor starts at once, and a broker that is slow to hear."""
+
+        boot = SimpleNamespace(launcher=launcher, faults=faults)
+
+        async def spawn(self, _msg, _parent):
+            return 1
+
+    async def run():
+        door = portal()
+        door.peer.online = True
+        desk = Desk().open(Starting(), door)
+        Starting.exchange = Exchange(door.peer, lambda: None)
+        desk.context = SimpleNamespace(sender=None)
+        spawned = asyncio.ensure_future(
+            desk.spawn(SpawnActor("a", "stage", "Player", "", "", {}, wait=wait))
+        )
+        await asyncio.sleep(0)
+        while waits and not door.conditions:
+            assert not spawned.done(), "nobody waits for the broker"
+            await asyncio.sleep(0)
+        assert spawned.done() is not waits
+        with door.lock:
+            door.peer.asides.take(Heard(1))
+            door.after_pump()
+        return await spawned
+
+    assert asyncio.run(run()) == 1
 
 
 def test_watching_those_who_never_come_is_bounded():

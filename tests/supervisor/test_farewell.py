@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 import traceback
 from contextlib import ExitStack
 
@@ -86,6 +88,34 @@ def test_who_leaves_because_of_a_signal_has_had_the_first(ctrl_c, why):
     block.callback(leave, ctrl_c)
     with pytest.raises(type(why)), block:
         raise why
+
+
+WITHOUT_WITH = """
+import atexit, signal, sys
+from supervisor.farewell import FirstCtrlC
+
+@atexit.register
+def leave():
+    with FirstCtrlC() as first:
+        signal.raise_signal(signal.SIGINT)
+    print("goes on")
+
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "goes_on"),
+    [
+        ("raise KeyboardInterrupt", False),
+        ("raise ValueError", True),
+        ("sys.ps1, sys.last_value = '>>> ', KeyboardInterrupt()", True),  # of an earlier line
+    ],
+)
+def test_a_program_without_with_that_ctrl_c_has_ended_has_had_the_first(ended_by, goes_on):
+    program = [sys.executable, "-c", WITHOUT_WITH.format(ended_by)]
+    ended = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert (ended.stdout == "goes on\n") is goes_on, ended.stderr
 
 
 @pytest.mark.parametrize(
