@@ -51,7 +51,8 @@ LARGEST: Final = 256 << 20
 """Bytes of one part of a message; a client that sends more is cut off."""
 
 MOST_CALLS: Final = 256
-"""Calls at work at the same time, of all clients together; further ones wait in the socket."""
+"""Calls at work at the same time, of all clients together; further ones wait in the socket, and
+make the oldest give way once that has had 30 s."""
 
 
 class Service(Protocol):
@@ -81,7 +82,7 @@ class LegacyDoor(Answering):
             raise ValueError(f"{port} is no port: give one up to {LAST_PORT}, or 0 for a free one")
         self._service = service
         self._conversations = Conversations(service.table)
-        self._at_work: set[bytes] = set()
+        self._busy: set[bytes] = set()
         # Whoever gives another host than this one has said so.
         place = Bind(f"tcp://{host}:{port or '*'}", beyond_this_host=True)
         super().__init__(place, at_once=MOST_CALLS, largest=LARGEST)
@@ -95,16 +96,19 @@ class LegacyDoor(Answering):
         todo = self._conversations.received(client, said)
         if isinstance(todo, Reply):
             return todo.frames
-        if client in self._at_work:
+        if client in self._busy:
             return failure(RuntimeError("busy: wait for the answer before, then ask"))
-        self._at_work.add(client)
+        self._busy.add(client)
         try:
             value = self._service.call(todo)
             return answer(todo, await value if inspect.isawaitable(value) else value)
         except Exception as error:  # noqa: BLE001 - a service may raise anything; its client hears
             return failure(error)
         finally:
-            self._at_work.remove(client)
+            self._busy.remove(client)
+
+    def _failure(self, error: Exception) -> Frames:
+        return failure(error)
 
 
 @final

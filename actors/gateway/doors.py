@@ -14,6 +14,7 @@ ref, so the actor's ordinary handlers, limits and failure policy decide about it
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -34,6 +35,11 @@ R = TypeVar("R")
 
 AT_ONCE: Final = 64
 """Questions that are asked at the same time; further ones wait in the socket."""
+
+GIVES_WAY: Final = 30.0
+"""Seconds for which a question may keep its place while others wait for one."""
+
+_MOMENT: Final = 1.0  # until what was given up has made its place free
 
 
 @final
@@ -95,11 +101,14 @@ class Door:
 class Answering(Door):
     """Answers REQ sockets: so many questions at the same time, of however many clients.
 
-    Further ones wait in the socket.  No question remains without an answer.
+    Further ones wait in the socket, and make the oldest give way once that has had 30 s.  No
+    question remains without an answer.
     """
 
     def __init__(self, place: Place, *, at_once: int, largest: int = LARGEST_FRAME) -> None:
-        self._at_once = at_once
+        self._free = asyncio.Semaphore(at_once)
+        self._at_work: dict[asyncio.Task[None], float] = {}  # since when, the oldest first
+        self._given_up: set[asyncio.Task[None]] = set()
         super().__init__(Kind.ROUTER, place, largest=largest)
 
     async def _answer(self, client: bytes, said: list[bytes]) -> Sequence[bytes]:
@@ -109,16 +118,43 @@ class Answering(Door):
         """
         raise NotImplementedError
 
+    def _failure(self, error: Exception) -> Sequence[bytes]:
+        """Return the answer to a question that had to give way."""
+        raise NotImplementedError
+
     async def _live(self) -> None:
-        free = asyncio.Semaphore(self._at_once)
+        loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             while True:
-                await free.acquire()
                 frames = await self._socket.receive()
                 self._counts["received"] += 1
-                group.create_task(self._deal_with(frames)).add_done_callback(
-                    lambda _task: free.release()
-                )
+                await self._place(loop)
+                task = group.create_task(self._deal_with(frames))
+                self._at_work[task] = loop.time()
+                task.add_done_callback(self._done)
+
+    async def _place(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait until another question may be dealt with.
+
+        Without an end to those that nobody ever answers, they would shut the door for all.
+        """
+        given_up = -math.inf
+        while self._free.locked() and self._at_work:
+            oldest, since = next(iter(self._at_work.items()))
+            with suppress(TimeoutError):
+                async with asyncio.timeout_at(max(since + GIVES_WAY, given_up + _MOMENT)):
+                    await self._free.acquire()
+                    return
+            if self._at_work.pop(oldest, None) is not None:
+                given_up = loop.time()
+                self._given_up.add(oldest)
+                oldest.cancel()
+        await self._free.acquire()
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._at_work.pop(task, None)
+        self._given_up.discard(task)
+        self._free.release()
 
     async def _deal_with(self, frames: list[bytes]) -> None:
         divided = way_back(frames)
@@ -126,7 +162,15 @@ class Answering(Door):
             self._refuse("it comes from no REQ socket, so it cannot be answered")
             return
         back, said = divided
-        answer = await self._answer(back[0], said)
+        try:
+            answer = await self._answer(back[0], said)
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task not in self._given_up or task.uncancel():  # the door is shut
+                raise
+            text = f"no answer within {GIVES_WAY:g} s, and others wait for the place it took"
+            self._refuse(text)
+            answer = self._failure(TimeoutError(text))
         if not self._socket.closed:  # with the door goes whoever waits before it
             self._socket.send_now([*back, *answer])
             self._counts["sent"] += 1
@@ -154,7 +198,10 @@ class Rep(Answering):
             return [self._phrases.write_answer(question, await self._to.ask(question))]
         except Exception as error:  # noqa: BLE001 - whatever it is, somebody waits for an answer
             self._refuse(error)
-            return [error_frame(error)]
+            return self._failure(error)
+
+    def _failure(self, error: Exception) -> Sequence[bytes]:
+        return [error_frame(error)]
 
 
 class _Inward(Door):

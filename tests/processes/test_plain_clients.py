@@ -297,6 +297,24 @@ def test_a_call_beyond_the_most_waits_until_another_is_over(monkeypatch):
         assert (waits.result(10), late.result(10)) == (b"ok", 64)
 
 
+def test_calls_that_never_return_give_way_to_others_and_are_told(monkeypatch):
+    monkeypatch.setattr("actors.compute.legacy.MOST_CALLS", 1)
+    monkeypatch.setattr("actors.gateway.doors.GIVES_WAY", 0.1)
+    service = Patience()
+    with (
+        Server(service, port=0) as server,
+        Client(port=server.port) as one,
+        Client(port=server.port) as other,
+        ThreadPoolExecutor(1) as threads,
+    ):
+        never = threads.submit(one.request, b"wait")
+        assert service.asked.wait(10)
+        assert other.get(b"Nx") == 64
+        with pytest.raises(WireError, match=r"no answer within 0\.1 s, and others wait"):
+            never.result(10)
+        assert one.get(b"Nx") == 64
+
+
 def test_a_server_whose_service_is_none_is_refused_where_it_is_made():
     with pytest.raises(AttributeError, match="table"):
         Server(object(), port=0)
