@@ -220,6 +220,7 @@ class _Host:
 
     def begin(self) -> SupervisorReady:
         """Start the supervisor; return once its broker is there."""
+        self._catch_sigterm()  # first: what is preloaded may take its time
         if self._boot.launcher == "thread":
             self._thread = threading.Thread(
                 target=serve, args=(self._theirs,), name="understudy-supervisor", daemon=True
@@ -243,12 +244,11 @@ class _Host:
         raise SpawnError(actor=THE_SYSTEM, reason=reason)
 
     def serve(self, system: System) -> None:
-        """Listen for the end of the system, and end it when this program is told to end."""
+        """Listen for the end of the system."""
         self._listener = threading.Thread(
             target=self._listen, args=(system,), name="understudy-lifeline", daemon=True
         )
         self._listener.start()
-        self._catch_sigterm()
 
     def end(self, system: System) -> None:
         """End the system in good order; interrupted, at once."""
@@ -262,6 +262,7 @@ class _Host:
 
     def abandon(self) -> None:
         """Close the lifeline: whatever still runs is killed.  For any thread; twice is fine."""
+        self._restore_sigterm()
         with contextlib.suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_RDWR)
         with self._reaping:

@@ -12,10 +12,11 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from actors.errors import AccessDenied, ActorError
+from actors.errors import AccessDenied, ActorError, SpawnError
 from actors.failure import place_of
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.entrance import start
+from supervisor.launcher import BLAMED
 from supervisor.plan import plan_tree
 from supervisor.rundir import AlreadyRunningError
 from supervisor.spec import Tree
@@ -41,7 +42,7 @@ def up(  # noqa: PLR0913 - one for each option of the command line
 
     Ctrl-C or SIGTERM lets the actors finish what they have; a second one kills them.
     Exit status: 0 it was shut down, 1 it could not start or has given up, 2 an option is wrong,
-    78 the tree cannot be used, 130 Ctrl-C, 143 SIGTERM.
+    78 the tree, or a module to preload, cannot be used, 130 Ctrl-C, 143 SIGTERM.
     Example: `understudy up lab:tree --name lab`
 
     Parameters
@@ -85,6 +86,10 @@ def up(  # noqa: PLR0913 - one for each option of the command line
         raise CommandError(error.reason, code=ExitCode.CONFIG) from None
     except ValueError as error:  # the tree has been looked at: it is an option
         raise CommandError(str(error), code=ExitCode.USAGE, hint="understudy up --help") from None
+    except SpawnError as error:
+        broken = error.reason.startswith(BLAMED)
+        code = ExitCode.CONFIG if broken else ExitCode.FAILED
+        raise CommandError(str(error), code=code) from error
     except (ActorError, OSError) as error:
         raise CommandError(str(error)) from error
     with system:

@@ -30,7 +30,7 @@ from actors.log import logger
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.launcher.kernel import adopt_orphans, is_single_threaded, limit_pools
 from supervisor.launcher.order import Life
-from supervisor.launcher.preload import CannotPreloadError
+from supervisor.launcher.preload import BLAMED, CannotPreloadError
 from supervisor.launcher.promises import LostError, Zygote, fail, resolve
 from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.zygote import (
@@ -316,7 +316,7 @@ class Zygotes:
     def _blame(self, zygote: Zygote, text: str, trace: str = "") -> None:
         """A zygote cannot go on: for a module, the next one does without it."""
         if zygote.loading:
-            text = f"preload: {text}"
+            text = f"{BLAMED}{text}"
         if not (self._was_ready and zygote.loading):
             fail(zygote.ready, CannotPreloadError(text, zygote.loading, trace))
             return
@@ -341,13 +341,15 @@ class Zygotes:
         if not dead.ready.done():
             self._failures += 1
             if self._failures >= _ATTEMPTS:
-                text = f"{_ATTEMPTS} zygotes in a row died while they started; see their stderr"
                 self._failures -= 1  # a later launch gets one more attempt
+                exit_ = None if dead.life is None else dead.life.exit
+                how = f"{f' ({exit_})' if exit_ else ''}; see their stderr"
                 if dead.loading:
                     text = f"{_ATTEMPTS} processes have ended while they imported {dead.loading}"
-                    self._blame(dead, f"{text}; see their stderr")
+                    self._blame(dead, text + how)
                 else:
-                    fail(dead.ready, OSError(text))
+                    text = f"{_ATTEMPTS} zygotes in a row died while they started"
+                    fail(dead.ready, OSError(text + how))
                 return
         elif dead.ready.exception() is not None:
             return  # it could not preload, and neither could another
@@ -370,8 +372,8 @@ class Zygotes:
             zygote.line.close()
             os.waitpid(zygote.pid, 0)  # noqa: ASYNC222 - nothing to kill, it ends at once
             return
-        if zygote.loading:  # it hears nothing while it imports what may take for ever
-            self._kill(zygote)
+        if zygote.ready is None or not zygote.ready.done():
+            self._kill(zygote)  # it hears nothing while it imports what may take for ever
         self._tell(zygote, Quit())
         try:
             async with asyncio.timeout(_END_SECONDS):

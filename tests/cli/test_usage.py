@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import textwrap
 from collections.abc import Callable
@@ -115,6 +116,15 @@ def test_an_open_address_without_keys_is_refused(
 
     assert code == 78
     assert "understudy keys init" in said
+
+
+def test_a_module_that_cannot_be_preloaded_is_wrong_configuration(
+    answer: Callable[..., Answer],
+) -> None:
+    code, said = answer("up", "--name", f"usage-{os.getpid()}", "--preload", "hungry_stage")
+
+    assert code == 78
+    assert "preload: hungry_stage cannot be imported: ModuleNotFoundError" in said
 
 
 @pytest.mark.parametrize("command", ["up", "down", "status", "demo"])

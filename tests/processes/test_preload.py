@@ -7,6 +7,7 @@ import importlib
 import os
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import psutil
@@ -217,7 +218,10 @@ REFUSED = {
         "import subprocess\nsubprocess.run(['sleep', '1234.5'])",
         "hangs was not imported in 4 s",
     ),
-    "vanishes": ("import os\nos._exit(3)", "5 processes have ended while they imported vanishes"),
+    "vanishes": (
+        "import os, signal\nos.kill(os.getpid(), signal.SIGSEGV)",
+        r"5 processes have ended while they imported vanishes \(killed by SIGSEGV\)",
+    ),
 }
 
 
@@ -244,6 +248,22 @@ def test_a_module_that_no_actor_can_share_is_refused_and_leaves_nothing(
         await launcher.close()
 
     asyncio.run(asyncio.wait_for(main(), 100.0))
+
+
+@pytest.mark.process
+def test_a_start_that_is_given_up_while_it_imports_waits_for_no_import(tmp_path, monkeypatch):
+    (tmp_path / "lasts.py").write_text("import time\ntime.sleep(1234.5)")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setattr(zygotes, "_END_SECONDS", 100.0)
+
+    async def main() -> None:
+        launcher = ForkLauncher(preload=PRELOAD, theirs=Theirs(modules=["lasts"]))
+        start = asyncio.create_task(launcher.start(threads_exist=False))
+        await asyncio.sleep(0)  # it has not said yet what it imports
+        start.cancel()
+        await launcher.close()
+
+    asyncio.run(asyncio.wait_for(main(), 30.0))
 
 
 SLOW = """
@@ -309,3 +329,23 @@ def test_a_program_that_is_killed_while_a_module_is_imported_leaves_nothing(tmp_
         os.kill(program.pid, signal.SIGKILL)
         assert gone(mine)
     assert len(mine) > 1
+
+
+@pytest.mark.process
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, -2)])
+def test_a_program_that_is_told_to_end_while_it_starts_ends_in_order(
+    tmp_path, monkeypatch, number, code
+):
+    (tmp_path / "idle.py").write_text(SLOW)
+    (tmp_path / "program.py").write_text(PROGRAM)
+    with tempfile.TemporaryDirectory() as directory:  # sockets want a short path
+        monkeypatch.setenv("XDG_RUNTIME_DIR", directory)
+        with Program("program.py", "the first time", cwd=tmp_path) as program:
+            eventually((tmp_path / "importing").exists)
+            zygote = psutil.Process(int((tmp_path / "importing").read_text()))
+            supervisor = zygote.parent()
+            program.process.send_signal(number)
+            assert program.end() == code
+            # It has waited for both, and for what they had to clear away.
+            assert not any(one.is_running() for one in (zygote, supervisor))
+            assert list(Path(directory, "understudy").iterdir()) == []
