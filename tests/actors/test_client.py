@@ -10,6 +10,7 @@ import pytest
 from actors.attachments import Memory
 from actors.client import ClientThread
 from actors.errors import ConnectionLost
+from actors.eye import Eye
 from actors.peer import Peer
 from actors.portal import Portal, Until
 from actors.reply import Reply
@@ -21,8 +22,14 @@ class Broken:
 
     closed = False
 
-    def close(self):
+    def close(self, linger=0.0):
         self.closed = True
+
+    def eye(self):
+        return Eye([])
+
+    def note(self, spoken):
+        pass
 
     def pump(self, peer, now):
         raise RuntimeError("the wire is cut")

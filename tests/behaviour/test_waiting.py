@@ -1,0 +1,230 @@
+"""Plain code that waits: one thread or several, interrupted, given up, and at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from troupe import Add, Block, Calculator, Collector, Open, WaitTogether
+
+from actors.errors import ConnectionLost
+from actors.reply import Cancelled
+
+
+class InterruptError(Exception):
+    """What a signal's handler raises."""
+
+
+class Pest:
+    """Sends the main thread a signal every millisecond, whose handler raises while it is armed."""
+
+    def __init__(self):
+        self.interrupts = 0
+        self._armed = False
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._pester)
+
+    def __enter__(self):
+        self._former = signal.signal(signal.SIGUSR1, self._handle)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._armed = False
+        self._over.set()
+        self._thread.join()
+        signal.signal(signal.SIGUSR1, self._former)
+
+    def _pester(self):
+        while not self._over.wait(0.001):
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    def _handle(self, _number, _frame):
+        if self._armed:
+            self._armed = False
+            raise InterruptError
+
+    def result(self, reply):
+        """Wait for it, however often that is interrupted."""
+        while True:
+            try:
+                self._armed = True
+                value = reply.result(10.0)
+                self._armed = False
+            except InterruptError:
+                self.interrupts += 1
+            else:
+                return value
+
+
+def test_an_interrupt_while_waiting_breaks_nothing(spawn):
+    ref = spawn(Calculator)
+    with Pest() as pest:
+        for start in range(0, 500, 50):
+            replies = [ref.ask(Add(start + number, 1)) for number in range(50)]
+            for number, reply in enumerate(replies):
+                assert pest.result(reply) == start + number + 1
+
+    assert pest.interrupts > 0, "nothing was interrupted"
+    assert ref.ask(Add(1, 2)).result(10.0) == 3
+
+
+def test_several_threads_wait_while_one_waits_long(spawn):
+    ref, slow = spawn(Calculator), spawn(Collector)
+    last = slow.ask(WaitTogether("open"))
+
+    def sums(thread):
+        return [ref.ask(Add(thread, number)).result(10.0) for number in range(50)]
+
+    with ThreadPoolExecutor(5) as pool:
+        long = pool.submit(last.result)
+        found = list(pool.map(sums, range(4)))
+        assert not long.done()
+        slow.tell(Open())
+        long.result(10.0)
+
+    assert found == [[thread + number for number in range(50)] for thread in range(4)]
+
+
+def test_an_answer_comes_at_once_to_a_thread_that_begins_to_wait_later(spawn):
+    ref, slow = spawn(Calculator), spawn(Collector)
+    with ThreadPoolExecutor(1) as pool:
+        long = pool.submit(slow.ask(WaitTogether("open")).result)
+        for number in range(20):
+            assert ref.ask(Add(number, 1)).result(5.0) == number + 1
+        slow.tell(Open())
+        assert long.result(10.0)
+
+
+def test_who_waits_hears_that_another_thread_has_given_up_the_ask(spawn):
+    reply = spawn(Collector).ask(WaitTogether("never"))
+    timer = threading.Timer(0.1, reply.cancel)
+    timer.start()
+
+    with pytest.raises(Cancelled):
+        reply.result(5.0)
+
+    timer.join()
+
+
+def test_waiting_ends_in_time_and_may_begin_again(spawn):
+    reply = spawn(Collector).ask(Block(0.5))
+
+    begun = time.monotonic()
+    with pytest.raises(TimeoutError, match="the ask goes on"):
+        reply.result(0.1)
+
+    assert 0.1 <= time.monotonic() - begun < 0.45
+    reply.result(10.0)
+
+
+def test_who_waits_hears_that_another_thread_has_closed_the_system(start_system):
+    system = start_system()
+    reply = system.spawn(Collector, name="waiter").ask(WaitTogether("never"))
+    with ThreadPoolExecutor(2) as pool:
+        waits = [pool.submit(reply.exception) for _ in range(2)]
+        system._end_at_once()
+        errors = [one.result(10.0) for one in waits]
+
+    assert [type(error) for error in errors] == [ConnectionLost, ConnectionLost]
+    with pytest.raises(ConnectionLost):
+        system.ref("waiter").tell(Open())
+
+
+def test_a_forked_process_is_told_to_connect_by_itself(spawn):
+    ref = spawn(Calculator)
+    asked = ref.ask(Add(1, 2))
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        said = []
+        for act in (lambda: ref.ask(Add(3, 4)), asked.result):
+            try:
+                act()
+            except ConnectionLost as error:
+                said.append(str(error))
+        os.write(write, "\n".join(said).encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    said = os.read(read, 1000).decode().splitlines()
+    os.close(read)
+    os.close(write)
+
+    assert len(said) == 2
+    assert all("forked" in one and "connect()" in one for one in said)
+    assert asked.result(10.0) == 3, "the program itself goes on"
+    assert ref.ask(Add(5, 6)).result(10.0) == 11
+
+
+@pytest.fixture
+def on_signal():
+    """Have something done by a signal's handler, in the main thread."""
+    former = []
+
+    def handle(act):
+        former.append(signal.signal(signal.SIGUSR1, lambda _number, _frame: act()))
+
+    yield handle
+    signal.signal(signal.SIGUSR1, former[0])
+
+
+def test_a_signals_handler_may_ask_while_the_main_thread_waits(spawn, on_signal):
+    ref, slow = spawn(Calculator), spawn(Collector)
+    found = []
+
+    def ask():
+        found.append(ref.ask(Add(len(found), 1)).result(5.0))
+        slow.tell(Open())
+
+    on_signal(ask)
+    for number in range(5):
+        reply = slow.ask(WaitTogether("open"))
+        timer = threading.Timer(0.02 * number, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        assert reply.result(10.0)
+        timer.join()
+
+    assert found == [1, 2, 3, 4, 5]
+    assert ref.ask(Add(3, 4)).result(10.0) == 7
+
+
+def test_others_are_served_while_a_signals_handler_holds_the_main_thread(spawn, on_signal):
+    ref, slow = spawn(Calculator), spawn(Collector)
+    inside, served = threading.Event(), threading.Event()
+
+    def hold():
+        inside.set()
+        served.wait(10.0)
+
+    def ask():
+        inside.wait(10.0)
+        try:
+            return ref.ask(Add(3, 4)).result(5.0)
+        finally:
+            served.set()
+            slow.tell(Open())
+
+    on_signal(hold)
+    reply = slow.ask(WaitTogether("open"))
+    with ThreadPoolExecutor(1) as pool:
+        answer = pool.submit(ask)
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        assert reply.result(10.0)
+        timer.join()
+
+    assert answer.result(0.0) == 7
+
+
+def test_a_signals_handler_that_interrupts_a_sending_is_told_not_to_wait(spawn):
+    ref = spawn(Calculator)
+    asked = ref.ask(Add(1, 2))
+    door = asked._door
+    with door.lock, pytest.raises(RuntimeError, match="let the handler set a flag"):
+        door.block(ref.ask(Add(3, 4)), 5.0)
+
+    assert asked.result(10.0) == 3
