@@ -128,7 +128,10 @@ class Actor:
         """Prepare this life. May be `async`. Raising here makes the start fail."""
 
     def on_stop(self, reason: str) -> Awaitable[None] | None:
-        """End this life in order. May be `async`. Not called when the process is killed."""
+        """End this life in order; `reason` says why, for people. May be `async`.
+
+        Not called when the process is killed, nor after a start that failed.
+        """
 
     def snapshot(self) -> Any:
         """Return a message that the next life shall start from, or None to keep the last one.

@@ -18,7 +18,7 @@ import attrs
 
 from actors.handler import check_policy
 
-_GIVEN: Final = {
+HOOKS: Final = {
     "on_start": (),
     "on_stop": ("reason",),
     "snapshot": (),
@@ -37,7 +37,7 @@ def check_hooks(cls: type, above: type) -> None:
     own: dict[str, Any] = {}
     for base in reversed(cls.__mro__[: cls.__mro__.index(above)]):
         own.update(vars(base))
-    for name, given in _GIVEN.items():
+    for name, given in HOOKS.items():
         if name in own:
             _check_hook(cls, name, own[name], given)
     for field in attrs.fields(cls):

@@ -56,10 +56,10 @@ class Limits:
     """What one actor may use, and what happens when it uses more.
 
     Attributes:
-        memory: bytes of resident memory, shared memory included, as an int or a text such as
-            "200 MB"; None: unlimited. It is looked at every half second or more often; an actor
-            found above it is killed and restarted as after any crash, with the limit named as the
-            reason.
+        memory: bytes of resident memory, shared memory and preloaded modules included, as an int
+            or a text such as "200 MB"; None: unlimited. It is looked at every half second or more
+            often; an actor found above it is killed and restarted as after any crash, with the
+            limit named as the reason.
         cpu: cores, averaged over 10 s: 1.5 is one and a half; None: unlimited. An actor that used
             more is killed and restarted as after any crash, within 20 s. What runs in processes
             of its own is not counted, neither here nor in `memory`.

@@ -19,6 +19,7 @@ import pytest
 import actors
 import supervisor
 from actors import errors
+from actors.hooks import HOOKS
 from supervisor import Backoff, Intensity, Limits
 from supervisor.cli.text import ExitCode
 
@@ -228,6 +229,13 @@ def test_the_reference_shows_every_public_name(package):
     shown = re.findall(r"^\.\. auto(?:class|function):: (\w+)", page.read_text(), re.MULTILINE)
 
     assert set(shown) - {"actors"} == set(package.__all__)  # actors.context.Context is there too
+
+
+def test_the_reference_says_of_every_hook_when_it_is_called():
+    page = (ROOT / "docs" / "reference" / "api-actors.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `(\w+)\((.*?)\)` \|", page, re.MULTILINE)
+
+    assert {name: tuple(given.split(", "))[1:] for name, given in shown} == HOOKS
 
 
 @pytest.mark.parametrize("options", [Backoff(), Intensity(), Limits()])
