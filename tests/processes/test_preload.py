@@ -194,9 +194,12 @@ def test_nothing_is_imported_in_advance_where_there_is_no_zygote():
 def test_a_module_that_cannot_be_imported_is_an_error_of_start_with_its_traceback(folder):
     (folder / "broken_players.py").write_text("def read():\n    return 1 / 0\n\nread()\n")
 
+    handler = signal.getsignal(signal.SIGTERM)
+
     with pytest.raises(SpawnError) as caught:
         supervisor.start(preload=("json", "broken_players"))
 
+    assert signal.getsignal(signal.SIGTERM) is handler
     said = str(caught.value)
     assert "broken_players cannot be imported: ZeroDivisionError: division by zero" in said
     assert "broken_players.py, line 2)" in said
