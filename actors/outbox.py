@@ -171,7 +171,8 @@ class Outbound:
         """Return what should go out now, at most one batch; call again until it is empty."""
         batch: list[Letter] = []
         if self.incarnation and not (self._again and self._repeat(batch)):
-            self._fill(batch)
+            if self.waiting:
+                self._fill(batch)
             if self.cutter is not None and not batch:
                 self._take_pieces(batch, self.cutter)
         return batch
