@@ -39,8 +39,22 @@ class Talks(RuleBasedStateMachine):
             self.world.end(name)
         self.go(rounds)
 
-    @rule(name=ACTORS, slow=st.booleans(), rounds=st.integers(0, 3))
-    def kill(self, name, slow, rounds):
+    @rule(
+        name=ACTORS,
+        count=st.integers(0, 4),
+        begun=st.integers(0, 2),
+        ended=st.integers(0, 2),
+        slow=st.booleans(),
+        rounds=st.integers(0, 3),
+    )
+    def kill(self, name, count, begun, ended, slow, rounds):
+        for _ in range(count):
+            self.world.tell("client-y", name)
+        self.go(count)
+        for _ in range(begun):  # it dies with something in progress,
+            self.world.begin(name)
+        for _ in range(ended):  # and before anybody has heard of what it has done
+            self.world.end(name)
         self.world.kill(name)
         if slow:
             self.world.cut.add(name)

@@ -52,6 +52,13 @@ TESTS = {
     "actors/outbox.py": (
         "tests/actors/test_outbox.py",
         "tests/machines/test_outbox_machine.py",
+        "tests/machines/test_passing_machine.py",
+        *LINK,
+        "tests/actors/test_peer.py",
+    ),
+    "actors/letter.py": (
+        "tests/actors/test_outbox.py",
+        "tests/machines/test_outbox_machine.py",
         *LINK,
         "tests/actors/test_peer.py",
     ),
