@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import math
 import os
-import sys
 import threading
 import time
 import weakref
-from typing import TYPE_CHECKING, Any, Final, cast, final
+from typing import TYPE_CHECKING, Final, final
 
 from actors.control import Ping
+from actors.depth import has_room, holds, on_a_loop
 from actors.errors import ConnectionLost
 from actors.handling import in_event_loop
 from actors.log import logger
@@ -35,13 +35,7 @@ if TYPE_CHECKING:
 PING_EVERY: Final = 1.0
 """Seconds between two signs of life to the broker."""
 
-ROOM: Final = 40
-"""Calls deep that a pump may go; a caller with less room on his stack does not pump."""
-
-_FORKED: Final = (
-    "this process was forked from the program that is connected; connect() in the new process"
-)
-
+_FORKED: Final = "this process was forked from the connected program; connect() in the new process"
 
 _INSIDE: Final = (
     "this code runs while something is received (a converter or validator), so it cannot wait for "
@@ -98,8 +92,9 @@ class ClientThread:
         """Send what is ready to go out, close the connection, end the thread.  Twice is fine."""
         self._linger = linger
         self._end()
-        # A converter that stops the program that it receives for cannot wait for itself.
-        inside = self._inside == threading.get_ident()
+        # Neither a converter that is called by a pump, nor a signal's handler that has interrupted
+        # a sending, can wait for the end of the work it is part of.
+        inside = holds(self.portal.lock)
         if not inside and threading.current_thread() is not self._thread:
             self._thread.join()
 
@@ -124,6 +119,14 @@ class ClientThread:
     # --- the I/O thread
 
     def _serve(self) -> None:
+        try:
+            self._take_turns()
+            self._leave()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the program must hear it
+            self._fail(error)
+        self._close()
+
+    def _take_turns(self) -> None:
         turns = self._turns
         spoken: Spoken = []
         while not self.stopping:
@@ -139,22 +142,23 @@ class ClientThread:
                 # back next while it waits; woken earlier, the two would take it from each other.
                 self.after_pump()
                 spoken = self.look(self._eye, math.inf)
-        self._close()
 
     def _pause(self, seconds: float) -> None:
         self._called.wait(min(seconds, PING_EVERY))
         self._called.clear()
 
-    def _close(self) -> None:
-        peer = self.portal.peer
+    def _leave(self) -> None:
         with self.portal.lock:
             if not self._closed:  # it has not failed
                 self._closed = True
-                peer.leaving()
-                self._connection.flush(peer, time.monotonic())
+                self.portal.peer.leaving()
+                self._connection.flush(self.portal.peer, time.monotonic())
+
+    def _close(self) -> None:
+        with self.portal.lock:
             self._connection.close(self._linger)
             self.bell.close()
-        self.after_pump()
+        self._let_go()
 
     # --- whoever looks
 
@@ -194,14 +198,20 @@ class ClientThread:
 
     def after_pump(self) -> None:
         """Do what needs no lock."""
+        self._let_go()
+        if self._untidy:
+            self._untidy = False
+            try:
+                self.portal.memory.tidy()
+            except Exception as error:  # noqa: BLE001 - as in a pump
+                self._fail(error)
+
+    def _let_go(self) -> None:
         if self._released:
             with self.portal.lock:
                 released, self._released = self._released, []
             for gate in released:
                 gate.release()
-        if self._untidy:
-            self._untidy = False
-            self.portal.memory.tidy()
 
     def _fail(self, error: Exception) -> None:
         logger.exception("the connection of this program failed")
@@ -218,27 +228,33 @@ class ClientThread:
             return
         if self._inside == threading.get_ident():
             self._woken = True
-        elif not self._turns.sends(time.monotonic()) or not undisturbed(self._send):
+        elif self._turns.sends(time.monotonic()) and not holds(self.portal.lock) and has_room():
+            undisturbed(self._send)
+        else:
             self._call()
 
-    def _send(self) -> bool:
-        """Send in the calling thread; return whether that was all there is to do."""
+    def _send(self) -> None:
+        """Send in the calling thread; if there is more to do, have it done."""
         with self.portal.lock:
-            if self._closed:
-                return True
-            self._inside = threading.get_ident()
-            try:
-                self._connection.flush(self.portal.peer, time.monotonic())
-                self.portal.after_pump()
-                more = self._connection.readable
-            except Exception as error:  # noqa: BLE001 - as in a pump
-                self._fail(error)
-                return False
-            finally:
-                self._inside = 0
-            # Whoever looks sleeps until what was due before this was posted.
-            sooner = self.portal.peer.next_due() < self._due
-            return not (more or sooner or self._woken or self._released)
+            if not self._closed and not self._flush():
+                # Here, because the handler of a signal that came meanwhile may raise after this.
+                self._call()
+
+    def _flush(self) -> bool:
+        """Send, with the lock held; return whether that was all there is to do."""
+        self._inside = threading.get_ident()
+        try:
+            self._connection.flush(self.portal.peer, time.monotonic())
+            self.portal.after_pump()
+            more = self._connection.readable
+        except Exception as error:  # noqa: BLE001 - as in a pump
+            self._fail(error)
+            return False
+        finally:
+            self._inside = 0
+        # Whoever looks sleeps until what was due before this was posted.
+        sooner = self.portal.peer.next_due() < self._due
+        return not (more or sooner or self._woken or self._released)
 
     def _call(self) -> None:
         """Make whoever looks, or the I/O thread, pump."""
@@ -252,10 +268,14 @@ class ClientThread:
         """Wait until `pending` is done or the time is over."""
         if self._forked:
             self.portal.check()
-        if _owns(self.portal.lock):  # nothing could be received meanwhile
+        if holds(self.portal.lock):  # nothing could be received meanwhile
             raise RuntimeError(_INSIDE if self._inside == threading.get_ident() else _INTERRUPTED)
+        if on_a_loop() or not has_room():
+            # What a pump resolves for the loop of this very thread would not end the loop's sleep.
+            sleep(pending, timeout, self.release)
+            return
         caller = Caller(self, pending, timeout)
-        shelter = Shelter()
+        shelter = Shelter(lambda: self.give_way(caller))
         try:
             shelter.begin()
             if caller.begin():
@@ -287,6 +307,12 @@ class ClientThread:
                 self.pump(spoken)
         self.after_pump()
         return leads
+
+    def give_way(self, caller: Caller) -> None:
+        """A signal's handler keeps whoever looks, for as long as it likes."""
+        with self.portal.lock:
+            if self._turns.give_way(caller):
+                self._call()
 
     def leave(self, caller: Caller) -> None:
         """Somebody does not wait any more."""
@@ -324,12 +350,12 @@ class Caller:
         self._thread = thread
         self._pending = pending
         self._end = math.inf if timeout is None else time.monotonic() + timeout
-        self._home = threading.get_ident()
+        self._pumps = False
 
     def begin(self) -> bool:
         """Arrive; return whether to lead."""
         with self._thread.portal.lock:
-            leads = _has_room(ROOM) and self._thread.arrive(self)
+            leads = self._thread.arrive(self)
             if leads:
                 self._pending.on_change(self._changed)
         return leads
@@ -342,7 +368,9 @@ class Caller:
             shelter.lift()
             spoken = thread.look(thread.callers_eye, end)
             shelter.lower()
+            self._pumps = True
             leads = thread.step(self, spoken)
+            self._pumps = False
 
     def follow(self) -> None:
         """Sleep until whoever looks says that the waiting is over."""
@@ -355,30 +383,9 @@ class Caller:
         self._thread.leave(self)
 
     def _changed(self) -> None:
-        if threading.get_ident() != self._home:  # not in his own pump
+        # He looks after his pump; but a signal's handler in his own thread may end his waiting too.
+        if not self._pumps:
             self._thread.bell.wake()
-
-
-def _owns(lock: threading.RLock) -> bool:
-    """Whether the calling thread holds a lock; it is asked as `threading.Condition` asks."""
-    return bool(cast("Any", lock)._is_owned())  # noqa: SLF001
-
-
-def _has_room(calls: int) -> bool:
-    """Whether the stack has room for so many calls; a pump must not fail for want of it."""
-    try:
-        # Almost always it is far from deep, which the interpreter finds out much faster than we.
-        sys._getframe(sys.getrecursionlimit() // 2)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
-    except ValueError:
-        return True
-    try:
-        return _descend(calls)
-    except RecursionError:
-        return False
-
-
-def _descend(calls: int) -> bool:
-    return not calls or _descend(calls - 1)
 
 
 _all: Final[weakref.WeakSet[ClientThread]] = weakref.WeakSet()

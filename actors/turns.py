@@ -22,7 +22,7 @@ LONG: Final = 0.05
 
 STALE: Final = 1.5
 """Seconds without a step of the caller who looks after which he does not count; he takes one every
-second at least.  A signal's handler keeps him, or has thrown him out where nothing could be done.
+second at least.  Only a fallback: an unusual signal's handler keeps him, or has thrown him out.
 """
 
 FLOOD: Final = 0.0005
@@ -75,6 +75,16 @@ class Turns:
         if caller is not self._leader:
             return False
         self._stepped_at = now
+        return True
+
+    def give_way(self, caller: object) -> bool:
+        """A caller does something else while he waits; return whether he has looked until now.
+
+        If so, the I/O thread must be called.
+        """
+        if caller is not self._leader:
+            return False
+        self._leader = None
         return True
 
     def leave(self, caller: object, now: float, *, more: bool = False) -> bool:

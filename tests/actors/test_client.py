@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from actors import client
 from actors.attachments import Memory
 from actors.client import ClientThread
 from actors.errors import ConnectionLost
@@ -31,6 +32,9 @@ class Broken:
     def note(self, spoken):
         pass
 
+    def flush(self, peer, now):
+        pass
+
     def pump(self, peer, now):
         raise RuntimeError("the wire is cut")
 
@@ -53,6 +57,48 @@ def test_a_thread_that_fails_says_so_to_everybody_who_waits():
         portal.check()
     thread.stop()
     assert broken.closed
+
+
+class Quiet(Broken):
+    """A connection on which nothing happens."""
+
+    def pump(self, peer, now):
+        return False
+
+
+class Untidy:
+    """Memory that cannot be tidied up."""
+
+    def tidy(self):
+        raise OSError("no more descriptors")
+
+
+def test_a_failure_beside_the_connection_is_heard_too(monkeypatch):
+    monkeypatch.setattr(client, "PING_EVERY", 0.01)
+    portal = Portal(Peer("client-1", 1), Untidy(), ask_timeout=1.0)
+    quiet = Quiet()
+    thread = ClientThread(portal, quiet)
+
+    thread.start()
+    thread.block(Until(portal, lambda: portal.lost is not None), 10.0)
+    thread.stop()
+
+    with pytest.raises(ConnectionLost, match="no more descriptors"):
+        portal.check()
+    assert quiet.closed
+
+
+def test_who_stops_it_while_sending_does_not_wait_for_himself():
+    portal = Portal(Peer("client-1", 1), Memory(), ask_timeout=1.0)
+    quiet = Quiet()
+    thread = ClientThread(portal, quiet)
+    thread.start()
+
+    with portal.lock:
+        thread.stop()  # as the handler of a signal does
+    thread.stop()
+
+    assert quiet.closed
 
 
 def test_what_was_asked_before_a_fork_is_lost_in_the_child_and_nobody_waits_for_it():

@@ -142,3 +142,59 @@ def test_a_handler_that_was_asked_for_meanwhile_still_works_afterwards(handled, 
     interrupt(signal.SIGUSR1)
 
     assert handled == [signal.SIGUSR1]
+
+
+def test_what_comes_right_after_a_handler_has_raised_waits_for_the_clean_up(handled, shelter):
+    shelter.lift()
+    with pytest.raises(KeyboardInterrupt):
+        interrupt()
+    interrupt(signal.SIGUSR1)
+    assert not handled, "it would have come before `lower`"
+
+    shelter.end()
+
+    assert handled == [signal.SIGUSR1]
+
+
+def test_stand_ins_that_were_left_behind_do_not_stand_in_for_each_other(handled):
+    true, left = signal.getsignal(signal.SIGUSR1), None
+    for _ in range(3):
+        shelter = Shelter()
+        shelter.begin()
+        left = signal.getsignal(signal.SIGUSR1)
+        shelter.end()
+        signal.signal(signal.SIGUSR1, left)  # as if a handler had raised in `end`
+
+    undisturbed(lambda: None)
+
+    assert signal.getsignal(signal.SIGUSR1) is true
+
+
+def test_a_process_forked_by_another_thread_does_not_wait_for_who_took_shelter(handled, shelter):
+    def fork():
+        pid = os.fork()
+        if pid == 0:
+            interrupt(signal.SIGUSR1)
+            time.sleep(0)  # where the interpreter has a look at signals
+            os._exit(len(handled))
+        codes.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+
+    codes = []
+    thread = threading.Thread(target=fork)
+    thread.start()
+    thread.join()
+
+    assert codes == [1]
+
+
+def test_who_shelters_is_told_before_a_handler_runs(handled):
+    told = []
+    shelter = Shelter(lambda: told.append(len(handled)))
+    try:
+        shelter.begin()
+        shelter.lift()
+        interrupt(signal.SIGUSR1)
+    finally:
+        shelter.end()
+
+    assert told == [0]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import os
 import signal
 import threading
@@ -12,6 +14,7 @@ import pytest
 from troupe import Add, Block, Calculator, Collector, Open, WaitTogether
 
 from actors.errors import ConnectionLost
+from actors.portal import Until
 from actors.reply import Cancelled
 
 
@@ -228,3 +231,114 @@ def test_a_signals_handler_that_interrupts_a_sending_is_told_not_to_wait(spawn):
         door.block(ref.ask(Add(3, 4)), 5.0)
 
     assert asked.result(10.0) == 3
+
+
+def test_a_wait_that_a_signals_handler_ends_is_over_at_once(spawn, on_signal):
+    reply = spawn(Collector).ask(Block(2.0))
+    ended = []
+
+    def cancel():
+        reply.cancel()
+        ended.append(time.monotonic())
+
+    on_signal(cancel)
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    timer.start()
+    with pytest.raises(Cancelled):
+        reply.result(5.0)
+    took = time.monotonic() - ended[0]
+    timer.join()
+
+    assert took < 0.5, "it slept until the next ping"
+
+
+def test_a_loop_is_served_while_a_signals_handler_holds_the_main_thread(spawn, on_signal):
+    ref, slow = spawn(Calculator), spawn(Collector)
+    assert ref.ask(Add(1, 2)).result(5.0) == 3  # who looks for a name the first time, waits
+    inside, served = threading.Event(), threading.Event()
+
+    def hold():
+        inside.set()
+        served.wait(10.0)
+
+    async def ask():
+        begun = time.monotonic()
+        for number in range(3):
+            assert await ref.ask(Add(number, 1)) == number + 1
+        return time.monotonic() - begun
+
+    def serve():
+        inside.wait(10.0)
+        took = asyncio.run(ask())
+        served.set()
+        slow.tell(Open())
+        return took
+
+    on_signal(hold)
+    reply = slow.ask(WaitTogether("open"))
+    with ThreadPoolExecutor(1) as pool:
+        took = pool.submit(serve)
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer.start()
+        assert reply.result(10.0)
+        timer.join()
+
+    assert took.result(0.0) < 1.0, "only the fallback has looked"
+
+
+def test_a_signals_handler_that_asks_ends_the_sleep_of_the_loop_it_has_interrupted(
+    spawn, on_signal
+):
+    ref, slow = spawn(Calculator), spawn(Collector)
+    assert ref.ask(Add(1, 2)).result(5.0) == 3
+    ended = []
+
+    async def wait():
+        reply = slow.ask(Block(0.3))
+
+        def ask():
+            while not reply.done():
+                assert ref.ask(Add(1, 2)).result(5.0) == 3
+            ended.append(time.monotonic())
+
+        on_signal(ask)
+        timer.start()
+        await asyncio.wait_for(reply, 5.0)
+        return time.monotonic() - ended[0]
+
+    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
+    took = asyncio.run(wait())
+    timer.join()
+
+    assert took < 1.0, "the answer was there, and the loop slept on"
+
+
+def test_sending_and_waiting_at_the_end_of_the_stack_break_nothing(spawn):
+    ref, slow = spawn(Calculator), spawn(Collector)
+    replies = [slow.ask(WaitTogether("never")) for _ in range(150)]
+    late = slow.ask(WaitTogether("never"))
+    ref.ask(Add(1, 2)).result(5.0)
+    former = signal.getsignal(signal.SIGINT)
+
+    def descend(depth):
+        with contextlib.suppress(RecursionError, TimeoutError):
+            if depth > 850 and replies:
+                time.sleep(0.001)  # what follows at once is left to the I/O thread
+                replies.pop().cancel()
+                late.result(0.0001)
+        with contextlib.suppress(RecursionError):
+            descend(depth + 1)
+
+    descend(0)
+
+    assert signal.getsignal(signal.SIGINT) is former
+    assert ref.ask(Add(1, 2)).result(5.0) == 3
+
+
+def test_who_gives_up_waiting_for_a_start_leaves_nothing_behind(spawn):
+    door = spawn(Calculator).ask(Add(1, 2))._door
+    before = len(door.conditions)
+    for _ in range(3):
+        door.block(Until(door, lambda: False), 0.01)
+
+    assert len(door.conditions) == before

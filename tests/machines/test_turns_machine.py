@@ -61,6 +61,16 @@ class TurnsMachine(RuleBasedStateMachine):
             self.stepped = self.now
 
     @precondition(lambda self: self.waiting)
+    @rule(data=st.data())
+    def a_signals_handler_keeps_a_caller(self, data):
+        caller = data.draw(st.sampled_from(self.waiting))
+        led = caller is self.leader
+        assert self.turns.give_way(caller) == led
+        if led:
+            self.leader = None
+            self.somebody_must_look()
+
+    @precondition(lambda self: self.waiting)
     @rule(data=st.data(), more=st.booleans())
     def a_caller_goes(self, data, more):
         caller = data.draw(st.sampled_from(self.waiting))
