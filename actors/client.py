@@ -231,7 +231,7 @@ class ClientThread:
         elif self._turns.sends(time.monotonic()) and not holds(self.portal.lock) and has_room():
             undisturbed(self._send)
         else:
-            self._call()
+            undisturbed(self._call)
 
     def _send(self) -> None:
         """Send in the calling thread; if there is more to do, have it done."""
@@ -257,7 +257,7 @@ class ClientThread:
         return not (more or sooner or self._woken or self._released)
 
     def _call(self) -> None:
-        """Make whoever looks, or the I/O thread, pump."""
+        """Make whoever looks, or the I/O thread, pump.  A half of it would silence all others."""
         self._woken = True
         if self._turns.call():
             self._called.set()
@@ -275,7 +275,7 @@ class ClientThread:
             sleep(pending, timeout, self.release)
             return
         caller = Caller(self, pending, timeout)
-        shelter = Shelter(lambda: self.give_way(caller))
+        shelter = Shelter(lambda: undisturbed(lambda: self.give_way(caller)))
         try:
             shelter.begin()
             if caller.begin():

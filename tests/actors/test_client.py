@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 
 import pytest
 
-from actors import client
+from actors import client, turns
 from actors.attachments import Memory
 from actors.client import ClientThread
 from actors.errors import ConnectionLost
@@ -62,8 +64,32 @@ def test_a_thread_that_fails_says_so_to_everybody_who_waits():
 class Quiet(Broken):
     """A connection on which nothing happens."""
 
+    readable = False
+
     def pump(self, peer, now):
         return False
+
+
+class Interrupted(Quiet):
+    """A connection where Ctrl-C comes while it is woken."""
+
+    woken = 0
+
+    def wake(self):
+        os.kill(os.getpid(), signal.SIGINT)
+        self.woken += 1
+
+
+def test_ctrl_c_leaves_no_wake_up_half_done(monkeypatch):
+    monkeypatch.setattr(turns, "FLOOD", 60.0)
+    interrupted = Interrupted()
+    thread = ClientThread(Portal(Peer("client-1", 1), Memory(), ask_timeout=1.0), interrupted)
+    thread.wake()  # sends at once; what follows is left to whoever looks
+
+    with pytest.raises(KeyboardInterrupt):
+        thread.wake()
+
+    assert interrupted.woken == 1
 
 
 class Untidy:
