@@ -12,6 +12,7 @@ routers   two ROUTERs    the same over ZeroMQ: between threads of one process, a
 
 from __future__ import annotations
 
+import select
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, TypeAlias, cast, final
@@ -20,7 +21,6 @@ import attrs
 import zmq
 from zmq.utils.monitor import parse_monitor_message
 
-from actors.eye import Eye, Spoken
 from actors.link import Road
 from actors.localsocket import SCHEME, LocalSockets, available
 from actors.peer import Peer
@@ -71,7 +71,7 @@ class Curve:
 
 @final
 class Connection:
-    """One party's sockets, for one thread at a time; `wake` and the looks of eyes are for any."""
+    """One party's sockets.  Everything but `wake` belongs to one thread."""
 
     def __init__(
         self, endpoint: str, routing_id: bytes, curve: Curve | None = None, *, direct: str = ""
@@ -86,7 +86,8 @@ class Connection:
         self._context: zmq.Context[zmq.Socket[bytes]] = (
             zmq.Context.instance() if self._always_online else zmq.Context()
         )
-        self._eyes: list[Eye] = []
+        # The descriptors themselves: `zmq.Poller` would ask every socket before and after.
+        self._poller = select.poll()
         self._doors: dict[int, Door] = {}
         self._waker = Waker()
         self.watch: Callable[[int], None] = lambda _descriptor: None
@@ -107,14 +108,14 @@ class Connection:
         self._local_speaks = False
         self._direct = direct
         self._inbound: Carrier = self._listen()
-        self._eye = self.eye()
+        for descriptor in self.descriptors:
+            self._poller.register(descriptor, select.POLLIN)
         self._broker.socket.connect(endpoint)
 
     def _open(self, kind: int) -> Door:
         door = Door(self._context, kind)
         self._doors[door.descriptor] = door
-        for eye in self._eyes:
-            eye.add(door.descriptor)
+        self._poller.register(door.descriptor, select.POLLIN)
         self.watch(door.descriptor)
         return door
 
@@ -271,19 +272,13 @@ class Connection:
 
     def _look(self) -> None:
         """Find out which descriptors speak."""
-        if not self._looked:
-            self.note(self._eye.look(0.0))
-        self._looked = False
+        if self._looked:
+            self._looked = False
+        else:
+            self._note(self._poller.poll(0))
 
-    def eye(self) -> Eye:
-        """Return what one more thread may look at the descriptors with."""
-        self._eyes.append(Eye(self.descriptors))
-        return self._eyes[-1]
-
-    def note(self, spoken: Spoken) -> None:
-        """Learn what a look has shown; the next pump believes it."""
-        self._looked = True
-        for descriptor, _ in spoken:
+    def _note(self, ready: list[tuple[int, int]]) -> None:
+        for descriptor, _ in ready:
             door = self._doors.get(descriptor)
             if door is not None:
                 door.unsure = True
@@ -296,7 +291,8 @@ class Connection:
 
     def wait(self, seconds: float) -> None:
         """Wait until something is there, somebody woke us, or the time is over."""
-        self.note(self._eye.look(seconds))
+        self._note(self._poller.poll(min(seconds, 3600.0) * 1000))
+        self._looked = True
 
     def wake(self) -> None:
         """Make `wait`, or the loop that watches `descriptors`, return.  For any thread."""

@@ -102,16 +102,16 @@ class Desk(Actor):
     async def spawn(self, msg: SpawnActor) -> int:
         """Start an actor."""
         spawner = self.context.sender
-        life = await self.supervisor.spawn(msg, None if spawner is None else spawner.name)
-        # Whoever hears of the name asks the broker for it, which must have heard of it, too.  A
-        # program that waited for the start must also hear that it is up, and on which host: until
-        # then arrays go through the broker.  Where there are no processes nothing is shared.
-        boot = self.supervisor.boot
-        if not msg.wait or (boot.launcher in ("fork", "spawn") and not boot.faults):
-            heard = Until(self.portal, self.supervisor.exchange.heard())
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(wait_in_loop(heard), BROKER_SECONDS)
-        return life
+        try:
+            return await self.supervisor.spawn(msg, None if spawner is None else spawner.name)
+        finally:
+            # Whoever hears of the name asks the broker for it, which must have heard of it, too; of
+            # a start that failed, that there is nobody.  A program that waited for the start must
+            # also hear that it is up, and on which host: until then arrays go through the broker.
+            # Where there are no processes nothing is shared.
+            boot = self.supervisor.boot
+            if not msg.wait or (boot.launcher in ("fork", "spawn") and not boot.faults):
+                await self._broker_has_heard()
 
     @receive(concurrent=True)
     async def stop(self, msg: StopActor) -> None:
@@ -280,6 +280,11 @@ class Desk(Actor):
         if sender is not None:
             self.topics.seen(msg.tag, sender.name, msg.version)
             self._topics_change()
+
+    async def _broker_has_heard(self) -> None:
+        heard = Until(self.portal, self.supervisor.exchange.heard())
+        with suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(wait_in_loop(heard), BROKER_SECONDS)
 
     async def _publishers_know(self, tag: str) -> None:
         """Wait until whatever is published from now on reaches the present subscribers."""

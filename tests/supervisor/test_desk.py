@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from actors.attachments import Memory
 from actors.control import SUPERVISOR, Heard
-from actors.errors import MailboxFull
+from actors.errors import MailboxFull, SpawnError
 from actors.notices import Terminated
 from actors.peer import Peer
 from actors.portal import Portal
@@ -41,13 +42,18 @@ def test_a_watcher_that_is_gone_leaves_nothing_behind():
         ("thread", b"", False, True),
     ],
 )
-def test_a_spawn_is_answered_when_the_broker_has_heard_of_the_actor(launcher, faults, wait, waits):
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_spawn_is_answered_when_the_broker_has_heard_of_the_actor(
+    launcher, faults, wait, waits, fails
+):
     class Starting:
-        """A system in which every actor starts at once, and a broker that is slow to hear."""
+        """A system in which actors start or fail at once, and a broker that is slow to hear."""
 
         boot = SimpleNamespace(launcher=launcher, faults=faults)
 
         async def spawn(self, _msg, _parent):
+            if fails:
+                raise SpawnError(actor="a", reason="no luck")
             return 1
 
     async def run():
@@ -69,7 +75,8 @@ def test_a_spawn_is_answered_when_the_broker_has_heard_of_the_actor(launcher, fa
             door.after_pump()
         return await spawned
 
-    assert asyncio.run(run()) == 1
+    with pytest.raises(SpawnError, match="no luck") if fails else nullcontext():
+        assert asyncio.run(run()) == 1
 
 
 def test_watching_those_who_never_come_is_bounded():
