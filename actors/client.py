@@ -120,7 +120,12 @@ class ClientThread:
         # One byte in the pipe is enough however many messages it stands for.
         if not self._woken:
             self._woken = True
-            self._connection.wake()
+            try:
+                self._connection.wake()
+            except BaseException:
+                # A signal's handler has raised.  All others would trust a wake-up that never was.
+                self._woken = False
+                raise
 
     def block(self, pending: Pending, timeout: float | None) -> None:
         """Sleep until `pending` is done or the time is over."""

@@ -13,7 +13,7 @@ class Waker:
     """A pipe to oneself: its descriptor is readable from `wake` until `clear`."""
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal's handler may wake while its thread is at it
         self.descriptor, self._write = os.pipe()
         os.set_blocking(self.descriptor, False)
         os.set_blocking(self._write, False)

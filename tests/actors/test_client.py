@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import select
 import time
 
 import pytest
@@ -14,6 +15,7 @@ from actors.peer import Peer
 from actors.portal import Portal, Until
 from actors.reply import Reply
 from actors.stream import Stream
+from actors.waker import Waker
 
 
 class Broken:
@@ -61,3 +63,44 @@ def test_what_was_asked_before_a_fork_is_lost_in_the_child_and_nobody_waits_for_
     for pending in (reply, stream):
         with pytest.raises(ConnectionLost, match="was forked"):
             asyncio.run(wait(pending))
+
+
+class Interrupted(Broken):
+    """A connection where Ctrl-C comes the first time it is woken."""
+
+    wakes = 0
+
+    def wake(self):
+        self.wakes += 1
+        if self.wakes == 1:
+            raise KeyboardInterrupt
+
+
+def test_ctrl_c_leaves_no_wake_up_half_done():
+    interrupted = Interrupted()
+    thread = ClientThread(Portal(Peer("client-1", 1), Memory(), ask_timeout=1.0), interrupted)
+
+    with pytest.raises(KeyboardInterrupt):
+        thread.wake()
+    thread.wake()
+
+    assert interrupted.wakes == 2, "whoever sends next trusts in a wake-up that never was"
+
+
+def test_a_signals_handler_may_wake_while_its_thread_is_at_it():
+    waker = Waker()
+    with waker._lock:  # where the handler has interrupted it
+        waker.wake()
+
+    assert select.select([waker.descriptor], [], [], 0)[0]
+    waker.close()
+
+
+def test_who_stops_it_while_sending_does_not_wait_for_himself():
+    portal = Portal(Peer("client-1", 1), Memory(), ask_timeout=1.0)
+    thread = ClientThread(portal, Broken())
+    thread.start()
+
+    with portal.lock:
+        thread.stop()  # as the handler of a signal does
+    thread.stop()
