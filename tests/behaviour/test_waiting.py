@@ -270,3 +270,34 @@ def test_who_was_interrupted_in_the_midst_of_a_sending_leaves_all_the_same(start
     system.close()
 
     assert out.unfinished
+
+
+def test_a_signals_handler_that_asks_at_any_moment_is_answered_or_told(spawn, on_signal):
+    ref = spawn(Calculator)
+    said = []
+    over = threading.Event()
+
+    def ask():
+        try:
+            said.append(ref.ask(Add(1, 2)).result(10.0))
+        except RuntimeError as error:
+            said.append(str(error))
+
+    def pester():
+        while len(said) < 50 and not over.is_set():
+            seen = len(said)
+            os.kill(os.getpid(), signal.SIGUSR1)
+            while len(said) == seen and not over.wait(0.002):
+                pass
+
+    on_signal(ask)
+    thread = threading.Thread(target=pester)
+    thread.start()
+    try:
+        while thread.is_alive():
+            assert ref.ask(Add(3, 4)).result(10.0) == 7
+    finally:
+        over.set()
+        thread.join()
+
+    assert all(one == 3 or "set a flag" in one for one in said)
