@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Final, final
 
 from actors.codec import Codec, codec_for
 from actors.envelope import STREAM
-from actors.errors import InvalidMessage
+from actors.errors import InvalidMessage, UnknownMessage
 from actors.handler import Handler, HandlerKind, handlers_of
-from actors.hints import no_handler
+from actors.hints import imported_script, no_handler
 from actors.message import class_of, tag_of
 
 if TYPE_CHECKING:
@@ -69,14 +69,17 @@ class Dispatch:
 
     def _find(self, tag: str) -> tuple[Handler, Codec, bool]:
         """Look a tag up for the first time."""
-        handler = self.for_tag(tag)
+        name = self._portal.peer.name
+        try:
+            handler = self.for_tag(tag)
+        except UnknownMessage as error:
+            raise imported_script(name, tag, self._handlers) or error from None
         if handler is None:
-            raise no_handler(self._portal.peer.name, tag, self._handlers)
+            raise no_handler(name, tag, self._handlers)
         try:
             codec = codec_for(handler.message)
         except TypeError as error:  # it names what is defined on the sender's side only
-            name = handler.message.__name__
-            raise InvalidMessage(message=name, reason=str(error)) from error
+            raise InvalidMessage(message=handler.message.__name__, reason=str(error)) from error
         stream = handler.kind in (HandlerKind.STREAM, HandlerKind.ASYNC_STREAM)
         found = self._known[tag] = (handler, codec, stream)
         return found

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Final
 
 from actors.errors import NoSuchActor, UnknownMessage
-from actors.message import class_name
+from actors.message import MAIN_ALIAS, class_name, tag_of
 
 MOST: Final = 1000
 """Names that are compared; of more, looking would take longer than an answer may."""
@@ -63,3 +63,22 @@ def no_handler(target: str, tag: str, handled: Iterable[type]) -> UnknownMessage
         what = f"it handles {_listed(names) or 'nothing'}"
     text = f"{target} has no handler for {name}; {what}. Mark a method with @receive to add one."
     return UnknownMessage(text, tag=tag, target=target)
+
+
+def imported_script(target: str, tag: str, handled: Iterable[type]) -> UnknownMessage | None:
+    """Return the error for a class of a running script that the sender has imported as a module.
+
+    None when the actor handles no such class: then nothing more is known of the tag.
+    """
+    module, _, name = tag.rpartition(":")
+    script = f"{module.rpartition('.')[2]}.py"
+    for cls in handled:
+        own = cls.__module__ in {"__main__", MAIN_ALIAS} and cls.__qualname__ == name
+        if own and tag_of(cls).startswith(f"{script}~"):
+            text = (
+                f"{target} handles {name} of the script {script}, and {tag} is another class: "
+                "Python makes one when a file is run, and one when it is imported. Move the "
+                "messages to a module that both programs import."
+            )
+            return UnknownMessage(text, tag=tag, target=target)
+    return None

@@ -150,7 +150,16 @@ def _what_next(ended: Ended, outlook: Outlook) -> str:
             return ""
         case _:
             assert_never(child.state)
+    return text + _tally(ended, tree)
+
+
+def _tally(ended: Ended, tree: TreeStatus | None) -> str:
+    """Return which of the tree's restarts this is; "" when that has been said, or is unknown."""
+    if ended.on_request and ended.reason.kind is not ExitKind.SIGNALLED:
+        # By `restart`, or with a sibling that fell: then that one's end is counted.
+        return " (told to stop, so it does not count)"
     if not ended.counted or tree is None:
-        return text
-    used, allowed = tree.restarts_used, tree.restarts_allowed
-    return f"{text} (restart {used} of at most {allowed} in {tree.period:g} s)"
+        return ""
+    return (
+        f" (restart {tree.restarts_used} of at most {tree.restarts_allowed} in {tree.period:g} s)"
+    )

@@ -55,7 +55,8 @@ class Narrator:
         tree = next((tree for tree in self._tree.trees(now) if tree.path == around), None)
         outlook = chronicle.Outlook(status, tree, self._tree.is_ending, now)
         on_request = child.killed or child.expected
-        ended = chronicle.Ended(child.label, reason, record, on_request, not child.killed)
+        counted = child.begun and not on_request
+        ended = chronicle.Ended(child.label, reason, record, on_request, counted)
         if not (on_request and outlook.ending):
             level, line = chronicle.how_it_ended(ended, outlook)
             log.log(level, "%s%s", line, _more(child, reason, report))

@@ -82,6 +82,12 @@ class Allowance:
     def shortage(self, size: int) -> str:
         """Say in a sentence why there was no room for so many bytes, and what to do."""
         taken = self.taken
+        if size > self.limit:
+            return (
+                f"alone it takes more than the {self.limit:,} bytes that this process may share. "
+                "Share it in parts, or let an actor make it: an actor may have more by "
+                "Limits(shared_memory=), a program may not."
+            )
         if taken + size > self.limit:
             return (
                 f"{taken:,} of the {self.limit:,} bytes that this process may share are in use. "

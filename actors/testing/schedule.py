@@ -14,7 +14,7 @@ into a test.  Each deviation says where it happens: `at` is the number of a mess
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast, final
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast, final, get_args
 
 import attrs
 from hypothesis import strategies as st
@@ -66,6 +66,11 @@ def _place(_owner: object, _field: object, at: int | type[Any]) -> None:
 def _positive(_owner: object, field: attrs.Attribute[Any], value: float) -> None:
     if not value > 0:
         raise ValueError(f"{field.name}={value!r} must be above 0")
+
+
+def _moment(_owner: object, _field: object, when: object) -> None:
+    if when not in get_args(Moment):
+        raise ValueError(f"when={when!r}: a crash happens 'before', 'after' or 'lost'")
 
 
 @attrs.frozen(kw_only=True, repr=False)
@@ -141,9 +146,7 @@ class Crash(_Deviation):
 
     actor: str | None = None
     """Which; by default the receiver of the message."""
-    when: Moment = attrs.field(
-        default="after", kw_only=True, validator=attrs.validators.in_(("before", "after", "lost"))
-    )
+    when: Moment = attrs.field(default="after", kw_only=True, validator=_moment)
 
     @property
     def receiver(self) -> str | None:

@@ -97,6 +97,23 @@ def test_arrays_and_rings_of_a_process_share_one():
     assert not allowance.taken
 
 
+def test_what_alone_is_above_the_limit_is_said_to_be_since_letting_go_would_not_help():
+    allowance = Allowance(MIB)
+    arena, ring = Arena(allowance), SharedRing(2, allowance=allowance)
+
+    for share in (lambda: arena.empty(MIB + 1, "u1"), lambda: ring.write(np.zeros(MIB, "u1"))):
+        with pytest.raises(SharedMemoryFull) as error:
+            share()
+        assert "alone it takes more than the 1,048,576 bytes that this process may share" in str(
+            error.value
+        )
+        assert "Limits(shared_memory=), a program may not" in str(error.value)
+        assert "Let go" not in str(error.value)
+
+    ring.close()
+    arena.close()
+
+
 def test_a_ring_that_grows_gives_the_former_slots_back():
     allowance = Allowance(8 * MIB)
     ring = SharedRing(2, allowance=allowance)

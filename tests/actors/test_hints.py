@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.errors import NoSuchActor, UnknownMessage, pack_error, unpack_error
-from actors.hints import no_handler, no_such_actor, no_such_status, similar
+from actors.hints import imported_script, no_handler, no_such_actor, no_such_status, similar
+from actors.message import MAIN_ALIAS, message
 
 
 class Put:
@@ -11,6 +14,11 @@ class Put:
 
 
 class Get:
+    pass
+
+
+@message(tag="bank.py~9f86d081:Give")
+class Give:
     pass
 
 
@@ -57,3 +65,23 @@ def test_another_class_of_the_same_name_is_said_to_be_one():
     assert "another class of that name: other:Put is not" in str(
         no_handler("c", "other:Put", [Put])
     )
+
+
+def test_a_class_of_a_script_that_was_imported_elsewhere_is_said_to_be_another(monkeypatch):
+    monkeypatch.setattr(Give, "__module__", MAIN_ALIAS)  # as in a process that a script has started
+    error = imported_script("giver", "bank:Give", [Put, Give])
+
+    assert isinstance(error, UnknownMessage)
+    assert (error.target, error.tag) == ("giver", "bank:Give")
+    assert str(error) == (
+        "giver handles Give of the script bank.py, and bank:Give is another class: Python makes "
+        "one when a file is run, and one when it is imported. Move the messages to a module that "
+        "both programs import."
+    )
+
+
+@pytest.mark.parametrize("tag", ["bank:Take", "shop:Give", "Give", "bank.py~00000000:Give"])
+def test_of_any_other_unknown_class_nothing_more_is_said(tag, monkeypatch):
+    monkeypatch.setattr(Give, "__module__", MAIN_ALIAS)
+
+    assert imported_script("giver", tag, [Put, Give]) is None

@@ -167,6 +167,17 @@ def test_a_fall_and_what_was_lost_are_said_in_plain_words(transport, capfd, capl
     assert re.search(r"dead letter: FailTold to speaker from client-[\w-]+: .*no such gain", said)
 
 
+def test_the_log_says_that_a_restart_on_request_does_not_count(transport, capfd, caplog):
+    caplog.set_level("INFO")
+    with running(transport) as system:
+        system.spawn(Collector, name="speaker")
+        system.restart("speaker")
+
+    said = caplog.text if transport == "inproc" else capfd.readouterr().err
+    assert "speaker/1 stopped; restarting as speaker/2 (told to stop, so it does not count)" in said
+    assert "of at most" not in said
+
+
 def test_a_watcher_that_ends_with_its_system_leaves_no_dead_letter(transport, capfd, caplog):
     with running(transport) as system:
         watcher = system.spawn(Watcher, name="watcher")

@@ -123,6 +123,39 @@ def test_actors_find_the_program_and_its_arguments(way, tmp_path, run, monkeypat
     assert program.output == [f"an argument {file} ff"]
 
 
+IN_THE_SCRIPT = """
+import supervisor
+from actors import Actor, Request, message, receive
+
+@message
+class Give(Request[int]):
+    pass
+
+class Giver(Actor):
+    @receive
+    def give(self, _msg: Give) -> int:
+        return 1
+
+if __name__ == "__main__":
+    import bank
+    with supervisor.start() as system:
+        giver = system.spawn(Giver, name="giver")
+        print(giver.ask(Give()).result())
+        giver.ask(bank.Give()).result()  # as another program has it that imports the file
+"""
+
+
+def test_who_imports_the_messages_of_a_running_script_hears_where_they_belong(tmp_path, run):
+    (tmp_path / "bank.py").write_text(IN_THE_SCRIPT, encoding="utf-8")
+    program = run("bank.py", cwd=tmp_path)
+
+    assert program.end() == 1
+    assert program.output == ["1"]
+    assert "giver handles Give of the script bank.py, and bank:Give is another class" in (
+        "".join(program.errors)
+    )
+
+
 @pytest.mark.parametrize("first", ["actors", "supervisor"])
 def test_somebody_elses_supervisor_is_refused(first, tmp_path, run):
     package = tmp_path / "supervisor"

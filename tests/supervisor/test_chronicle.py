@@ -80,7 +80,10 @@ def test_the_delay_of_a_restart_is_told():
     ("reason", "text"),
     [
         (KILLED, "calc/1 was killed on request; restarting as calc/2"),
-        (ExitReason(ExitKind.STOPPED), "calc/1 stopped; restarting as calc/2"),
+        (
+            ExitReason(ExitKind.STOPPED),
+            "calc/1 stopped; restarting as calc/2 (told to stop, so it does not count)",
+        ),
     ],
 )
 def test_what_was_asked_for_is_no_warning_and_counts_nothing(reason, text):

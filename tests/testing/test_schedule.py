@@ -82,6 +82,13 @@ def test_a_deviation_without_sense_is_refused(kind, options):
         kind(**options)
 
 
+def test_a_mistaken_moment_is_answered_with_those_there_are():
+    with pytest.raises(ValueError, match="a crash happens") as error:
+        Crash("bank", at=Deposit, when="never")
+
+    assert str(error.value) == "when='never': a crash happens 'before', 'after' or 'lost'"
+
+
 def test_a_number_is_hit_once():
     director = Director((Drop(at=2),))
 
