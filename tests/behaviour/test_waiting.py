@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from troupe import Add, Block, Calculator, Collector, Open, WaitTogether
 
-from actors.errors import ConnectionLost
+from actors.errors import ConnectionLost, OutcomeUnknown
 from actors.portal import Until
 from actors.reply import Cancelled
 
@@ -132,7 +132,8 @@ def test_who_waits_hears_that_another_thread_has_closed_the_system(start_system)
         system._end_at_once()
         errors = [one.result(10.0) for one in waits]
 
-    assert [type(error) for error in errors] == [ConnectionLost, ConnectionLost]
+    # Of the actor's end, when that is heard first.
+    assert all(isinstance(error, ConnectionLost | OutcomeUnknown) for error in errors)
     with pytest.raises(ConnectionLost):
         system.ref("waiter").tell(Open())
 
