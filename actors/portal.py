@@ -87,7 +87,7 @@ class Until:
         """Do not call `wake` any more."""
         with self._portal.lock:
             conditions = self._portal.conditions
-            conditions[:] = [one for one in conditions if one[1] != wake]
+            conditions[:] = [one for one in conditions if one[1] is not wake]
 
 
 @final

@@ -54,8 +54,6 @@ if TYPE_CHECKING:
 E = TypeVar("E")
 R = TypeVar("R")
 
-START_TIMEOUT: Final = START_SECONDS
-
 STOP_TIMEOUT: Final = 3600.0
 
 ANSWER_SECONDS: Final = 10.0
@@ -112,11 +110,11 @@ class Calls:
             restart=_given("restart", restart, Restart).value,
             limits=None if limits is None else _limits(_given("limits", limits, Limits)),
         )
-        reply = self._supervisor.ask(order, timeout=START_TIMEOUT)
+        reply = self._supervisor.ask(order, timeout=START_SECONDS)
         try:
             reply.result()
         except DeadlineExceeded:
-            text = f"it was not ready after {START_TIMEOUT:g} s, and is not started any more"
+            text = f"it was not ready after {START_SECONDS:g} s, and is not started any more"
             raise SpawnError(actor=name, reason=text) from None
         except KeyboardInterrupt:
             reply.cancel()  # no child is added

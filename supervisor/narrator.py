@@ -55,8 +55,7 @@ class Narrator:
         tree = next((tree for tree in self._tree.trees(now) if tree.path == around), None)
         outlook = chronicle.Outlook(status, tree, self._tree.is_ending, now)
         on_request = child.killed or child.expected
-        counted = not on_request
-        ended = chronicle.Ended(child.label, reason, record, on_request, counted)
+        ended = chronicle.Ended(child.label, reason, record, on_request, not child.killed)
         if not (on_request and outlook.ending):
             level, line = chronicle.how_it_ended(ended, outlook)
             log.log(level, "%s%s", line, _more(child, reason, report))

@@ -498,7 +498,7 @@ def test_an_actor_that_falls_and_lingers_is_ended_after_its_grace(start_system):
 
 
 def test_a_child_whose_spawner_gave_up_is_not_added(system, name, monkeypatch):
-    monkeypatch.setattr(calls, "START_TIMEOUT", 0.2)
+    monkeypatch.setattr(calls, "START_SECONDS", 0.2)
 
     with pytest.raises(SpawnError):
         system.spawn(LateBloomer, name=name, seconds=60.0)

@@ -159,9 +159,9 @@ def test_a_signals_handler_may_ask_while_the_main_thread_waits(spawn, on_signal)
         slow.tell(Open())
 
     on_signal(ask)
-    for number in range(5):
+    for _ in range(5):
         reply = slow.ask(WaitTogether("open"))
-        timer = threading.Timer(0.02 * number, os.kill, (os.getpid(), signal.SIGUSR1))
+        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
         timer.start()
         assert reply.result(10.0)
         timer.join()
@@ -170,18 +170,32 @@ def test_a_signals_handler_may_ask_while_the_main_thread_waits(spawn, on_signal)
     assert ref.ask(Add(3, 4)).result(10.0) == 7
 
 
-def test_others_are_served_while_a_signals_handler_holds_the_main_thread(spawn, on_signal):
+async def _three_sums(ref):
+    async with asyncio.timeout(5.0):
+        return [await ref.ask(Add(number, 1)) for number in range(3)]
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda ref: [ref.ask(Add(number, 1)).result(5.0) for number in range(3)],
+        lambda ref: asyncio.run(_three_sums(ref)),
+    ],
+    ids=["plain", "asyncio"],
+)
+def test_others_are_served_while_a_signals_handler_holds_the_main_thread(spawn, on_signal, ask):
     ref, slow = spawn(Calculator), spawn(Collector)
+    assert ref.ask(Add(1, 2)).result(5.0) == 3  # who looks for a name the first time, waits
     inside, served = threading.Event(), threading.Event()
 
     def hold():
         inside.set()
         served.wait(10.0)
 
-    def ask():
+    def serve():
         inside.wait(10.0)
         try:
-            return ref.ask(Add(3, 4)).result(5.0)
+            return ask(ref)
         finally:
             served.set()
             slow.tell(Open())
@@ -189,13 +203,13 @@ def test_others_are_served_while_a_signals_handler_holds_the_main_thread(spawn, 
     on_signal(hold)
     reply = slow.ask(WaitTogether("open"))
     with ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(ask)
+        found = pool.submit(serve)
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
         timer.start()
         assert reply.result(10.0)
         timer.join()
 
-    assert answer.result(0.0) == 7
+    assert found.result(0.0) == [1, 2, 3]
 
 
 def test_a_signals_handler_that_interrupts_a_sending_is_told_not_to_wait(spawn):
@@ -216,39 +230,6 @@ def test_a_wait_that_a_signals_handler_ends_is_over(spawn, on_signal):
     with pytest.raises(Cancelled):
         reply.result(10.0)
     timer.join()
-
-
-def test_a_loop_is_served_while_a_signals_handler_holds_the_main_thread(spawn, on_signal):
-    ref, slow = spawn(Calculator), spawn(Collector)
-    assert ref.ask(Add(1, 2)).result(5.0) == 3  # who looks for a name the first time, waits
-    inside, served = threading.Event(), threading.Event()
-
-    def hold():
-        inside.set()
-        served.wait(10.0)
-
-    async def ask():
-        async with asyncio.timeout(5.0):
-            return [await ref.ask(Add(number, 1)) for number in range(3)]
-
-    def serve():
-        inside.wait(10.0)
-        try:
-            return asyncio.run(ask())
-        finally:
-            served.set()
-            slow.tell(Open())
-
-    on_signal(hold)
-    reply = slow.ask(WaitTogether("open"))
-    with ThreadPoolExecutor(1) as pool:
-        found = pool.submit(serve)
-        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
-        timer.start()
-        assert reply.result(10.0)
-        timer.join()
-
-    assert found.result(0.0) == [1, 2, 3]
 
 
 def test_who_gives_up_waiting_for_a_start_leaves_nothing_behind(spawn):
