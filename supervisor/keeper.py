@@ -87,7 +87,7 @@ class Keeper:
             self.out.append(StartChild(node.label, node.incarnation, node.spec, node.pool))
             return
         node.history = ()
-        node.fall, node.risen = None, False
+        node.fall, node.outlived, node.risen = None, None, False
         node.retries.succeeded(self.now)
         self._enter(node, State.RUNNING)
         for child in node.nodes:
@@ -115,17 +115,17 @@ class Keeper:
             return
         self._report_end(group, node, reason)
         fell = isinstance(node, Group) and node.fall is not None
-        first = isinstance(node, Leaf) and node.origin is Origin.SPAWNED and not node.ups
+        first = node.is_new
         broken = first and counted and reason.kind is ExitKind.START_FAILED
         never = broken and node.is_recalled and node.wish is Wish.RUN  # it was never added
         if not never and (node.is_recalled or (node.state is State.STOPPING and not fell)):
             node.retries.ended(self.now)
             self._settle_stopped(node)
             return
-        if must_restart(node.restart, reason) and not (first and counted):
+        if node.returns_after(reason) and not (first and counted):
             self._restart(group, node, reason, counted=counted)
             return
-        self.retire(node, final_state(node), Gone.FIRST_START_FAILED if first else Gone.ENDED)
+        self.retire(node, node.final_state, Gone.FIRST_START_FAILED if first else Gone.ENDED)
         if node.significant and not first:
             self._auto_shutdown(group, node)
 
@@ -137,7 +137,7 @@ class Keeper:
             asked = node.wish is Wish.STAY_DOWN  # then it has not failed, however its lives ended
             for child in list(node.nodes):
                 if child.state not in ENDED:
-                    how = State.STOPPED if asked else final_state(child)
+                    how = State.STOPPED if asked else child.final_state
                     self.retire(child, how, Gone.STOPPED)
             return
         reason = STOPPED if node.last_exit is None else node.last_exit
@@ -147,6 +147,8 @@ class Keeper:
             case Origin.SPAWNED:
                 self._forget(node)
                 self.out.append(ChildGone(node.label, node.incarnation, why, reason))
+                if node.significant and node.is_new:
+                    self._never_added(node)
             case _:
                 assert_never(node.origin)
 
@@ -159,6 +161,8 @@ class Keeper:
     def up(self, child: Leaf) -> None:
         """Note that a child's start succeeded."""
         child.ups += 1
+        if child.significant and child.group is not None:
+            child.group.outlived = None  # now the tree waits for this one's end
         if child.state is State.STARTING:
             child.retries.succeeded(self.now)
             self._enter(child, State.RUNNING)
@@ -254,13 +258,13 @@ class Keeper:
             self.retire(node, State.STOPPED, Gone.STOPPED)
         elif group.state is State.STOPPING or group.is_recalled:
             if isinstance(node, Leaf) and node.origin is Origin.SPAWNED:
-                self.retire(node, final_state(node), Gone.STOPPED)
+                self.retire(node, node.final_state, Gone.STOPPED)
             else:
                 self._enter(node, State.WAITING)  # comes back, or is retired, with its tree
         elif again:
             self.queue(node)
         elif node.restart is Restart.TEMPORARY:
-            self.retire(node, final_state(node), Gone.ENDED)
+            self.retire(node, node.final_state, Gone.ENDED)
         else:
             self._enter(node, State.WAITING)
 
@@ -313,12 +317,23 @@ class Keeper:
             case AutoShutdown.ANY_SIGNIFICANT:
                 pass
             case AutoShutdown.ALL_SIGNIFICANT:
-                if any(node.significant and node.state not in ENDED for node in group.nodes):
+                others = [one for one in group.nodes if one.significant and one.state not in ENDED]
+                if others:
+                    # Who has yet to start for the first time may never have been added.
+                    group.outlived = ended if all(one.is_new for one in others) else None
                     return
             case _:
                 assert_never(group.auto_shutdown)
         text = f"the significant child {ended.label} has ended: {ended.last_exit}"
         self._fall(group, ended, ExitReason(ExitKind.STOPPED, text=text))
+
+    def _never_added(self, child: Leaf) -> None:
+        """End the tree if only this child's first start has kept it from ending."""
+        group = child.group
+        assert group is not None
+        stays = group.state is State.RUNNING and not group.is_recalled
+        if stays and group.outlived is not None:
+            self._auto_shutdown(group, group.outlived)
 
     def _fall(self, group: Group, offender: Leaf | Group, reason: ExitReason) -> None:
         """End a tree from within: it stops its children, then its own end is decided upon."""
@@ -377,22 +392,3 @@ class Keeper:
     ) -> None:
         incarnation = offender.incarnation if isinstance(offender, Leaf) else 0
         self.out.append(Report(group.path, context, reason, offender.label, incarnation))
-
-
-def must_restart(restart: Restart, reason: ExitReason) -> bool:
-    """Tell whether a child of this kind is started again after such an end."""
-    match restart:
-        case Restart.PERMANENT:
-            return True
-        case Restart.TRANSIENT:
-            return not reason.is_normal
-        case Restart.TEMPORARY:
-            return False
-        case _:
-            assert_never(restart)
-
-
-def final_state(node: Leaf | Group) -> State:
-    """Return the state of a node that is down for good, by how it ended last."""
-    failed = node.last_exit is not None and not node.last_exit.is_normal
-    return State.FAILED if failed else State.STOPPED

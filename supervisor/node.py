@@ -17,7 +17,7 @@ from __future__ import annotations
 import enum
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import final
+from typing import assert_never, final
 
 import attrs
 
@@ -79,6 +79,29 @@ class Node:
         )
 
     @property
+    def is_new(self) -> bool:
+        """Whether it was added at run time and has never been up."""
+        return False
+
+    def returns_after(self, reason: ExitReason) -> bool:
+        """Tell whether its kind is started again after such an end."""
+        match self.restart:
+            case Restart.PERMANENT:
+                return True
+            case Restart.TRANSIENT:
+                return not reason.is_normal
+            case Restart.TEMPORARY:
+                return False
+            case _:
+                assert_never(self.restart)
+
+    @property
+    def final_state(self) -> State:
+        """The state it has when it is down for good, by how it ended last."""
+        failed = self.last_exit is not None and not self.last_exit.is_normal
+        return State.FAILED if failed else State.STOPPED
+
+    @property
     def path(self) -> tuple[str, ...]:
         """The labels from the outermost tree down to it."""
         return (*(self.group.path if self.group is not None else ()), self.label)
@@ -94,6 +117,11 @@ class Leaf(Node):
     incarnation: int = 0  # the current or last one; 0: it never started
     starts: int = 0  # StartChild commands
     ups: int = 0  # Started events
+
+    @property
+    def is_new(self) -> bool:
+        """Whether it was added at run time and has never been up."""
+        return self.origin is Origin.SPAWNED and not self.ups
 
     @property
     def pool(self) -> str | None:
@@ -134,6 +162,8 @@ class Group(Node):
     halting: list[Leaf | Group] = attrs.field(factory=list["Leaf | Group"])
     # ^ to be taken down, the last one first; in start order
     fall: ExitReason | None = None  # why it ends by itself; None while it does not
+    outlived: Leaf | Group | None = None
+    # ^ the significant child whose end would have ended it, but for others' first starts
     risen: bool = False  # all of it was up at once since its last start; later ones do not wait
 
     @property

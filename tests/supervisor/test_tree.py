@@ -795,6 +795,47 @@ def test_all_significant_children_must_have_ended_where_the_tree_says_so():
     assert only(world.settle(world.exited("t", NORMAL)), GiveUp)
 
 
+def test_who_never_came_up_does_not_outlive_the_last_significant_child():
+    world = World(transient("s", significant=True), "a", auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
+    world.send(Spawn(transient("t", significant=True)))
+
+    assert only(world.send(world.exited("s", NORMAL)), GiveUp) == []
+    log = world.send(world.start_failed("t"))
+
+    assert "the significant child s has ended" in one(log, GiveUp).reason
+    kinds = [type(command) for command in log]
+    assert kinds.index(ChildGone) < kinds.index(GiveUp)
+    assert to_processes(log) == ["-a/1"]
+
+
+def test_who_is_stopped_before_it_came_up_does_not_outlive_the_last_significant_child():
+    world = World(transient("s", significant=True), auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
+    world.send(Spawn(transient("t", significant=True)))
+    world.send(world.exited("s", NORMAL))
+    world.send(StopAsked("t"))
+
+    assert only(world.send(world.exited("t", NORMAL)), GiveUp)
+
+
+def test_who_came_up_late_is_waited_for_though_all_others_have_ended():
+    world = World(transient("s", significant=True), auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
+    world.send(Spawn(transient("t", significant=True)))
+    world.send(world.exited("s", NORMAL))
+    world.send(world.started("t"))
+    world.send(Spawn(transient("u", significant=True)))
+
+    assert only(world.send(world.start_failed("u")), GiveUp) == []
+    assert only(world.settle(world.exited("t", NORMAL)), GiveUp)
+
+
+def test_a_failed_first_start_ends_no_tree_whose_significant_child_was_stopped_by_hand():
+    world = World(transient("s", significant=True), auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
+    world.settle(StopAsked("s"))
+    world.send(Spawn(transient("t", significant=True)))
+
+    assert only(world.send(world.start_failed("t")), GiveUp) == []
+
+
 def test_a_permanent_tree_that_shut_itself_down_is_started_again():
     inner = tree(transient("s", significant=True), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
     world = World(inner)
