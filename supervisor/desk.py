@@ -225,7 +225,7 @@ class Desk(Actor):
         rings = self.rings.get(msg.actor, {})
         if msg.name in rings:
             return rings[msg.name]
-        missing = self.supervisor.absence(msg.actor)
+        missing = self.supervisor.overview.absence(msg.actor)
         return str(missing) if missing else no_such_ring(msg.actor, msg.name, rings)
 
     # --- events
@@ -315,7 +315,7 @@ class Desk(Actor):
 
     def terminated(self, notice: Terminated) -> None:
         """Tell everybody who watches it, or its pool, that an incarnation has ended."""
-        names = self.supervisor.names_of(notice.name)
+        names = self.supervisor.overview.names_of(notice.name)
         watchers = {one for name in names for one in self.watchers.get(name, ())}
         for watcher in sorted(watchers):
             if self.supervisor.knows(watcher):

@@ -19,6 +19,8 @@ from typing import TYPE_CHECKING, Final, final
 from actors.address import CLIENT_PREFIX
 from actors.arrays.census import Census
 from actors.arrays.sharing import NOTHING, Sharing
+from actors.errors import NoSuchActor
+from actors.hints import no_such_actor, similar
 from actors.message import class_name
 from actors.notices import Terminated
 from actors.roster import Member, Roster, Vital, Vitals
@@ -91,6 +93,16 @@ class Overview:
     def forget(self, name: str) -> None:
         """A child is gone for good."""
         self.last_exit.pop(name, None)
+
+    def absence(self, name: str) -> NoSuchActor | None:
+        """Return what to say to whoever names nobody; None when somebody has that name."""
+        tree = self._tree
+        return None if tree.members(name) else no_such_actor(name, "", similar(name, tree.names))
+
+    def names_of(self, name: str) -> tuple[str, ...]:
+        """Return a child's name, and that of the pool it is in."""
+        pool = self._tree.pool_of(name)
+        return (name,) if pool is None else (name, pool[0])
 
     def terms(self, child: life.ChildStatus | None) -> tuple[int, str]:
         """Return what senders hear of a child: how much its mailbox holds, and why it is down."""

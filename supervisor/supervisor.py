@@ -15,7 +15,7 @@ import random
 import time
 from collections.abc import Callable, Coroutine
 from functools import partial
-from typing import TYPE_CHECKING, Any, final
+from typing import TYPE_CHECKING, Any, Final, final
 
 from actors.control import (
     ClassName,
@@ -30,8 +30,7 @@ from actors.control import (
     Stopped,
     Word,
 )
-from actors.errors import NoSuchActor, SpawnError
-from actors.hints import no_such_actor, similar
+from actors.errors import SpawnError
 from supervisor import lifecycle as life
 from supervisor.birth import first_word, order_for
 from supervisor.lives import ChildLife, doorway
@@ -52,6 +51,10 @@ if TYPE_CHECKING:
     from supervisor.desk import Desk
     from supervisor.exchange import Exchange
     from supervisor.launcher import Launcher
+
+
+LAST_SECONDS: Final = 5.0
+"""What children have to be dead in when the supervisor itself has failed."""
 
 
 @final
@@ -77,11 +80,10 @@ class Supervisor:
         self._lives: dict[str, ChildLife] = {}
         self.states = States()
         self.overview = Overview(self._lives, self._tree)
-        self._failed: dict[str, Failed] = {}  # what the latest life said, for who awaits its start
         self._waiters = Waiters()
         self._narrator = Narrator(self._tree, self._waiters.for_start)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._draining = False
+        self._draining = self._doomed = False
         self._reason = ""
         self._unhandled = 0
 
@@ -97,9 +99,13 @@ class Supervisor:
     def _handle(self, event: life.Event, decided: Callable[[], None] = lambda: None) -> None:
         """Give the tree an event, say what it `decided`, and perform what it commands."""
         commands = self._tree.handle(event, time.monotonic())
-        decided()
-        for command in commands:
-            self._perform(command)
+        try:
+            decided()
+            for command in commands:
+                self._perform(command)
+        except Exception as error:
+            self._fail(error)
+            raise
 
     def _perform(self, command: life.Command) -> None:  # noqa: C901 - one clause per command
         match command:
@@ -122,8 +128,7 @@ class Supervisor:
                 self._reason = command.reason
                 self._narrator.gives_up(command.reason)
             case life.ShutDownComplete():
-                if not self.done.done():
-                    self.done.set_result(self._reason or "it was shut down")
+                self._over("it was shut down")
 
     # --- starting --------------------------------------------------------------------------------
 
@@ -165,7 +170,6 @@ class Supervisor:
                     self._handle(life.Started(child.name, child.incarnation))
                     self.wings.started(status.spec)
                 self._waiters.started(child.name, child.incarnation)
-                self._failed.pop(child.name, None)
             case Logged():
                 log_for(child.name, child.incarnation, word)
             case Saved():
@@ -208,7 +212,7 @@ class Supervisor:
         counted = child.begun and not child.killed
         child.close()
         if (failure := child.failure) is not None:
-            self._failed[child.name] = failure
+            self._waiters.note(child.name, failure)
             if failure.final and self.knows(child.name):
                 # The actor's own policy: it shall stay down.
                 self._handle(life.StopAsked(child.name))
@@ -221,11 +225,10 @@ class Supervisor:
         if child.name not in self._lives and restarting:  # it is in back-off
             self._declare(child.name, Standing.DOWN, child.incarnation)
         self.desk.terminated(notice_of(child, reason, text, restarting=restarting))
-        error = self._spawn_error(child.name, reason)
         if not restarting:
-            self._waiters.down(child.name, error)
+            self._waiters.down(child.name, reason)
         elif counted:
-            self._waiters.failed(child, reason, error)
+            self._waiters.failed(child, reason)
 
     def _child_gone(self, command: life.ChildGone) -> None:
         name = command.name
@@ -241,14 +244,8 @@ class Supervisor:
         self.exchange.declare(Declare(name, standing, 0, reason=str(reason)))
         self._declare_pool(name)
         self.wings.dismiss(name)
-        self._waiters.down(name, self._spawn_error(name, reason))
-        self._failed.pop(name, None)
+        self._waiters.down(name, reason)
         self.desk.silence(name)
-
-    def _spawn_error(self, name: str, reason: life.ExitReason) -> SpawnError:
-        failure = self._failed.get(name)
-        trace = failure.traceback if failure is not None else ""
-        return SpawnError(actor=name, reason=reason.text or str(reason), remote_traceback=trace)
 
     # --- what the desk asks ----------------------------------------------------------------------
 
@@ -340,19 +337,9 @@ class Supervisor:
         """Whether a child, a pool or a tree has this name."""
         return bool(self._tree.members(name))
 
-    def absence(self, name: str) -> NoSuchActor | None:
-        """Return what to say to whoever names nobody; None when somebody has that name."""
-        known = self._tree.names
-        return None if self.means(name) else no_such_actor(name, "", similar(name, known))
-
-    def names_of(self, name: str) -> tuple[str, ...]:
-        """Return a child's name, and that of the pool it is in."""
-        pool = self._tree.pool_of(name)
-        return (name,) if pool is None else (name, pool[0])
-
     def _must_know(self, name: str) -> tuple[str, ...]:
         """Return the children a name stands for."""
-        if missing := self.absence(name):
+        if missing := self.overview.absence(name):
             raise missing
         return self._tree.members(name)
 
@@ -395,5 +382,19 @@ class Supervisor:
         self._tasks.discard(task)
         error = None if task.cancelled() else task.exception()
         if error is not None:
-            self._narrator.failed(error)
-            self.shut_down_at_once(f"the supervisor itself failed: {error}")
+            self._fail(error)
+
+    def _fail(self, error: BaseException) -> None:
+        """The supervisor's own code raised: nothing is certain any more, so everything ends."""
+        if self._doomed:
+            return
+        self._doomed = True
+        self._narrator.failed(error)
+        reason = f"the supervisor itself failed: {error}"
+        # The tree may wait for what was decided and never done: the launcher kills who is left.
+        asyncio.get_running_loop().call_later(LAST_SECONDS, self._over, reason)
+        self.shut_down_at_once(reason)
+
+    def _over(self, reason: str) -> None:
+        if not self.done.done():
+            self.done.set_result(self._reason or reason)

@@ -14,6 +14,7 @@ from actors.errors import SpawnError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from actors.control import Failed
     from supervisor.lifecycle import ExitReason
     from supervisor.lives import ChildLife
 
@@ -33,6 +34,8 @@ class Waiters:
         self._restarts: Starts = {}
         """A start that fails is followed by others, which nobody waits for."""
         self._stops: dict[str, list[asyncio.Future[None]]] = {}
+        self._failures: dict[str, Failed] = {}
+        """What the latest life said of why it ends."""
 
     async def start(self, name: str) -> int:
         """Wait until a life of this name is up; returns its incarnation.
@@ -69,26 +72,39 @@ class Waiters:
         self._stops.setdefault(name, []).append(future)
         return future
 
+    def note(self, name: str, failure: Failed) -> None:
+        """A life has said why it ends."""
+        self._failures[name] = failure
+
     def started(self, name: str, incarnation: int) -> None:
         """A life is up."""
+        self._failures.pop(name, None)
         for future in _taken(self._starts, name) + _taken(self._restarts, name):
             future.set_result(incarnation)
 
-    def failed(self, child: ChildLife, reason: ExitReason, error: SpawnError) -> None:
+    def failed(self, child: ChildLife, reason: ExitReason) -> None:
         """A life has ended, and another one follows it."""
         if child.up or child.expected or reason.signal == signal.SIGKILL:
             return  # this says nothing of how the next one starts
+        error = self._error(child.name, reason)
         said = f"{error.reason.rstrip('.')}. {_outlook(child.name)}"
         for future in _taken(self._restarts, child.name):
             future.set_exception(attrs.evolve(error, reason=said))
 
-    def down(self, name: str, error: SpawnError) -> None:
-        """A name is down and does not come back by itself; `error` says so to who wants it up."""
+    def down(self, name: str, reason: ExitReason) -> None:
+        """A name is down and does not come back by itself; who wants it up is told why."""
+        error = self._error(name, reason)
+        self._failures.pop(name, None)
         for stopping in self._stops.pop(name, []):
             if not stopping.done():
                 stopping.set_result(None)
         for starting in _taken(self._starts, name) + _taken(self._restarts, name):
             starting.set_exception(error)
+
+    def _error(self, name: str, reason: ExitReason) -> SpawnError:
+        failure = self._failures.get(name)
+        trace = "" if failure is None else failure.traceback
+        return SpawnError(actor=name, reason=reason.text or str(reason), remote_traceback=trace)
 
 
 def _added(starts: Starts, name: str) -> asyncio.Future[int]:

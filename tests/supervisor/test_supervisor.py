@@ -5,8 +5,11 @@ from __future__ import annotations
 import asyncio
 from types import SimpleNamespace
 
+import pytest
+
 from actors.actor import Actor
 from supervisor import Backoff, Child, Tree
+from supervisor import supervisor as room
 from supervisor.plan import Launch
 from supervisor.supervisor import Supervisor
 
@@ -43,13 +46,21 @@ class Life:
         pass
 
 
+def supervisor(*names, backoff=None):
+    """A supervisor of such children, which cannot reach anybody."""
+    boot = SimpleNamespace(
+        env={}, cwd="/", sys_path=[], argv=[], ask_timeout=1.0, name="test", relay=True
+    )
+    children = [Child(Idle, name=name, backoff=backoff or Backoff()) for name in names]
+    doer = Supervisor(boot, Tree(children=children), {name: Launch(None, {}) for name in names})
+    doer.exchange = SimpleNamespace(declare=lambda word: None)
+    doer.launcher = None
+    return doer
+
+
 def test_a_child_for_which_there_is_no_memory_is_tried_again():
     async def run():
-        boot = SimpleNamespace(env={}, cwd="/", sys_path=[], argv=[], ask_timeout=1.0, name="test")
-        child = Child(Idle, name="idle", backoff=Backoff(initial=0.01, maximum=0.01))
-        doer = Supervisor(boot, Tree(children=[child]), {"idle": Launch(None, {})})
-        doer.exchange = SimpleNamespace(declare=lambda word: None)
-        doer.launcher = None
+        doer = supervisor("idle", backoff=Backoff(initial=0.01, maximum=0.01))
         doer.child_life = poor = Poor(failures=3)
         doer.begin()
         await asyncio.wait_for(poor.had_one.wait(), 10.0)
@@ -57,3 +68,24 @@ def test_a_child_for_which_there_is_no_memory_is_tried_again():
         return poor.asked
 
     assert asyncio.run(run()) == 4
+
+
+def test_a_failure_of_its_own_ends_the_system_though_a_start_was_decided_and_never_done(
+    monkeypatch, caplog
+):
+    monkeypatch.setattr(room, "LAST_SECONDS", 0.01)
+
+    def broken(name, incarnation, *, on_word):
+        raise ZeroDivisionError("a mistake of ours")
+
+    async def run():
+        doer = supervisor("first", "second")
+        doer.child_life = broken
+        with pytest.raises(ZeroDivisionError):
+            doer.begin()
+        return await asyncio.wait_for(doer.done, 10.0)
+
+    assert asyncio.run(run()) == "the supervisor itself failed: a mistake of ours"
+    assert [record.getMessage() for record in caplog.records if record.exc_info] == [
+        "the supervisor itself failed"
+    ]

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from actors.control import Failed
 from actors.errors import SpawnError
 from supervisor import waiters as room
 from supervisor.lifecycle import ExitKind, ExitReason
@@ -21,8 +22,7 @@ def life(*, up=False, expected=False):
     return SimpleNamespace(name="calc", up=up, expected=expected)
 
 
-def error():
-    return SpawnError(actor="calc", reason=RAISED.text, remote_traceback="the line")
+FAILED = Failed(text=RAISED.text, traceback="the line", starting=True)
 
 
 def restarted(graces, *events):
@@ -48,7 +48,9 @@ def test_a_restart_waits_for_every_life():
 
 def test_a_restart_ends_with_the_first_life_that_does_not_start():
     with pytest.raises(SpawnError, match=r"^calc could not be .*: ValueError: no file\. The") as e:
-        restarted({"calc": 5.0}, lambda w: w.failed(life(), RAISED, error()))
+        restarted(
+            {"calc": 5.0}, lambda w: w.note("calc", FAILED), lambda w: w.failed(life(), RAISED)
+        )
 
     assert e.value.remote_traceback == "the line"
     assert "system.stop('calc')" in str(e.value)
@@ -63,7 +65,7 @@ def test_a_restart_ends_with_the_first_life_that_does_not_start():
     ],
 )
 def test_an_end_that_says_nothing_of_the_next_start_ends_no_restart(ended, reason):
-    fell, came = (lambda w: w.failed(ended, reason, error())), (lambda w: w.started("calc", 4))
+    fell, came = (lambda w: w.failed(ended, reason)), (lambda w: w.started("calc", 4))
 
     assert restarted({"calc": 5.0}, fell, came) == 4
 
