@@ -64,6 +64,8 @@ class SupervisorFailed(msgspec.Struct, array_like=True, frozen=True, tag=True):
     text: str
     kind: str
     traceback: str
+    module: str = ""
+    """The program's, if one that was to be preloaded is to blame."""
 
 
 class SupervisorEnded(msgspec.Struct, array_like=True, frozen=True, tag=True):

@@ -56,6 +56,11 @@ CLOSE_SECONDS: Final = 3600.0
 THE_SYSTEM: Final = "the system"
 """What did not start, in a `SpawnError`."""
 
+
+class BrokenPreloadError(SpawnError):
+    """A module that was to be preloaded cannot be: the program's to mend, not the machine's."""
+
+
 REAP_SECONDS: Final = 5.0
 """Seconds the supervisor process has to end once it was told."""
 
@@ -332,7 +337,8 @@ def _reap(pid: int) -> None:
 def _failure(word: SupervisorFailed) -> Exception:
     if word.kind == "AlreadyRunningError":
         return FileExistsError(word.text)
-    return SpawnError(actor=THE_SYSTEM, reason=word.text, remote_traceback=word.traceback)
+    failed = BrokenPreloadError if word.module else SpawnError
+    return failed(actor=THE_SYSTEM, reason=word.text, remote_traceback=word.traceback)
 
 
 def _path() -> list[bytes]:

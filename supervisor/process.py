@@ -117,8 +117,10 @@ def _launcher(boot: SupervisorBoot) -> Launcher:
 
 
 def _failed(error: Exception) -> bytes:
-    trace = error.remote_traceback if isinstance(error, CannotPreloadError) else trace_of(error)
-    return frame(SupervisorFailed(str(error), type(error).__name__, trace))
+    text, kind = str(error), type(error).__name__
+    if isinstance(error, CannotPreloadError):
+        return frame(SupervisorFailed(text, kind, error.remote_traceback, error.module))
+    return frame(SupervisorFailed(text, kind, trace_of(error)))
 
 
 def _await_boot(lifeline: socket.socket) -> SupervisorBoot | None:

@@ -12,11 +12,10 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from actors.errors import AccessDenied, ActorError, SpawnError
+from actors.errors import AccessDenied, ActorError
 from actors.failure import place_of
 from supervisor.cli.text import CommandError, ExitCode, safe
-from supervisor.entrance import start
-from supervisor.launcher import BLAMED
+from supervisor.entrance import BrokenPreloadError, start
 from supervisor.plan import plan_tree
 from supervisor.rundir import AlreadyRunningError
 from supervisor.spec import Tree
@@ -86,10 +85,8 @@ def up(  # noqa: PLR0913 - one for each option of the command line
         raise CommandError(error.reason, code=ExitCode.CONFIG) from None
     except ValueError as error:  # the tree has been looked at: it is an option
         raise CommandError(str(error), code=ExitCode.USAGE, hint="understudy up --help") from None
-    except SpawnError as error:
-        broken = error.reason.startswith(BLAMED)
-        code = ExitCode.CONFIG if broken else ExitCode.FAILED
-        raise CommandError(str(error), code=code) from error
+    except BrokenPreloadError as error:
+        raise CommandError(str(error), code=ExitCode.CONFIG) from error
     except (ActorError, OSError) as error:
         raise CommandError(str(error)) from error
     with system:

@@ -10,14 +10,13 @@ All three keep the promise of `Launcher`: an `Order` goes in, a `Launched` comes
 
 from supervisor.launcher.fork import ForkLauncher
 from supervisor.launcher.order import ENTRIES, Exit, Launched, Launcher, Life, Order
-from supervisor.launcher.preload import BLAMED, CannotPreloadError
+from supervisor.launcher.preload import CannotPreloadError
 from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.spawn import SpawnLauncher
 from supervisor.launcher.thread import ThreadLauncher
 from supervisor.launcher.zygote import Theirs
 
 __all__ = [
-    "BLAMED",
     "ENTRIES",
     "CannotPreloadError",
     "Exit",

@@ -38,9 +38,6 @@ from supervisor.launcher.kernel import (
     outlive_parent,
 )
 
-BLAMED: Final = "preload: "
-"""So begins what is said when a module of the program's is to blame."""
-
 _THREAD_SECONDS: Final = 1.0  # a thread that is about to end has so long
 
 

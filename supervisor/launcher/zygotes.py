@@ -30,7 +30,7 @@ from actors.log import logger
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.launcher.kernel import adopt_orphans, is_single_threaded, limit_pools
 from supervisor.launcher.order import Life
-from supervisor.launcher.preload import BLAMED, CannotPreloadError
+from supervisor.launcher.preload import CannotPreloadError
 from supervisor.launcher.promises import LostError, Zygote, fail, resolve
 from supervisor.launcher.reaper import Reaper
 from supervisor.launcher.zygote import (
@@ -316,7 +316,7 @@ class Zygotes:
     def _blame(self, zygote: Zygote, text: str, trace: str = "") -> None:
         """A zygote cannot go on: for a module, the next one does without it."""
         if zygote.loading:
-            text = f"{BLAMED}{text}"
+            text = f"preload: {text}"
         if not (self._was_ready and zygote.loading):
             fail(zygote.ready, CannotPreloadError(text, zygote.loading, trace))
             return
