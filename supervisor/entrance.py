@@ -312,7 +312,8 @@ class _Host:
 
     def _restore_sigterm(self) -> None:
         if self._former is not None and threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._former)
+            if signal.getsignal(signal.SIGTERM) is _terminate:  # else it is the program's own
+                signal.signal(signal.SIGTERM, self._former)
             self._former = None
 
 

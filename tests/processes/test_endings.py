@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from programs import eventually, gone
 
+import supervisor
+
 pytestmark = pytest.mark.process
 
 EVERYTHING = ["begun", "done", *map(str, range(100)), "stopped"]
@@ -98,3 +100,20 @@ def test_a_forked_child_that_ends_ends_nothing_and_one_that_stays_keeps_nothing_
         assert gone(facts["system"])
     finally:
         os.kill(facts["child"], signal.SIGKILL)
+
+
+def test_a_program_keeps_the_handler_that_it_has_set_meanwhile():
+    def mine(_number, _frame):
+        """Do what the program wants."""
+
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with supervisor.start(inproc=True):
+            ours = signal.getsignal(signal.SIGTERM)
+        assert ours is not before
+        assert signal.getsignal(signal.SIGTERM) is before
+        with supervisor.start(inproc=True):
+            signal.signal(signal.SIGTERM, mine)
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import ClassVar
 
@@ -281,25 +282,10 @@ def test_a_client_has_one_call_at_work_and_a_send_that_is_refused_for_it_is_over
         assert hasty.recv_multipart() == [b"", b"64"]
 
 
-def test_a_call_beyond_the_most_waits_until_another_is_over(monkeypatch):
+@contextmanager
+def the_only_call(monkeypatch):
+    """A server that takes one call, which waits: its service, answer and client, and another."""
     monkeypatch.setattr("actors.compute.legacy.MOST_CALLS", 1)
-    service = Patience()
-    with (
-        Server(service, port=0) as server,
-        Client(port=server.port) as one,
-        Client(port=server.port) as other,
-        ThreadPoolExecutor(2) as threads,
-    ):
-        waits = threads.submit(one.request, b"wait")
-        assert service.asked.wait(10)
-        late = threads.submit(other.get, b"Nx")
-        service.loop.call_soon_threadsafe(service.release.set)
-        assert (waits.result(10), late.result(10)) == (b"ok", 64)
-
-
-def test_calls_that_never_return_give_way_to_others_and_are_told(monkeypatch):
-    monkeypatch.setattr("actors.compute.legacy.MOST_CALLS", 1)
-    monkeypatch.setattr("actors.gateway.doors.GIVES_WAY", 0.1)
     service = Patience()
     with (
         Server(service, port=0) as server,
@@ -307,8 +293,24 @@ def test_calls_that_never_return_give_way_to_others_and_are_told(monkeypatch):
         Client(port=server.port) as other,
         ThreadPoolExecutor(1) as threads,
     ):
-        never = threads.submit(one.request, b"wait")
+        waits = threads.submit(one.request, b"wait")
         assert service.asked.wait(10)
+        yield service, waits, one, other
+
+
+def test_a_call_beyond_the_most_waits_until_another_is_over(monkeypatch):
+    with (
+        the_only_call(monkeypatch) as (service, waits, _, other),
+        ThreadPoolExecutor(1) as threads,
+    ):
+        late = threads.submit(other.get, b"Nx")
+        service.loop.call_soon_threadsafe(service.release.set)
+        assert (waits.result(10), late.result(10)) == (b"ok", 64)
+
+
+def test_calls_that_never_return_give_way_to_others_and_are_told(monkeypatch):
+    monkeypatch.setattr("actors.gateway.doors.GIVES_WAY", 0.1)
+    with the_only_call(monkeypatch) as (_, never, one, other):
         assert other.get(b"Nx") == 64
         with pytest.raises(WireError, match=r"no answer within 0\.1 s, and others wait"):
             never.result(10)
