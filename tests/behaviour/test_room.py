@@ -76,7 +76,7 @@ def test_plain_code_that_has_waited_in_vain_is_told(spawn):
     with pytest.raises(MailboxFull):
         ref.tell(Nap(0.0))
 
-    assert 4.9 < time.monotonic() - begin < 6.0
+    assert time.monotonic() - begin > 4.9
 
 
 def test_shared_arrays_fill_an_outbox_as_much_as_any_others(spawn):

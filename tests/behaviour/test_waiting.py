@@ -5,16 +5,38 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
-from troupe import Add, Block, Calculator, Collector, Open, WaitTogether
+from troupe import Add, Calculator, Collector, Open, WaitTogether
 
 from actors.errors import ConnectionLost, OutcomeUnknown
 from actors.portal import Until
-from actors.reply import Cancelled
+from actors.reply import Cancelled, sleep
+
+
+@contextmanager
+def once_it_waits(act, *arguments):
+    """Have another thread do something as soon as this one sleeps for an answer."""
+    ident = threading.get_ident()
+    over = threading.Event()
+
+    def watch():
+        while sys._current_frames()[ident].f_code is not sleep.__code__:
+            if over.wait(0.001):
+                return
+        act(*arguments)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
 
 
 class InterruptError(Exception):
@@ -104,23 +126,20 @@ def test_an_answer_comes_at_once_to_a_thread_that_begins_to_wait_later(spawn):
 
 def test_who_waits_hears_that_another_thread_has_given_up_the_ask(spawn):
     reply = spawn(Collector).ask(WaitTogether("never"))
-    timer = threading.Timer(0.1, reply.cancel)
-    timer.start()
 
-    with pytest.raises(Cancelled):
-        reply.result(5.0)
-
-    timer.join()
+    with once_it_waits(reply.cancel), pytest.raises(Cancelled):
+        reply.result(10.0)
 
 
 def test_waiting_ends_in_time_and_may_begin_again(spawn):
-    reply = spawn(Collector).ask(Block(0.5))
+    slow = spawn(Collector)
+    reply = slow.ask(WaitTogether("open"))
 
-    begun = time.monotonic()
     with pytest.raises(TimeoutError, match="the ask goes on"):
         reply.result(0.1)
 
-    assert 0.1 <= time.monotonic() - begun < 0.45
+    assert not reply.done()
+    slow.tell(Open())
     reply.result(10.0)
 
 
@@ -151,7 +170,7 @@ def on_signal():
 
 
 def test_a_signals_handler_may_ask_while_the_main_thread_waits(spawn, on_signal):
-    ref, slow = spawn(Calculator), spawn(Collector)
+    ref = spawn(Calculator)
     found = []
 
     def ask():
@@ -159,14 +178,13 @@ def test_a_signals_handler_may_ask_while_the_main_thread_waits(spawn, on_signal)
         slow.tell(Open())
 
     on_signal(ask)
-    for _ in range(5):
+    for _ in range(3):
+        slow = spawn(Collector)  # that of the last turn is open
         reply = slow.ask(WaitTogether("open"))
-        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
-        timer.start()
-        assert reply.result(10.0)
-        timer.join()
+        with once_it_waits(os.kill, os.getpid(), signal.SIGUSR1):
+            assert reply.result(10.0)
 
-    assert found == [1, 2, 3, 4, 5]
+    assert found == [1, 2, 3]
     assert ref.ask(Add(3, 4)).result(10.0) == 7
 
 
@@ -204,10 +222,8 @@ def test_others_are_served_while_a_signals_handler_holds_the_main_thread(spawn, 
     reply = slow.ask(WaitTogether("open"))
     with ThreadPoolExecutor(1) as pool:
         found = pool.submit(serve)
-        timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
-        timer.start()
-        assert reply.result(10.0)
-        timer.join()
+        with once_it_waits(os.kill, os.getpid(), signal.SIGUSR1):
+            assert reply.result(10.0)
 
     assert found.result(0.0) == [1, 2, 3]
 
@@ -225,11 +241,8 @@ def test_a_signals_handler_that_interrupts_a_sending_is_told_not_to_wait(spawn):
 def test_a_wait_that_a_signals_handler_ends_is_over(spawn, on_signal):
     reply = spawn(Collector).ask(WaitTogether("never"))
     on_signal(reply.cancel)
-    timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGUSR1))
-    timer.start()
-    with pytest.raises(Cancelled):
+    with once_it_waits(os.kill, os.getpid(), signal.SIGUSR1), pytest.raises(Cancelled):
         reply.result(10.0)
-    timer.join()
 
 
 def test_who_gives_up_waiting_for_a_start_leaves_nothing_behind(spawn):
