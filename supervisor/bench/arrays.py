@@ -55,8 +55,8 @@ def _of_size(
         {
             "sent": _each(count, lambda: player.ask(First(array)).result()),
             "flight": _each(1, flight, count),
-            "echoed": _each(count, lambda: _echo(player, array)),
-            "born": lambda: _ask_of_born(system, player, array.size, without),
+            "echoed": _each(count, lambda: echo(player, array)),
+            "born": lambda: ask_of_born(system, player, array.size, without),
             "made": lambda: _make_born(system, array.size),
             "raw": _each(count, lambda: raw.send_large(data)),
             "raw echo": _each(count, lambda: raw.echo_large(data)),
@@ -106,7 +106,7 @@ def _each(turns: int, act: Callable[[], object], arrays: int = 1) -> Callable[[]
     return run
 
 
-def _ask_of_born(
+def ask_of_born(
     system: supervisor.System, player: ActorRef, count: int, without: list[float]
 ) -> float:
     """Seconds of an ask with an array that was born shared: the array itself is not copied.
@@ -138,5 +138,6 @@ def _make_born(system: supervisor.System, count: int) -> float:
     return total / TURNS
 
 
-def _echo(player: ActorRef, array: npt.NDArray[np.float64]) -> None:
+def echo(player: ActorRef, array: npt.NDArray[np.float64]) -> None:
+    """Send an array there and back."""
     assert player.ask(Echo(array)).result()[-1] == array[-1]

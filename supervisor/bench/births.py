@@ -18,7 +18,7 @@ ACTORS = 20
 
 ForEach: TypeAlias = Callable[[Callable[[str], float], list[str]], Iterable[float]]
 
-_in_turn: ForEach = map
+in_turn: ForEach = map
 _turns = count()
 
 
@@ -28,18 +28,18 @@ def spawn(repeats: int) -> list[Figure]:
     Half of the systems have imported the actor's module in advance, as the fork server has.
     """
     with supervisor.start() as plain, supervisor.start(preload=MODULES) as ready:
-        first = _spawn(plain, 1, _in_turn)
+        first = spawned(plain, 1, in_turn)
         forked = Forked()
         with ThreadPoolExecutor(ACTORS) as pool:
             at_once = pool.map
             times = rounds(
                 max(3, repeats // 2),
                 {
-                    "one": lambda: _spawn(plain, 1, _in_turn),
-                    "one, preloaded": lambda: _spawn(ready, 1, _in_turn),
-                    "in turn": lambda: _spawn(plain, ACTORS, _in_turn),
-                    "at once": lambda: _spawn(plain, ACTORS, at_once),
-                    "at once, preloaded": lambda: _spawn(ready, ACTORS, at_once),
+                    "one": lambda: spawned(plain, 1, in_turn),
+                    "one, preloaded": lambda: spawned(ready, 1, in_turn),
+                    "in turn": lambda: spawned(plain, ACTORS, in_turn),
+                    "at once": lambda: spawned(plain, ACTORS, at_once),
+                    "at once, preloaded": lambda: spawned(ready, ACTORS, at_once),
                     FORKED: lambda: forked.spawn(1),
                     "their 20": lambda: forked.spawn(ACTORS),
                 },
@@ -60,7 +60,7 @@ def spawn(repeats: int) -> list[Figure]:
     ]
 
 
-def _spawn(system: System, wanted: int, for_each: ForEach) -> float:
+def spawned(system: System, wanted: int, for_each: ForEach) -> float:
     """Return the milliseconds until so many new actors have answered."""
     names = [f"player-{next(_turns)}" for _ in range(wanted)]
 

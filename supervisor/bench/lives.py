@@ -41,16 +41,16 @@ def kill(repeats: int) -> list[Figure]:
     with ExitStack() as stack:
         systems = {
             kind: stack.enter_context(
-                supervisor.start(_tree(kills, spare), preload=MODULES if kind in PRELOADED else ())
+                supervisor.start(troupe(kills, spare), preload=MODULES if kind in PRELOADED else ())
             )
             for kind, spare in KINDS.items()
         }
         for kind, spare in KINDS.items():
-            _wait(systems[kind], kills, spare)
+            await_troupe(systems[kind], kills, spare)
         for number in range(kills):
             for kind, system in systems.items():
                 time.sleep(REST)
-                times[kind].append(_fall(system.ref(f"player-{number}")))
+                times[kind].append(fall(system.ref(f"player-{number}")))
             times[FORKED].append(forked.fall())
     return [
         *(recovery(f"kill -9 to next answer{kind}", times[kind]) for kind in KINDS),
@@ -58,19 +58,22 @@ def kill(repeats: int) -> list[Figure]:
     ]
 
 
-def _tree(kills: int, spare: int) -> Tree:
+def troupe(kills: int, spare: int) -> Tree:
+    """Return a tree of actors, `player-0` and so on, each of which is to fall once."""
     children = [Child(Player, name=f"player-{number}", spare=spare) for number in range(kills)]
     return Tree(intensity=Intensity(10 * kills, 5.0), children=children)
 
 
-def _wait(system: System, kills: int, spare: int) -> None:
+def await_troupe(system: System, kills: int, spare: int) -> None:
+    """Return when all of them are there, and their spares."""
     for number in range(kills):
         system.ref(f"player-{number}").wait_ready(60.0)
         while spare and system.status().actor(f"player-{number}").spare is None:
             time.sleep(REST)
 
 
-def _fall(player: ActorRef) -> float:
+def fall(player: ActorRef) -> float:
+    """Return the milliseconds from a kill -9 to the next answer."""
     pid = player.ask(Pid()).result()
     begun = time.perf_counter()
     os.kill(pid, signal.SIGKILL)
@@ -96,24 +99,23 @@ def memory() -> list[Figure]:
     """Memory that ends with an idle actor, and what the rest of a system weighs."""
     with supervisor.start() as system, supervisor.start(preload=MODULES) as ready:
         sizes, shared = _weigh(system), _weigh(ready)
-        theirs = Forked().weigh(ACTORS, _unique)
+        theirs = Forked().weigh(ACTORS, unique)
         status = system.status()
         figures = [
             compared("memory of an idle actor, unique", "MiB", sizes, theirs, beside=FORKED),
             compared("the same, module preloaded", "MiB", shared, theirs, beside=FORKED),
-            Figure("memory of the supervisor, unique", _unique(status.pid), "MiB"),
+            Figure("memory of the supervisor, unique", unique(status.pid), "MiB"),
         ]
         if status.broker_pid is not None:
-            figures.append(
-                Figure("memory of the broker, unique", _unique(status.broker_pid), "MiB")
-            )
+            figures.append(Figure("memory of the broker, unique", unique(status.broker_pid), "MiB"))
     return figures
 
 
 def _weigh(system: System) -> list[float]:
     players = [system.spawn(Player, name=f"player-{number}") for number in range(ACTORS)]
-    return [_unique(pid) for pid in [player.ask(Pid()).result() for player in players]]
+    return [unique(pid) for pid in [player.ask(Pid()).result() for player in players]]
 
 
-def _unique(pid: int) -> float:
+def unique(pid: int) -> float:
+    """Return the MiB that would end with a process."""
     return float(psutil.Process(pid).memory_full_info().uss) / (1 << 20)
