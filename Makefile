@@ -5,7 +5,7 @@
 #   make test JOBS=0                               one test after the other, as a debugger needs it
 #   make demo ARGS="--seconds 10"                  arguments for the demo
 #   make bench ARGS="ask tell --repeats 5"         arguments for the benchmarks (--help)
-#   make bench-peers PEERS="ray distributed"       the same asks to further libraries
+#   make bench-peers PEERS="ray distributed"       the same beside further libraries
 #   make mutants ARGS="routing --sample 50"        arguments for the mutants (--help)
 #   make storm ARGS="--minutes 5 --seed 7"         arguments for the storm
 
@@ -29,7 +29,7 @@ help:
 	@echo "make test      run the tests"
 	@echo "make check     format, lint, types, imports, house rules, documentation, wheel"
 	@echo "make bench     measure this machine"
-	@echo "make bench-peers  the same asks beside other libraries, in an environment of their own"
+	@echo "make bench-peers  the same beside other libraries, in an environment of their own"
 	@echo "make bench-page  put what both have measured into docs/explanation/performance.md"
 	@echo "make soak      an hour beside 32 busy processes: nobody may be judged wrongly"
 	@echo "make mutants   change the deciders' code a little, again and again: do the tests notice?"

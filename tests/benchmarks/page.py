@@ -3,8 +3,9 @@
     python -m tests.benchmarks.page .benchmarks .benchmarks/peers
 
 takes the `figures.json` of each folder (of a benchmark that several have, the last one's), writes
-the table between the two marks of the page, and copies the pictures. What people have written
-around the table stays as it is.
+the tables, of ours and beside other libraries, between the two marks of the page, and copies the
+pictures. What people have written
+around them stays as it is.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import attrs
 from supervisor.bench.figures import Figure
 from supervisor.bench.program import Result
 from supervisor.bench.table import number
+from tests.benchmarks.peers import LIBRARIES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "explanation" / "performance.md"
 BEGIN = "<!-- written by make bench-page from here on -->\n"
@@ -27,6 +29,11 @@ END = "<!-- until here -->\n"
 
 ELSEWHERE = {"batches", "far", "flat", "gallery", "packets", "pairs", "viewers", "worlds"}
 """What other tables and pages tell of, or nobody but us wants to know."""
+
+BESIDE_OTHERS = "The same beside other libraries, each as its documentation recommends it:"
+
+LEAST = 0.005
+"""Of a ratio with two decimals."""
 
 UNITS = {"us": "µs"}
 
@@ -50,7 +57,7 @@ def load(text: str) -> Run:
 
 
 def part(runs: Sequence[Run]) -> str:
-    """Return what stands between the marks: how it was measured, and the table."""
+    """Return what stands between the marks: how it was measured, and the tables."""
     merged = {one.benchmark: one for run in runs for one in run.results if one.figures}
     shown = [one for name, one in merged.items() if name not in ELSEWHERE]
     loads = [one.load for one in shown]
@@ -61,10 +68,28 @@ def part(runs: Sequence[Run]) -> str:
         f"Medians of one run of {commands}, {minutes:.0f} minutes, on {machine}. "
         f"When its parts began the load was {min(loads):.1f} to {max(loads):.1f}."
     )
-    rows = [row(figure) for one in shown for figure in one.figures]
-    return "\n".join(
-        [how, "", "| what | measured | beside it | ratio |", "|---|---|---|---|", *rows, ""]
-    )
+    others = [one for one in shown if one.benchmark in LIBRARIES]
+    figures = [figure for one in shown if one not in others for figure in one.figures]
+    written = [how, "", *_table(figures)]
+    if others:
+        written += [BESIDE_OTHERS, "", *_table(_by_what(others))]
+    return "\n".join(written)
+
+
+def _table(figures: Sequence[Figure]) -> list[str]:
+    rows = [row(figure) for figure in figures]
+    return ["| what | measured | beside it | ratio |", "|---|---|---|---|", *rows, ""]
+
+
+def _by_what(others: Sequence[Result]) -> list[Figure]:
+    """Return the figures of all libraries, those of the same thing one below the other."""
+    named = [
+        (figure.name.removeprefix(f"{one.benchmark}, "), figure)
+        for one in sorted(others, key=lambda one: len(one.figures), reverse=True)
+        for figure in one.figures
+    ]
+    order = list(dict.fromkeys(name for name, _ in named))  # of the library that does most
+    return [figure for name in order for each, figure in named if each == name]
 
 
 def row(figure: Figure) -> str:
@@ -77,7 +102,8 @@ def row(figure: Figure) -> str:
         measured += f" ({spread}{figure.note})"
     beside = ratio = ""
     if figure.other is not None and figure.ratio is not None:
-        beside, ratio = f"{figure.beside}: {number(figure.other)}", f"{figure.ratio:.2f}"
+        beside = f"{figure.beside}: {number(figure.other)}"
+        ratio = f"{figure.ratio:.2f}" if figure.ratio >= LEAST else f"{figure.ratio:.1g}"
     return f"| {figure.name} | {measured} | {beside} | {ratio} |"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -73,8 +74,9 @@ class Rival:
 
     def measure(self, what: str, count: int) -> float:
         assert self._process.stdin is not None
-        self._process.stdin.write(f"{what} {count}\n")
-        self._process.stdin.flush()
+        with contextlib.suppress(BrokenPipeError):  # it has ended, and `_hear` says why
+            self._process.stdin.write(f"{what} {count}\n")
+            self._process.stdin.flush()
         return float(self._hear())
 
     def __enter__(self) -> Self:

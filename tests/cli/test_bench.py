@@ -143,6 +143,29 @@ def test_what_was_measured_goes_between_the_marks_of_the_page():
     page.pasted(page.PAGE.read_text(), "")  # it has the marks
 
 
+def test_what_was_measured_beside_other_libraries_stands_together_whichever_library_it_is():
+    def ask(beside):
+        return Figure("ask", 200.0, "us", beside=beside, other=100.0, ratio=2.0)
+
+    pyro5 = Result("pyro5", 0.5, 1.0, [ask("pyro5"), Figure("pyro5, round trip", 1.0, "us")])
+    tells = Figure("tells", 5.0, "/s")
+    ray = Result("ray", 0.5, 1.0, [ask("ray"), tells, Figure("ray, round trip", 2.0, "us")])
+    ours = Result("ask", 0.5, 1.0, [ask("raw")])
+
+    written = page.part([page.Run("Python 3, load 0.5", [pyro5, ray, ours])])
+
+    table, others = written.split(page.BESIDE_OTHERS)
+    assert [line.split(" | ")[2] for line in table.splitlines() if "ask" in line] == ["raw: 100"]
+    assert [line.split(" | ")[0] for line in others.splitlines() if line.startswith("| ")] == [
+        "| what",
+        "| ask",
+        "| ask",
+        "| tells",
+        "| ray, round trip",
+        "| pyro5, round trip",
+    ]
+
+
 @pytest.mark.process
 def test_an_unknown_benchmark_is_refused_with_those_there_are():
     result = subprocess.run(
