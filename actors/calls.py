@@ -35,6 +35,21 @@ class Sink(Protocol):
 
 
 @final
+class _Nowhere:
+    """The sink of a call that is over."""
+
+    def take(self, envelope: Envelope, frames: Frames) -> bool:  # noqa: ARG002 - nobody waits
+        """Nobody waits for it."""
+        return True
+
+    def fail(self, error: ActorError) -> None:
+        """Nobody waits for it."""
+
+
+_NOWHERE: Final = _Nowhere()
+
+
+@final
 class Call:
     """One open ask or stream."""
 
@@ -63,6 +78,15 @@ class Call:
         """How the callee ended, when `lost`."""
         self.waiter = NOBODY
         """The handler that made the call."""
+
+    def over(self, sink: Sink) -> None:
+        """Let go of the request and of `sink`, if that is where answers go: nothing more comes.
+
+        The sink holds its call: together they would keep an answer, perhaps an array in somebody's
+        shared memory, until Python looks for cycles.
+        """
+        if self.sink is sink:
+            self.sink, self.letter = _NOWHERE, None
 
 
 @final

@@ -239,6 +239,8 @@ class Reply(Generic[R_co]):
         if self._done:
             return
         self._value, self._error, self._done = value, error, True
+        if self._call is not None:
+            self._call.over(self)
         wakers, self._wakers = self._wakers, []
         for wake in wakers:
             wake()

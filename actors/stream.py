@@ -171,6 +171,8 @@ class Stream(Generic[T_co]):
             self._wake()
 
     def _wake(self) -> None:
+        if self._over and self._call is not None:
+            self._call.over(self)
         wakers, self._wakers = self._wakers, []
         for wake in wakers:
             wake()

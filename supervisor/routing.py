@@ -204,8 +204,10 @@ class Routing:
         entry.endpoint = word.endpoint if near else ""
         entry.incarnation = word.incarnation
         self._parties[party] = (word.name, word.incarnation)
-        vouched = self.visas.vouch(party, word.name)
-        sends = [Send(self._supervisor, vouched)] if vouched else []
+        # The supervisor may be the last to find a new broker: it hears then who is here already.
+        here = self._parties if party == self._supervisor else [party]
+        words = [self.visas.vouch(one, self._parties[one][0]) for one in here]
+        sends = [Send(self._supervisor, vouched) for vouched in words if vouched]
         # Whoever wrote to it in vain meanwhile writes again when it hears that it is here.
         sends += [Send(party, _WELCOME), *self._announce(word.name)]
         return sends + self._try_questions(now)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -12,6 +14,7 @@ from actors.calls import Call
 from actors.envelope import Envelope, Kind
 from actors.errors import AnswerLost
 from actors.reply import Reply, sleep, wait_in_loop
+from actors.stream import Stream
 
 
 class Door:
@@ -79,3 +82,24 @@ def test_an_answer_whose_arrays_went_with_their_sender_is_lost():
 
     with pytest.raises(AnswerLost, match="camera handled Image"):
         reply.result()
+
+
+@pytest.fixture
+def no_search_for_cycles():
+    gc.disable()
+    yield
+    gc.enable()
+
+
+@pytest.mark.usefixtures("no_search_for_cycles")
+@pytest.mark.parametrize("kind", [Reply, Stream])
+def test_what_has_ended_goes_with_the_last_who_holds_it(kind):
+    sink = kind(Door(), lambda payload, frames: payload)
+    sink.attach(Call(sink, target="camera", message="Image", deadline=1.0))
+    error = AnswerLost()  # for an array, which could be memory of somebody else
+    sink.fail(error)
+    gone = weakref.ref(error)
+
+    del error, sink
+
+    assert gone() is None

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 from troupe import Album, Born, Circulate, Gallery, Image, Images, Mirror, Strict, Turn, Writeable
@@ -43,6 +46,17 @@ def test_an_array_comes_back_as_it_went(gallery, array):
     np.testing.assert_array_equal(mirrored, array)
     assert (mirrored.dtype, mirrored.shape) == (array.dtype, array.shape)
     assert not mirrored.flags.writeable
+
+
+def test_an_answer_is_gone_when_nobody_holds_it_without_a_search_for_cycles(gallery):
+    gc.disable()
+    try:
+        array = gallery.ask(Mirror(np.zeros(100_000))).result()
+        gone = weakref.ref(array)
+        del array
+        assert gone() is None
+    finally:
+        gc.enable()
 
 
 @pytest.mark.parametrize("size", [10, 100_000])

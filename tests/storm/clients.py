@@ -153,6 +153,7 @@ def outcome_of(error: ActorError) -> str:
         case ConnectionLost():
             return records.REFUSED
         case _:
+            sys.stderr.write(f"no message ends with this: {error!r}\n")
             return records.WRONG
 
 

@@ -59,6 +59,17 @@ def test_the_supervisor_hears_of_a_role_before_anything_else(broker):
     assert said[0] == (BOSS, Vouched(NAME, "laptop", "viewer"))
 
 
+def test_a_supervisor_that_comes_to_a_new_broker_last_hears_who_came_before_it():
+    new = Routing(BOSS)
+    enter(new, Role.OPERATOR)
+    hear(new, b"n" * 16, Hello("client-1", 1))
+
+    said = hear(new, BOSS, Hello("@supervisor", 1), "@supervisor")
+
+    assert said[0] == (BOSS, Vouched(NAME, "laptop", "operator"))
+    assert sum(isinstance(word, Vouched) for _, word in said) == 1
+
+
 @pytest.mark.parametrize("name", ["client-1", "a", "@supervisor", "@monitor"])
 def test_nobody_from_the_network_takes_a_local_name(broker, name):
     ((party, word),) = enter(broker, Role.ADMIN, name)
