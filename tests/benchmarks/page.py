@@ -4,8 +4,7 @@
 
 takes the `figures.json` of each folder (of a benchmark that several have, the last one's), writes
 the tables, of ours and beside other libraries, between the two marks of the page, and copies the
-pictures. What people have written
-around them stays as it is.
+pictures.  What people have written around them stays as it is.
 """
 
 from __future__ import annotations
