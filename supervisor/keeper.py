@@ -80,6 +80,8 @@ class Keeper:
 
     def start(self, node: Leaf | Group) -> None:
         """Start a node that is down; a tree starts afresh, as if declared just now."""
+        if node.group is not None and node.group.outlived is node:
+            node.group.outlived = None  # it is back, and may end in another way
         if isinstance(node, Leaf):
             node.starts += 1
             node.incarnation = self._incarnations.next(node.label)

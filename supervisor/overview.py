@@ -99,6 +99,12 @@ class Overview:
         tree = self._tree
         return None if tree.members(name) else no_such_actor(name, "", similar(name, tree.names))
 
+    def must_know(self, name: str) -> tuple[str, ...]:
+        """Return the children a name stands for; raises `NoSuchActor`."""
+        if missing := self.absence(name):
+            raise missing
+        return self._tree.members(name)
+
     def names_of(self, name: str) -> tuple[str, ...]:
         """Return a child's name, and that of the pool it is in."""
         pool = self._tree.pool_of(name)

@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 
 LAST_SECONDS: Final = 5.0
-"""What children have to be dead in when the supervisor itself has failed."""
+"""Seconds that children have to die in when the supervisor itself has failed."""
 
 
 @final
@@ -98,11 +98,13 @@ class Supervisor:
 
     def _handle(self, event: life.Event, decided: Callable[[], None] = lambda: None) -> None:
         """Give the tree an event, say what it `decided`, and perform what it commands."""
-        commands = self._tree.handle(event, time.monotonic())
         try:
+            commands = self._tree.handle(event, time.monotonic())
             decided()
             for command in commands:
                 self._perform(command)
+        except life.Refused:
+            raise  # nothing has changed
         except Exception as error:
             self._fail(error)
             raise
@@ -211,11 +213,11 @@ class Supervisor:
             del self._lives[child.name]
         counted = child.begun and not child.killed
         child.close()
-        if (failure := child.failure) is not None:
-            self._waiters.note(child.name, failure)
-            if failure.final and self.knows(child.name):
-                # The actor's own policy: it shall stay down.
-                self._handle(life.StopAsked(child.name))
+        failure = child.failure
+        self._waiters.note(child.name, failure)
+        if failure is not None and failure.final and self.knows(child.name):
+            # The actor's own policy: it shall stay down.
+            self._handle(life.StopAsked(child.name))
         over = life.Exited if child.up else life.StartFailed
         self._handle(
             over(child.name, child.incarnation, reason, counted),
@@ -270,7 +272,7 @@ class Supervisor:
 
     async def stop_child(self, name: str) -> None:
         """Stop a child, a pool or a tree for good; returns when it is down."""
-        waiting = {one: self._waiters.stop(one) for one in self._must_know(name)}
+        waiting = {one: self._waiters.stop(one) for one in self.overview.must_know(name)}
         self._handle(life.StopAsked(name))
         for one, future in waiting.items():
             if one not in self._lives and not future.done():
@@ -279,7 +281,7 @@ class Supervisor:
 
     async def restart_child(self, name: str) -> int:
         """Restart a child, a pool or a tree; returns the (highest) new incarnation."""
-        self._must_know(name)
+        self.overview.must_know(name)
         try:
             self._handle(life.RestartAsked(name))
         except life.Refused as error:
@@ -292,7 +294,7 @@ class Supervisor:
 
         Returns the (highest) incarnation once all are reaped, None when none was alive.
         """
-        children = [self._lives[one] for one in self._must_know(name) if one in self._lives]
+        children = [self._lives[one] for one in self.overview.must_know(name) if one in self._lives]
         for child in children:
             child.killed = True
             child.kill()
@@ -336,12 +338,6 @@ class Supervisor:
     def means(self, name: str) -> bool:
         """Whether a child, a pool or a tree has this name."""
         return bool(self._tree.members(name))
-
-    def _must_know(self, name: str) -> tuple[str, ...]:
-        """Return the children a name stands for."""
-        if missing := self.overview.absence(name):
-            raise missing
-        return self._tree.members(name)
 
     # --- how things stand ------------------------------------------------------------------------
 

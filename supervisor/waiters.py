@@ -72,9 +72,11 @@ class Waiters:
         self._stops.setdefault(name, []).append(future)
         return future
 
-    def note(self, name: str, failure: Failed) -> None:
-        """A life has said why it ends."""
-        self._failures[name] = failure
+    def note(self, name: str, failure: Failed | None) -> None:
+        """A life has ended, and has said why, or nothing."""
+        self._failures.pop(name, None)
+        if failure is not None:
+            self._failures[name] = failure
 
     def started(self, name: str, incarnation: int) -> None:
         """A life is up."""

@@ -1,4 +1,4 @@
-"""The same asks to other libraries, in the same run: `make bench-peers`."""
+"""What ours is measured at, at other libraries, in the same run: `make bench-peers`."""
 
 from __future__ import annotations
 
@@ -213,7 +213,7 @@ def _of_size(duel: Duel, size: int) -> list[Figure]:
     return [
         *duel.beside(f"{name}, sent by value", "GB/s", sent),
         *duel.beside(f"{name}, there and back", "GB/s", echoed),
-        *duel.beside(f"{name}, born shared", "us", born, scale=1e6),
+        *duel.beside(f"{name}, born shared; theirs by value", "us", born, scale=1e6),
     ]
 
 

@@ -10,6 +10,7 @@ import pytest
 from actors.actor import Actor
 from supervisor import Backoff, Child, Tree
 from supervisor import supervisor as room
+from supervisor.keeper import Keeper
 from supervisor.plan import Launch
 from supervisor.supervisor import Supervisor
 
@@ -89,3 +90,23 @@ def test_a_failure_of_its_own_ends_the_system_though_a_start_was_decided_and_nev
     assert [record.getMessage() for record in caplog.records if record.exc_info] == [
         "the supervisor itself failed"
     ]
+
+
+def test_a_failure_of_the_tree_itself_ends_the_system_where_nobody_waits_for_the_event(
+    monkeypatch,
+):
+    monkeypatch.setattr(room, "LAST_SECONDS", 0.01)
+
+    def broken(keeper, token):
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr(Keeper, "timer_fired", broken)
+
+    async def run():
+        asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+        doer = supervisor("idle", backoff=Backoff(initial=0.01, maximum=0.01))
+        doer.child_life = Poor(failures=1_000_000)
+        doer.begin()
+        return await asyncio.wait_for(doer.done, 10.0)
+
+    assert asyncio.run(run()) == "the supervisor itself failed: a mistake of ours"

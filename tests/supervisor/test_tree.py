@@ -828,6 +828,16 @@ def test_who_came_up_late_is_waited_for_though_all_others_have_ended():
     assert only(world.settle(world.exited("t", NORMAL)), GiveUp)
 
 
+def test_who_has_ended_and_is_stopped_by_hand_after_a_restart_ends_no_tree():
+    world = World(transient("s", significant=True), "a", auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
+    world.send(Spawn(transient("t", significant=True)))
+    world.send(world.exited("s", NORMAL))
+    world.send(RestartAsked("s"))
+    world.settle(StopAsked("s"))
+
+    assert only(world.send(world.start_failed("t")), GiveUp) == []
+
+
 def test_a_failed_first_start_ends_no_tree_whose_significant_child_was_stopped_by_hand():
     world = World(transient("s", significant=True), auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
     world.settle(StopAsked("s"))

@@ -56,6 +56,18 @@ def test_a_restart_ends_with_the_first_life_that_does_not_start():
     assert "system.stop('calc')" in str(e.value)
 
 
+def test_a_life_that_said_nothing_is_not_given_the_words_of_the_one_before():
+    def fall(waiters):
+        waiters.note("calc", FAILED)
+        waiters.note("calc", None)
+        waiters.failed(life(), ExitReason(ExitKind.START_FAILED, signal=signal.SIGSEGV))
+
+    with pytest.raises(SpawnError) as e:
+        restarted({"calc": 5.0}, fall)
+
+    assert e.value.remote_traceback == ""
+
+
 @pytest.mark.parametrize(
     ("ended", "reason"),
     [

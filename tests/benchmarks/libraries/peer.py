@@ -6,9 +6,10 @@
     tell 500                    ─► messages a second that nobody answers, until all are handled
     fan-in 200                  ─► calls a second of four processes together, each 200 in turn
     sent 8388608                ─► seconds until a number has answered so many bytes
-    echo 8388608                ─► seconds until they are back; 0 where that takes too long
+    echo 8388608                ─► seconds until they are back
+                                   (both: 0 where that takes too long)
     spawn 20                    ─► seconds until 20 new processes have answered
-    kill 1                      ─► seconds from a kill -9 to the next answer
+    kill 1                      ─► seconds for its pid, a kill -9 and the next answer
     memory 1                    ─► MiB that would end with the player's process
 
 Who asks and who answers are processes of one host, as ours are.
