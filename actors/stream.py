@@ -11,9 +11,10 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Self, TypeVar, cast, final
 
+from actors.arrays.mapper import SenderGoneError
 from actors.credit import ReaderCredit
 from actors.envelope import Envelope, Frames, Kind
-from actors.errors import ActorError, MessageError, unpack_error
+from actors.errors import ActorError, MessageError, OutcomeUnknown, unpack_error
 from actors.reply import Decode, Door, wait_in_loop
 from actors.seconds import check_seconds
 
@@ -154,9 +155,12 @@ class Stream(Generic[T_co]):
         if envelope.kind == Kind.ITEM:
             try:
                 self._items.append(self._decode(envelope.payload, frames))
+            except SenderGoneError as error:
+                call, reason = self._call, str(error)
+                where = {} if call is None else {"target": call.target, "message": call.message}
+                self._over, self._error = True, OutcomeUnknown(**where, reason=reason)
             except MessageError as error:
-                self._error = error
-                self._over = True
+                self._over, self._error = True, error
         else:
             self._over = True
             if envelope.kind == Kind.FAILURE:

@@ -12,7 +12,7 @@ import pytest
 from actors.arrays.mapper import SenderGoneError
 from actors.calls import Call
 from actors.envelope import Envelope, Kind
-from actors.errors import AnswerLost
+from actors.errors import AnswerLost, MessageError, OutcomeUnknown
 from actors.reply import Reply, sleep, wait_in_loop
 from actors.stream import Stream
 
@@ -82,6 +82,23 @@ def test_an_answer_whose_arrays_went_with_their_sender_is_lost():
 
     with pytest.raises(AnswerLost, match="camera handled Image"):
         reply.result()
+
+
+def test_an_item_whose_arrays_went_with_their_sender_ends_the_stream_as_its_end_does():
+    def decode(payload, frames):
+        if payload == b"gone":
+            raise SenderGoneError("the shared array of process 7 cannot be attached")
+        return payload
+
+    stream = Stream(Door(), decode)
+    stream.attach(Call(stream, target="camera", message="Images", deadline=1.0))
+    stream.take(Envelope(Kind.ITEM, 0, 1, "", b"first"), [])
+
+    assert stream.take(Envelope(Kind.ITEM, 0, 1, "", b"gone"), [])
+    assert next(stream) == b"first"
+    with pytest.raises(OutcomeUnknown, match=r"camera.*process 7") as caught:
+        next(stream)
+    assert not isinstance(caught.value, MessageError)
 
 
 @pytest.fixture
