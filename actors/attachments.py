@@ -78,6 +78,7 @@ class Memory:
         with self._lock:
             if self._arena is None:
                 self._arena = Arena(self.allowance, self._directory)
+                self.allowance.idle = self._arena.trim
             return self._arena
 
     def empty(

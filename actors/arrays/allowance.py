@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Final, final
 
@@ -42,6 +42,8 @@ class Allowance:
         if limit < PAGE:
             raise ValueError(f"limit={limit} holds no block; use at least {PAGE} bytes")
         self.limit: Final = limit
+        self.idle: Callable[[], int] = lambda: 0
+        """Gives back what nobody uses and is kept to be used again; returns how many bytes."""
         self._account = account
         self._taken = 0
         self._returned: deque[int] = deque()

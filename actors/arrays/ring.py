@@ -258,7 +258,9 @@ class SharedRing:
         return slots
 
     def _obtain(self, size: int) -> Segment:
-        if not self._allowance.take(size):
+        allowance = self._allowance
+        # Memory of arrays that are gone waits for the next ones: it goes before a ring is refused.
+        if not (allowance.take(size) or (allowance.idle() and allowance.take(size))):
             raise self._full(size)
         try:
             return Segment(size)

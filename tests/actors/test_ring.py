@@ -19,6 +19,7 @@ from actors.arrays.allowance import Allowance
 from actors.arrays.reader import RingReader
 from actors.arrays.ring import FRAME, MOST_META, ROOT, RingAddress, SharedRing
 from actors.arrays.segment import HAS_MEMFD, PAGE
+from actors.attachments import Memory
 from actors.errors import MessageError, SharedMemoryFull
 
 assert HAS_MEMFD, "a ring needs Linux"
@@ -446,6 +447,22 @@ def test_a_ring_that_is_closed_while_a_frame_is_filled_goes_after_it():
     assert (ring.written, ring.reserved, allowance.taken) == (2, 0, 0)
     with pytest.raises(RuntimeError, match="closed"):
         ring.write([3])
+
+
+def test_memory_of_arrays_that_are_gone_makes_room_for_a_ring():
+    memory = Memory(limit=1 << 20)
+    array = memory.empty(200 << 10, "u1")
+    ring = SharedRing(3, allowance=memory.allowance)
+    frame = np.zeros(300 << 10, np.uint8)
+
+    with pytest.raises(SharedMemoryFull, match="in use"):
+        ring.write(frame)
+    del array
+    ring.write(frame)
+
+    assert memory.arena.statistics().reserved == 0
+    ring.close()
+    memory.close()
 
 
 def test_two_frames_are_not_filled_at_once(ring):
