@@ -4,7 +4,8 @@ A decider.  Their names begin with "client-net-", which nobody else's may, so a 
 that a role has to be asked for; whoever has none may do nothing.
 
     Hello     ─► the name must be one of theirs
-    welcome   ─► the supervisor is told name, key and role (`Vouched`) before anything they send
+    welcome   ─► the supervisor is told name, key and role (`Vouched`) before anything they send;
+                 when it comes to a new broker after them, it is told then
     route     ─► a viewer's messages go to the supervisor only
     re-check  ─► a key that was revoked, or has another role now, is shown out
 """

@@ -98,6 +98,7 @@ def play() -> Iterator[Play]:
         later = rpyc.async_(player.add)
 
         def many(count: int) -> None:
+            assert count % BURST == 0, f"{count} asks are no whole bursts of {BURST}"
             for _ in range(count // BURST):
                 for result in [later(1.5, 2.5) for _ in range(BURST)]:
                     result.wait()
