@@ -14,6 +14,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, final
 
+import attrs
 import numpy as np
 
 from actors.arrays.accounts import Account
@@ -127,7 +128,8 @@ class Memory:
             self._arena.tidy()
         if self._arena is not None or self._rings:
             arrays = NOTHING if self._arena is None else self._arena.statistics().sharing
-            self.report(sum((ring.sharing for ring in self._rings.values()), start=arrays))
+            sharing = sum((ring.sharing for ring in self._rings.values()), start=arrays)
+            self.report(attrs.evolve(sharing, refused=self.allowance.refused))
         self.mapper.tidy()
         if self._directory is not None and not HAS_MEMFD:
             sweep(self._directory)

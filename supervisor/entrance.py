@@ -17,7 +17,6 @@ import time
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from types import FrameType
 from typing import Any, Final, final
 
 from actors.errors import ActorError, ConnectionLost, SpawnError
@@ -34,7 +33,7 @@ from supervisor.boot import (
     Word,
     frame,
 )
-from supervisor.farewell import TERMINATED, interruptible
+from supervisor.farewell import interruptible, terminate
 from supervisor.gate import EXAMPLE, check_tcp, curve_for, guarded
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.options import check_kinds, check_options, modules_of, shared_memory_of
@@ -257,7 +256,6 @@ class _Host:
 
     def end(self, system: System) -> None:
         """End the system in good order; interrupted, at once."""
-        self._restore_sigterm()
         try:
             if not self._ended.is_set():
                 system.shut_down()
@@ -308,19 +306,13 @@ class _Host:
         if threading.current_thread() is not threading.main_thread():
             return
         if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
-            self._former = signal.signal(signal.SIGTERM, _terminate)
+            self._former = signal.signal(signal.SIGTERM, terminate)
 
     def _restore_sigterm(self) -> None:
         if self._former is not None and threading.current_thread() is threading.main_thread():
-            if signal.getsignal(signal.SIGTERM) is _terminate:  # else it is the program's own
+            if signal.getsignal(signal.SIGTERM) is terminate:  # else it is the program's own
                 signal.signal(signal.SIGTERM, self._former)
             self._former = None
-
-
-def _terminate(number: int, _frame: FrameType | None) -> None:
-    # A second one kills, wherever the program is by then: the supervisor notices and cleans up.
-    signal.signal(number, signal.SIG_DFL)
-    raise SystemExit(TERMINATED)
 
 
 def _reap(pid: int) -> None:

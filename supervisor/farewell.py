@@ -57,25 +57,27 @@ def patiently(
 
 
 @final
-class FirstCtrlC:
-    """What a first Ctrl-C does to a program that is leaving already: nothing, as it leaves.
+class FirstSignal:
+    """What a first Ctrl-C or SIGTERM does to a program that is leaving already: nothing yet.
 
-    With it, leaving goes on in good order, and a second one ends it at once.  So does the first,
-    once it was said that it will (see `patiently`).  A program that leaves because of a Ctrl-C or
-    SIGTERM has had its first.
+    With it, leaving goes on in good order; it counts at the end, and a second one ends the program
+    at once.  So does a first Ctrl-C, once it was said that it will (see `patiently`).  A program
+    that leaves because of a Ctrl-C or SIGTERM has had its first.
     """
 
     def __init__(self) -> None:
-        self.came = False
+        self.came: int | None = None
         self.warned = False
+        self._heeds = False
         self._ours = False
 
     def __enter__(self) -> Self:
         why = sys.exc_info()[1] or _uncaught()
         told = isinstance(why, KeyboardInterrupt) or getattr(why, "code", None) == TERMINATED
         mine = threading.current_thread() is threading.main_thread()
-        if mine and not told and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-            signal.signal(signal.SIGINT, self._take)
+        self._heeds = mine and not told
+        if self._heeds and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, self._interrupted)
             self._ours = True
         _LEAVING.append(self)
         return self
@@ -85,10 +87,36 @@ class FirstCtrlC:
         if self._ours:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    def _take(self, number: int, frame: FrameType | None) -> None:
-        if self.came or self.warned:
+    def takes(self, number: int) -> bool:
+        """Tell whether a signal is the first, and can wait until the program has left."""
+        if not self._heeds or self.came is not None:
+            return False
+        if number == signal.SIGINT and self.warned:
+            return False
+        self.came = number
+        return True
+
+    def catch_up(self) -> None:
+        """Raise what the signal that came would have raised, had the program not been leaving."""
+        if self.came == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self.came is not None:
+            raise SystemExit(TERMINATED)
+
+    def _interrupted(self, number: int, frame: FrameType | None) -> None:
+        if not self.takes(number):
             signal.default_int_handler(number, frame)
-        self.came = True
+
+
+def terminate(number: int, _frame: FrameType | None) -> None:
+    """Handle SIGTERM as leaving the `with` block does; a second one kills.
+
+    Wherever the program is by then: the supervisor notices, and cleans up.
+    """
+    if any(leaving.takes(number) for leaving in _LEAVING):
+        return
+    signal.signal(number, signal.SIG_DFL)
+    raise SystemExit(TERMINATED)
 
 
 def _uncaught() -> BaseException | None:
@@ -97,7 +125,7 @@ def _uncaught() -> BaseException | None:
     return None if hasattr(sys, "ps1") else getattr(sys, "last_value", None)
 
 
-_LEAVING: Final[list[FirstCtrlC]] = []
+_LEAVING: Final[list[FirstSignal]] = []
 """The programs of this process that leave: each system that is closed."""
 
 

@@ -27,7 +27,8 @@ class SharedMemory:
     those that were born there, or received, and are whole."""
     copied_bytes: int = 0
     refused: int = 0
-    """Arrays that found no room, since its start: sent ones travelled as frames."""
+    """Arrays, and frames of rings, that found no room, since its start: sent arrays travelled as
+    frames of their messages."""
 
 
 @message(tag="understudy:SharedPool")

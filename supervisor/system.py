@@ -28,7 +28,7 @@ from actors.peer import Peer
 from actors.portal import Portal, Until
 from supervisor.calls import Calls
 from supervisor.ceilings import check_room
-from supervisor.farewell import FirstCtrlC, messages_to, patiently, show_only_theirs
+from supervisor.farewell import FirstSignal, messages_to, patiently, show_only_theirs
 from supervisor.gate import explain, explain_silence, unreachable
 
 FLUSH_SECONDS: Final = 5.0
@@ -114,7 +114,7 @@ class System(Calls):
         self._closed = True
         atexit.unregister(self.close)
         try:
-            with FirstCtrlC() as first:
+            with FirstSignal() as first:
                 self._flush()
                 if self._end is not None:
                     self._end(self)
@@ -125,8 +125,7 @@ class System(Calls):
             raise
         finally:
             self._leave()
-        if first.came:
-            raise KeyboardInterrupt
+        first.catch_up()
 
     @property
     def _is_over(self) -> bool:

@@ -44,6 +44,8 @@ class Allowance:
         self.limit: Final = limit
         self.idle: Callable[[], int] = lambda: 0
         """Gives back what nobody uses and is kept to be used again; returns how many bytes."""
+        self.refused = 0
+        """How many arrays, and frames of rings, have found no room."""
         self._account = account
         self._taken = 0
         self._returned: deque[int] = deque()
@@ -102,6 +104,11 @@ class Allowance:
             "this machine has no memory left for it (`df -h /dev/shm`, `free`). Let go of arrays "
             "and rings, or end what uses the memory."
         )
+
+    def refuse(self) -> None:
+        """Count an array, or a frame of a ring, that has found no room."""
+        with self._counting():
+            self.refused += 1
 
     def describe(self, sharing: Sharing) -> None:
         """Say to the system what this process shares."""

@@ -60,7 +60,7 @@ class Statistics:
     copied: int  # how many of them had to be copied first
     copied_bytes: int
     oldest: float  # when the block was taken that is in use for longest, monotonic s; 0.0: none
-    refused: int  # arrays that found no room since the start
+    refused: int  # arrays, and frames of rings of its allowance, that found no room since the start
 
     @property
     def sharing(self) -> Sharing:
@@ -113,7 +113,6 @@ class Arena:
         self._ledger: Ledger[Place] = Ledger()
         self._beacon: Segment | None = None  # what `probe` shows: it stays as long as the arena
         self._shared = self._copied = self._copied_bytes = 0
-        self._refused = 0
 
     def share(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
         """Copy `array` into a block and return its descriptor for `Mapper.read`.
@@ -134,7 +133,7 @@ class Arena:
         with self._lock:
             place = self._take(array.nbytes)
             if place is None:
-                self._refused += 1
+                self._shelves.allowance.refuse()
                 return None
             block = self._ledger.add(place)
             self._shared += 1
@@ -168,7 +167,7 @@ class Arena:
         with self._lock:
             place = self._take(nbytes)
             if place is None:
-                self._refused += 1
+                self._shelves.allowance.refuse()
                 why = self._shelves.allowance.shortage(block_size(nbytes))
                 raise SharedMemoryFull(f"no room for an array of {nbytes:,} bytes: {why}")
             block = self._ledger.add(place)
@@ -268,7 +267,7 @@ class Arena:
                 copied=self._copied,
                 copied_bytes=self._copied_bytes,
                 oldest=shelves.oldest,
-                refused=self._refused,
+                refused=shelves.allowance.refused,
             )
 
     def close(self) -> None:

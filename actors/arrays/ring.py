@@ -269,6 +269,7 @@ class SharedRing:
             raise self._full(size, error) from None
 
     def _full(self, size: int, error: OSError | None = None) -> SharedMemoryFull:
+        self._allowance.refuse()
         why = self._allowance.shortage(size)
         if error is not None:
             why = f"{error.strerror or error}. End what uses the memory (`df -h /dev/shm`, `free`)."

@@ -24,7 +24,7 @@ class Sharing:
     since: float = 0.0  # monotonic seconds; when the oldest of them was made, 0.0 for none
     copied: int = 0  # arrays copied into shared memory when they were sent
     copied_bytes: int = 0
-    refused: int = 0  # arrays that found no room
+    refused: int = 0  # arrays, and frames of rings, that found no room
 
     def __add__(self, other: Sharing) -> Sharing:
         """Return what both are together."""

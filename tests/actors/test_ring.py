@@ -457,6 +457,7 @@ def test_memory_of_arrays_that_are_gone_makes_room_for_a_ring():
 
     with pytest.raises(SharedMemoryFull, match="in use"):
         ring.write(frame)
+    assert memory.allowance.refused == 1
     del array
     ring.write(frame)
 

@@ -395,6 +395,12 @@ def stop_slowly(path: str) -> None:
             tell(unwound=True)
 
 
+def leave_slowly(path: str) -> None:
+    """The program is leaving by itself, and an actor takes its time to stop."""
+    with supervisor.start() as system:
+        system.spawn(Player, name="player", path=path, slow_stop=3.0)
+
+
 def interrupted(doing: str) -> None:
     """Ctrl-C while something of ours takes its time."""
     if doing == "start":

@@ -68,6 +68,16 @@ def test_a_second_signal_ends_at_once(how, during, notes, scene):
     assert not notes.exists()
 
 
+def test_sigterm_to_a_program_that_leaves_already_lets_it_finish(notes, scene):
+    program = scene("leave_slowly", notes)
+    eventually(lambda: "waiting for player to stop" in program.errors)
+
+    program.process.send_signal(signal.SIGTERM)
+
+    assert program.end(20.0) == 143, program.errors
+    assert read(notes) == ["stopped"]
+
+
 @pytest.mark.parametrize("doing", ["start", "spawn", "ask", "leave"])
 def test_ctrl_c_shows_the_line_that_was_interrupted_and_none_of_ours(doing, scene):
     program = scene("interrupted", doing)

@@ -129,6 +129,12 @@ def test_an_actor_shares_no_more_than_its_limit_and_is_told_so(system):
     large = actor.ask(Look(np.ones(2 * SIZE))).result()  # what others share is no matter of its own
     assert large.max() == 1.0
 
+    def refused():
+        shared = system.status().actor("poor").shared
+        return shared is not None and shared.refused == 1
+
+    assert eventually(refused)
+
 
 def test_the_status_says_what_programs_share_and_what_had_to_be_copied(system, hands):
     array = system.empty(4 * SIZE)

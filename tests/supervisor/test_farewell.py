@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from supervisor.farewell import FirstCtrlC, interruptible, messages_to, patiently
+from supervisor.farewell import FirstSignal, interruptible, messages_to, patiently, terminate
 
 
 class Clock:
@@ -61,7 +61,7 @@ def ctrl_c():
 
 
 def test_a_first_ctrl_c_while_leaving_ends_nothing_and_a_second_does(ctrl_c):
-    with FirstCtrlC() as first:
+    with FirstSignal() as first:
         ctrl_c()
         assert first.came
         with pytest.raises(KeyboardInterrupt):
@@ -70,33 +70,65 @@ def test_a_first_ctrl_c_while_leaving_ends_nothing_and_a_second_does(ctrl_c):
 
 
 def test_once_it_is_said_that_ctrl_c_ends_at_once_it_does(ctrl_c):
-    with FirstCtrlC() as first:
+    with FirstSignal() as first:
         patiently(Clock(over_at=2.0).wait, lambda: "waiting")
         with pytest.raises(KeyboardInterrupt):
             ctrl_c()
     assert not first.came
 
 
-def leave(ctrl_c):
-    with FirstCtrlC(), pytest.raises(KeyboardInterrupt):
-        ctrl_c()
+@pytest.fixture
+def sigterm():
+    former = signal.signal(signal.SIGTERM, terminate)
+    yield lambda: signal.raise_signal(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, former)
+
+
+def test_a_first_sigterm_while_leaving_waits_until_the_program_has_left(sigterm):
+    with FirstSignal() as first:
+        patiently(Clock(over_at=2.0).wait, lambda: "waiting; Ctrl-C ends at once")
+        sigterm()
+    with pytest.raises(SystemExit) as ended:
+        first.catch_up()
+    assert ended.value.code == 143
+
+
+def test_a_second_sigterm_ends_the_program_and_a_third_kills(sigterm):
+    with FirstSignal():
+        sigterm()
+        with pytest.raises(SystemExit):
+            sigterm()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_ctrl_c_after_sigterm_ends_the_program_at_once(sigterm, ctrl_c):
+    with FirstSignal():
+        sigterm()
+        with pytest.raises(KeyboardInterrupt):
+            ctrl_c()
+
+
+def leave(signalled, raised):
+    with FirstSignal(), pytest.raises(raised):
+        signalled()
 
 
 @pytest.mark.parametrize("why", [KeyboardInterrupt(), SystemExit(143)], ids=repr)
-def test_who_leaves_because_of_a_signal_has_had_the_first(ctrl_c, why):
+def test_who_leaves_because_of_a_signal_has_had_the_first(ctrl_c, sigterm, why):
     block = ExitStack()
-    block.callback(leave, ctrl_c)
+    block.callback(leave, ctrl_c, KeyboardInterrupt)
+    block.callback(leave, sigterm, SystemExit)
     with pytest.raises(type(why)), block:
         raise why
 
 
 WITHOUT_WITH = """
 import atexit, signal, sys
-from supervisor.farewell import FirstCtrlC
+from supervisor.farewell import FirstSignal
 
 @atexit.register
 def leave():
-    with FirstCtrlC() as first:
+    with FirstSignal() as first:
         signal.raise_signal(signal.SIGINT)
     print("goes on")
 
