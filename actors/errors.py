@@ -305,7 +305,7 @@ def _what(error: NotDelivered | OutcomeUnknown) -> str:
 
 def _note(error: HandlerError | SpawnError) -> None:
     if error.remote_traceback:
-        error.add_note(f"\nIn the actor's process:\n\n{error.remote_traceback.rstrip()}")
+        error.add_note(f"\nIn the other process:\n\n{error.remote_traceback.rstrip()}")
 
 
 # ---- across the wire (actors.failure draws the record)

@@ -284,7 +284,7 @@ class _Host:
             word = self._next()
         reason = word.reason if isinstance(word, SupervisorEnded) else ""
         if isinstance(word, SupervisorFailed):
-            reason = word.text
+            reason = f"the supervisor itself failed: {word.text}"
         self._ended.set()
         system.lose(reason or "the supervisor process has died")
 

@@ -210,13 +210,13 @@ class SupervisorProcess:
         pump = self._open_desk(supervisor, memory, self._connect(local, routing_id))
         version = self._boot.version
         directory.write_system(endpoint=local, version=version, started=time.time())
-        self._say(frame(SupervisorReady(local, str(directory.path), listening, os.getpid())))
-        supervisor.begin()
-        infrastructure.start_monitor(supervisor.exchange)
         watchdog = self._watch(supervisor, infrastructure)
-        rundir.clean_stale()
         reason = ""
         try:
+            supervisor.begin()  # if it fails, `start` raises why
+            self._say(frame(SupervisorReady(local, str(directory.path), listening, os.getpid())))
+            infrastructure.start_monitor(supervisor.exchange)
+            rundir.clean_stale()
             reason = await supervisor.done
             # Answers to whoever asked for the end leave before the broker does.
             for _ in range(3):

@@ -55,6 +55,7 @@ from supervisor.launcher.zygote import (
 )
 
 _ATTEMPTS: Final = 5  # zygotes in a row that die before they are ready
+_CRASHES: Final = 2  # as above, the last in a module of the program's: each may take its 3 seconds
 _ANSWER_SECONDS: Final = 5.0  # a zygote that forks nothing for so long is stuck (SIGSTOP)
 READY_SECONDS: Final = 60.0
 """Until a zygote has imported everything; a cold disk may make it slow."""
@@ -340,12 +341,12 @@ class Zygotes:
             return
         if not dead.ready.done():
             self._failures += 1
-            if self._failures >= _ATTEMPTS:
+            if self._failures >= (_CRASHES if dead.loading else _ATTEMPTS):
                 self._failures -= 1  # a later launch gets one more attempt
                 exit_ = None if dead.life is None else dead.life.exit
                 how = f"{f' ({exit_})' if exit_ else ''}; see their stderr"
                 if dead.loading:
-                    text = f"{_ATTEMPTS} processes have ended while they imported {dead.loading}"
+                    text = f"{_CRASHES} processes have ended while they imported {dead.loading}"
                     self._blame(dead, text + how)
                 else:
                     text = f"{_ATTEMPTS} zygotes in a row died while they started"

@@ -8,7 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from actors.actor import Actor
-from supervisor import Backoff, Child, Tree
+from actors.errors import SpawnError
+from supervisor import Backoff, Child, Tree, start
 from supervisor import supervisor as room
 from supervisor.keeper import Keeper
 from supervisor.plan import Launch
@@ -110,3 +111,13 @@ def test_a_failure_of_the_tree_itself_ends_the_system_where_nobody_waits_for_the
         return await asyncio.wait_for(doer.done, 10.0)
 
     assert asyncio.run(run()) == "the supervisor itself failed: a mistake of ours"
+
+
+def test_a_failure_at_its_very_beginning_is_raised_by_start(monkeypatch):
+    def broken(doer):
+        raise ZeroDivisionError("a mistake of ours")
+
+    monkeypatch.setattr(Supervisor, "begin", broken)
+
+    with pytest.raises(SpawnError, match="could not be started: a mistake of ours"):
+        start(inproc=True)
