@@ -6,7 +6,7 @@ import re
 import sys
 from pathlib import Path
 
-from supervisor.cli.app import app
+from supervisor.cli.app import application
 
 PAGE = Path(__file__).with_name("reference") / "cli.md"
 BEGIN = "<!-- generated from here on by docs/cli.py -->\n"
@@ -15,7 +15,7 @@ BEGIN = "<!-- generated from here on by docs/cli.py -->\n"
 def page() -> str:
     """Return the page as it should be: what people wrote of it, then what the commands say."""
     written = PAGE.read_text(encoding="utf-8").partition(BEGIN)[0]
-    text = app.generate_docs()
+    text = application().generate_docs()
     commands = text[text.index("## understudy ") :]
     # cyclopts puts the command in front of a usage line that has it already.
     commands = re.sub(r"^(understudy (\w+)) \2 ", r"\1 ", commands, flags=re.MULTILINE)

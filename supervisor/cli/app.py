@@ -5,37 +5,46 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import cyclopts
 
 from actors.errors import AccessDenied, ActorError, ConnectionLost
-from supervisor.cli.bench import bench
-from supervisor.cli.compute import compute
-from supervisor.cli.demo import demo
-from supervisor.cli.down import down
-from supervisor.cli.keys import keys
-from supervisor.cli.status import status
 from supervisor.cli.text import CommandError, ExitCode, safe
-from supervisor.cli.up import up
 from supervisor.entrance import version_text
 
-app = cyclopts.App(
-    name="understudy",
-    help="Supervised actor processes over ZeroMQ.  Begin with `understudy demo`.",
-    version=version_text,
-    version_flags=["--version"],
-    result_action="return_value",
-)
+COMMANDS: Final = {
+    "up": "Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.",
+    "status": "Show every actor: state, process, memory, messages, restarts.",
+    "down": "End a running system: its actors finish what they have, in reverse order.",
+    "demo": "Solve a stirred superfluid live, with viewers, and kill its server on the way.",
+    "bench": "Measure this machine: asks, tells, arrays, live frames, starts, kills, memory.",
+    "compute": "Run a computation in the foreground until it ends, Ctrl-C, or `understudy down`.",
+    "keys": "Say who may join over the network (tcp), and whose systems we join.",
+}
+"""The first line of each one's own help: to list them, none has to be imported."""
 
-for _command in (up, status, down, demo, bench):
-    app.command(_command)
-app.command(compute)
-app.command(keys)
+
+def application(*, listing: bool = False) -> cyclopts.App:
+    """Return all commands, each imported when it is called; for a `listing`, with one line each."""
+    tree = cyclopts.App(
+        name="understudy",
+        help="Supervised actor processes over ZeroMQ.  Begin with `understudy demo`.",
+        version=version_text,
+        version_flags=["--version"],
+        result_action="return_value",
+    )
+    for name, line in COMMANDS.items():
+        # Such a line would stand for the whole help of a command, too.
+        tree.command(f"supervisor.cli.{name}:{name}", name=name, help=line if listing else None)
+    return tree
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
-    return run(lambda: app(arguments, exit_on_error=False, print_error=False))
+    words = sys.argv[1:] if arguments is None else arguments
+    app = application(listing=not words or words[0] not in COMMANDS)
+    return run(lambda: app(words, exit_on_error=False, print_error=False))
 
 
 def run(command: Callable[[], object]) -> int:

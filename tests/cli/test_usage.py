@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from supervisor.cli.app import main
+from supervisor.cli.app import COMMANDS, application, main
 
 STAGE = {
     "scene": """
@@ -134,3 +134,8 @@ def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixtu
 
     assert "Usage:" in page
     assert f"understudy {command}" in page
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_of_each_what_its_own_help_does(name):
+    assert application()[name].help.splitlines()[0] == COMMANDS[name]
