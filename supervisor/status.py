@@ -65,7 +65,8 @@ class ActorStatus:
     current: str
     """Class of the message being handled, "" when idle."""
     memory: int | None
-    """Bytes of resident memory, as the monitor saw it last."""
+    """Bytes of resident memory, as the monitor saw it last; shared memory that it reads or writes
+    counts in every process that does."""
     cpu: float | None
     """Cores, over the monitor's last period."""
     heartbeat: float | None

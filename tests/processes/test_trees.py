@@ -12,7 +12,7 @@ from programs import eventually, gone
 from scenes import Leave, Parent, Player, SpawnOne, Who, Write
 
 import supervisor
-from actors.errors import ConnectionLost, NoSuchActor
+from actors.errors import ActorStopped, ConnectionLost, NoSuchActor
 from supervisor import AutoShutdown, Backoff, Child, Intensity, Restart, Strategy, Tree
 
 pytestmark = [pytest.mark.process, pytest.mark.timeout(240)]
@@ -102,8 +102,13 @@ def test_a_tree_that_gives_up_restarts_as_a_whole_and_the_outermost_ends_the_sys
 
     kill(system, "a")  # its count began anew
     eventually(lambda: settled(system, [4, 2, 1]))
-    os.kill(system.status().actor("a").pid, signal.SIGKILL)
+    pid = system.status().actor("a").pid
+    os.kill(pid, signal.SIGSTOP)
+    waiting = system.ref("a").ask(Who())
+    os.kill(pid, signal.SIGKILL)
     assert "more than the 1 restarts" in system.wait_ended(30)
+    with pytest.raises(ActorStopped, match=r"the system is ending: .*more than the 1 restarts"):
+        waiting.result()
     with pytest.raises(ConnectionLost, match="more than the 1 restarts"):
         system.ref("c").ask(Who())
 
