@@ -126,7 +126,7 @@ class Memory:
         """Give back what is not used any more.  Call it about once a second."""
         if self._arena is not None:
             self._arena.tidy()
-        if self._arena is not None or self._rings:
+        if self._arena is not None or self._rings or self.allowance.refused:
             arrays = NOTHING if self._arena is None else self._arena.statistics().sharing
             sharing = sum((ring.sharing for ring in self._rings.values()), start=arrays)
             self.report(attrs.evolve(sharing, refused=self.allowance.refused))

@@ -145,7 +145,7 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
         raise
     host.serve(system)
     # A program that ends without `with` has told things too, and wants them handled.
-    atexit.register(system.close)
+    atexit.register(system.close_at_exit)
     return system
 
 
@@ -265,7 +265,12 @@ class _Host:
 
     def abandon(self) -> None:
         """Close the lifeline: whatever still runs is killed.  For any thread; twice is fine."""
-        self._restore_sigterm()
+        try:
+            self._abandon()
+        finally:
+            self._restore_sigterm()
+
+    def _abandon(self) -> None:
         with contextlib.suppress(OSError):
             self._lifeline.shutdown(socket.SHUT_RDWR)
         with self._reaping:

@@ -88,7 +88,7 @@ class FirstSignal:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def takes(self, number: int) -> bool:
-        """Tell whether a signal is the first, and can wait until the program has left."""
+        """Note a signal, if it is the first and can wait until the program has left."""
         if not self._heeds or self.came is not None:
             return False
         if number == signal.SIGINT and self.warned:
@@ -113,7 +113,7 @@ def terminate(number: int, _frame: FrameType | None) -> None:
 
     Wherever the program is by then: the supervisor notices, and cleans up.
     """
-    if any(leaving.takes(number) for leaving in _LEAVING):
+    if any(leaving.takes(number) for leaving in tuple(_LEAVING)):
         return
     signal.signal(number, signal.SIG_DFL)
     raise SystemExit(TERMINATED)

@@ -1,6 +1,6 @@
 """What the supervisor process runs: the one place where its parts are built and joined.
 
-boot ─► runtime directory ─► zygote ─► broker ─► own connection ─► ready ─► children
+boot ─► runtime directory ─► zygote ─► broker ─► own connection ─► children ─► ready
      ─► until shut down, given up, or the starting program is gone
      ─► children down ─► broker told why ─► directory removed
 """
@@ -172,7 +172,7 @@ class SupervisorProcess:
         self._running: asyncio.Task[int] | None = None
         self._states = States()
         self._accounts: Accounts | None = None
-        self._orphaned = False
+        self._orphaned = self._told = False
         self._parent_pidfd = -1
 
     async def live(self) -> int:
@@ -337,10 +337,11 @@ class SupervisorProcess:
         """SIGTERM: in good order; a second one: at once."""
         if self._supervisor is None:
             self._give_up()
-        elif self._supervisor.ending:
+        elif self._told:
             self._supervisor.shut_down_at_once("it was told to end, twice")
-        else:
+        elif not self._supervisor.ending:  # else whoever has begun that lets the actors finish
             self._supervisor.begin_shut_down()
+        self._told = True
 
     def _say(self, data: bytes) -> None:
         self._lifeline.setblocking(True)

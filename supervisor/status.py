@@ -27,8 +27,8 @@ class SharedMemory:
     those that were born there, or received, and are whole."""
     copied_bytes: int = 0
     refused: int = 0
-    """Arrays, and frames of rings, that found no room, since its start: sent arrays travelled as
-    frames of their messages."""
+    """Arrays, and rings or frames of rings, for which it could set nothing aside, since its start:
+    sent arrays travelled as frames of their messages."""
 
 
 @message(tag="understudy:SharedPool")

@@ -243,7 +243,7 @@ class Supervisor:
         self.desk.forget(name)
 
     def _gone(self, name: str, reason: life.ExitReason, standing: Standing = Standing.GONE) -> None:
-        why = f"the system is ending: {self._reason or reason}" if self.ending else str(reason)
+        why = f"the system is ending: {self._reason}" if self._reason else str(reason)
         self.exchange.declare(Declare(name, standing, 0, reason=why))
         self._declare_pool(name)
         self.wings.dismiss(name)

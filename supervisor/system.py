@@ -12,7 +12,9 @@ import asyncio
 import atexit
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from traceback import print_exception
 from types import TracebackType
 from typing import Final, Self, final
 
@@ -112,9 +114,10 @@ class System(Calls):
         if self._is_over:
             return
         self._closed = True
-        atexit.unregister(self.close)
+        atexit.unregister(self.close_at_exit)
+        first = FirstSignal()
         try:
-            with FirstSignal() as first:
+            with first:
                 self._flush()
                 if self._end is not None:
                     self._end(self)
@@ -122,10 +125,17 @@ class System(Calls):
             if isinstance(error, KeyboardInterrupt):
                 announce("ended at once")
             self._abandon()  # a second Ctrl-C: nobody wants to wait any longer
+            if isinstance(error, Exception):
+                first.catch_up()
             raise
         finally:
             self._leave()
         first.catch_up()
+
+    def close_at_exit(self) -> None:
+        """Close in a program that has no `with`, and has ended: a signal cannot raise in it now."""
+        with suppress(KeyboardInterrupt, SystemExit):
+            self.close()
 
     @property
     def _is_over(self) -> bool:
@@ -135,7 +145,7 @@ class System(Calls):
         if self._is_over:
             return
         self._closed = True
-        atexit.unregister(self.close)
+        atexit.unregister(self.close_at_exit)
         self._abandon()
         self._leave()
 
@@ -213,7 +223,11 @@ class System(Calls):
             return
         try:
             self.close()
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit) as signalled:
+            if isinstance(error, Exception):
+                print_exception(error)  # what a signal is raised instead of would be told by nobody
+            if not isinstance(signalled, KeyboardInterrupt):
+                raise
             if not isinstance(error, KeyboardInterrupt):
                 raise KeyboardInterrupt from None
             # The first Ctrl-C is still on its way, and tells what was interrupted.
@@ -230,11 +244,16 @@ class System(Calls):
         if _twice(error):
             self._end_at_once()
             return
+        first = FirstSignal()
         try:
-            await asyncio.to_thread(self.close)
+            with first:  # here, because it is the main thread that hears of signals
+                await asyncio.to_thread(self.close)
         except asyncio.CancelledError:
             self._abandon()
             raise
+        if first.came is not None and isinstance(error, Exception):
+            print_exception(error)
+        first.catch_up()
 
 
 def _twice(error: BaseException | None) -> bool:

@@ -43,7 +43,7 @@ def application(*, listing: bool = False) -> cyclopts.App:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    app = application(listing=not words or words[0] not in COMMANDS)
+    app = application(listing=not any(word in COMMANDS for word in words))
     return run(lambda: app(words, exit_on_error=False, print_error=False))
 
 

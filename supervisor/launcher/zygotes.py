@@ -27,6 +27,7 @@ import msgspec
 
 from actors.imported import Imported
 from actors.log import logger
+from supervisor.launcher.attempts import Attempts
 from supervisor.launcher.interpreter import start_interpreter
 from supervisor.launcher.kernel import adopt_orphans, is_single_threaded, limit_pools
 from supervisor.launcher.order import Life
@@ -54,8 +55,6 @@ from supervisor.launcher.zygote import (
     begin,
 )
 
-_ATTEMPTS: Final = 5  # zygotes in a row that die before they are ready
-_CRASHES: Final = 2  # as above, the last in a module of the program's: each may take its 3 seconds
 _ANSWER_SECONDS: Final = 5.0  # a zygote that forks nothing for so long is stuck (SIGSTOP)
 READY_SECONDS: Final = 60.0
 """Until a zygote has imported everything; a cold disk may make it slow."""
@@ -83,7 +82,7 @@ class Zygotes:
         self._living: dict[int, Life] = {}  # children not reaped; a new zygote guards them
         self._directory = b""  # the zygote removes it should we die; empty: none
         self._requests = count(1)
-        self._failures = 0  # zygotes in a row that died before they were ready
+        self._attempts = Attempts()
         self._closed = False
 
     @property
@@ -292,7 +291,7 @@ class Zygotes:
             case Reads(file):
                 zygote.reads.add(os.fsdecode(file))
             case Ready():
-                self._failures, self._was_ready, zygote.loading = 0, True, ""
+                self._attempts, self._was_ready, zygote.loading = Attempts(), True, ""
                 zygote.reads.clear()
                 resolve(zygote.ready, None)
             case Broken(text, module, trace):
@@ -340,17 +339,13 @@ class Zygotes:
         if self._closed or dead.ready is None:
             return
         if not dead.ready.done():
-            self._failures += 1
-            if self._failures >= (_CRASHES if dead.loading else _ATTEMPTS):
-                self._failures -= 1  # a later launch gets one more attempt
+            if text := self._attempts.died(dead.loading):
                 exit_ = None if dead.life is None else dead.life.exit
-                how = f"{f' ({exit_})' if exit_ else ''}; see their stderr"
-                if dead.loading:
-                    text = f"{_CRASHES} processes have ended while they imported {dead.loading}"
-                    self._blame(dead, text + how)
+                text += f"{f' ({exit_})' if exit_ else ''}; see their stderr"
+                if self._attempts.module:
+                    self._blame(dead, text)
                 else:
-                    text = f"{_ATTEMPTS} zygotes in a row died while they started"
-                    fail(dead.ready, OSError(text + how))
+                    fail(dead.ready, OSError(text))
                 return
         elif dead.ready.exception() is not None:
             return  # it could not preload, and neither could another

@@ -457,12 +457,25 @@ def test_memory_of_arrays_that_are_gone_makes_room_for_a_ring():
 
     with pytest.raises(SharedMemoryFull, match="in use"):
         ring.write(frame)
-    assert memory.allowance.refused == 1
     del array
     ring.write(frame)
 
     assert memory.arena.statistics().reserved == 0
     ring.close()
+    memory.close()
+
+
+def test_what_found_no_room_is_reported_by_a_process_that_has_only_rings_too():
+    memory = Memory(limit=1 << 20)
+    memory.keep("frames", ring := SharedRing(3, allowance=memory.allowance))
+    reports = []
+    memory.report = reports.append
+
+    with pytest.raises(SharedMemoryFull, match="may share"):
+        ring.write(np.zeros(1 << 20, np.uint8))
+    memory.tidy()
+
+    assert reports[-1].refused == 1
     memory.close()
 
 

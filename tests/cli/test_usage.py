@@ -127,13 +127,17 @@ def test_a_module_that_cannot_be_preloaded_is_wrong_configuration(
     assert "preload: hungry_stage cannot be imported: ModuleNotFoundError" in said
 
 
+@pytest.mark.parametrize("first", ["the command", "--help"])
 @pytest.mark.parametrize("command", ["up", "down", "status", "demo"])
-def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([command, "--help"]) == 0
+def test_every_command_explains_itself(
+    command: str, first: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["--help", command] if first == "--help" else [command, "--help"]) == 0
     page = capsys.readouterr().out
 
     assert "Usage:" in page
     assert f"understudy {command}" in page
+    assert "Example: understudy" in page
 
 
 @pytest.mark.parametrize("name", COMMANDS)

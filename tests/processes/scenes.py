@@ -395,10 +395,22 @@ def stop_slowly(path: str) -> None:
             tell(unwound=True)
 
 
-def leave_slowly(path: str) -> None:
+def leave_slowly(path: str, how: str) -> None:
     """The program is leaving by itself, and an actor takes its time to stop."""
-    with supervisor.start() as system:
-        system.spawn(Player, name="player", path=path, slow_stop=3.0)
+    system = supervisor.start()
+    system.spawn(Player, name="player", path=path, slow_stop=3.0)
+    tell(pid=system.pid)
+
+    async def block() -> None:
+        async with system:
+            pass
+
+    if how == "async with":
+        asyncio.run(block())
+    elif how != "at exit":
+        with system:
+            if how == "with an error":
+                raise ValueError("the reason")
 
 
 def interrupted(doing: str) -> None:

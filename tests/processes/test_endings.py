@@ -68,14 +68,21 @@ def test_a_second_signal_ends_at_once(how, during, notes, scene):
     assert not notes.exists()
 
 
-def test_sigterm_to_a_program_that_leaves_already_lets_it_finish(notes, scene):
-    program = scene("leave_slowly", notes)
+@pytest.mark.parametrize(
+    ("how", "code"), [("with", 143), ("async with", 143), ("with an error", 143), ("at exit", 0)]
+)
+def test_sigterm_to_a_program_that_leaves_already_lets_it_finish(how, code, notes, scene):
+    program = scene("leave_slowly", notes, how)
+    pid = program.fact("pid")
     eventually(lambda: "waiting for player to stop" in program.errors)
 
     program.process.send_signal(signal.SIGTERM)
+    os.kill(pid, signal.SIGTERM)  # as `killall` would: it is the first for the supervisor too
 
-    assert program.end(20.0) == 143, program.errors
+    assert program.end(20.0) == code, program.errors
     assert read(notes) == ["stopped"]
+    assert ("ValueError: the reason" in program.errors) == (how == "with an error")
+    assert "Exception ignored" not in program.errors
 
 
 @pytest.mark.parametrize("doing", ["start", "spawn", "ask", "leave"])

@@ -102,6 +102,7 @@ def test_a_tree_that_gives_up_restarts_as_a_whole_and_the_outermost_ends_the_sys
 
     kill(system, "a")  # its count began anew
     eventually(lambda: settled(system, [4, 2, 1]))
+    eventually(lambda: system.ref("a").ask(Who()).result())  # directly from now on
     pid = system.status().actor("a").pid
     os.kill(pid, signal.SIGSTOP)
     waiting = system.ref("a").ask(Who())
