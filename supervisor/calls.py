@@ -183,8 +183,10 @@ class Calls:
 
         What it holds at first is left over.  Sending makes it read-only, and a view that was made
         before must not be written to any more: whoever reads may see it.
-        Raises `SharedMemoryFull`.
+        Raises `SharedMemoryFull`, and `ConnectionLost` when the system is over.
         """
+        if self._portal.lost is not None:
+            raise self._portal.lost
         return self._portal.memory.empty(shape, dtype)
 
     def frames(self, ref: ActorRef | str, name: str) -> RingReader:

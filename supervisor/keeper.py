@@ -326,7 +326,7 @@ class Keeper:
                     return
             case _:
                 assert_never(group.auto_shutdown)
-        text = f"the significant child {ended.label} has ended: {ended.last_exit}"
+        text = group.why_shut_down(ended)
         self._fall(group, ended, ExitReason(ExitKind.STOPPED, text=text))
 
     def _never_added(self, child: Leaf) -> None:

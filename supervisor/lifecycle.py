@@ -16,7 +16,7 @@ same. Commands are performed in the order of the list.
 from __future__ import annotations
 
 import enum
-from typing import assert_never, final
+from typing import Final, assert_never, final
 
 import attrs
 
@@ -280,6 +280,10 @@ class Report:
     def __str__(self) -> str:
         who = f"{self.offender}/{self.incarnation}" if self.incarnation else self.offender
         return f"{'/'.join(self.supervisor)}: {self.context.value}: {who}: {self.reason}"
+
+
+WORK_DONE: Final = "its work is done"  # begins the reason of a tree that ended as it was to
+SHUT_DOWN: Final = "it was shut down"  # the reason of a system that was told to end
 
 
 @final

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, final
 
 from actors.message import class_name
 from supervisor import chronicle
-from supervisor.lifecycle import ExitKind
+from supervisor.lifecycle import WORK_DONE, ExitKind
 from supervisor.muffler import Muffler
 
 if TYPE_CHECKING:
@@ -64,8 +64,10 @@ class Narrator:
         """A child is killed, perhaps because it did not stop in time, or because all are."""
         status = self._tree.child(child.name)
         if child.expected and not child.killed and status is not None:
-            grace = status.spec.grace
-            log.warning("%s has not stopped within %g s; it is killed", child.label, grace)
+            count = child.record().mailbox
+            left = f" with {count} messages left: a larger grace= is more time" if count else ""
+            text = "%s has not stopped within %g s; it is killed%s"
+            log.warning(text, child.label, status.spec.grace, left)
 
     def report(self, report: Report) -> None:
         """A tree reports what happened to it."""
@@ -75,7 +77,8 @@ class Narrator:
 
     def gives_up(self, reason: str) -> None:
         """The outermost tree ends, and the system with it."""
-        log.error("the system ends: %s", reason)
+        level = logging.INFO if reason.startswith(WORK_DONE) else logging.ERROR
+        log.log(level, "the system ends: %s", reason)
 
     def failed(self, error: BaseException) -> None:
         """The supervisor's own code raised."""

@@ -23,7 +23,7 @@ import attrs
 
 from actors.backoff import Retries
 from supervisor.intensity import recent
-from supervisor.lifecycle import ChildStatus, ExitReason, Origin, State, TreeStatus
+from supervisor.lifecycle import WORK_DONE, ChildStatus, ExitReason, Origin, State, TreeStatus
 from supervisor.spec import AutoShutdown, Child, Intensity, Pool, Restart, Strategy, Tree
 
 LIVE = frozenset({State.STARTING, State.RUNNING, State.STOPPING})
@@ -69,6 +69,11 @@ class Node:
     def is_live(self) -> bool:
         """Whether it has to be stopped before it is down."""
         return self.state in LIVE
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether its last end was a good one."""
+        return self.last_exit is not None and self.last_exit.is_normal
 
     @property
     def is_recalled(self) -> bool:
@@ -170,6 +175,17 @@ class Group(Node):
     def is_ordered(self) -> bool:
         """Whether its children start and stop one after the other."""
         return isinstance(self.spec, Tree)
+
+    @property
+    def ended_well(self) -> bool:
+        """Whether it shut itself down, and who had to end for that has ended well."""
+        return str(self.last_exit).startswith(WORK_DONE)
+
+    def why_shut_down(self, ended: Leaf | Group) -> str:
+        """Say why it shuts itself down, now that a significant child has ended: well, or not."""
+        others = [one for one in self.nodes if one.significant and one.state in ENDED]
+        done = f"{WORK_DONE}: " if all(one.ended_well for one in (ended, *others)) else ""
+        return f"{done}the significant child {ended.label} has ended: {ended.last_exit}"
 
     def leaves(self) -> Iterator[Leaf]:
         """Go through all children below it, in start order."""

@@ -49,6 +49,8 @@ def shared_memory_of(given: int | str | None) -> int:
 
 def modules_of(given: str | Sequence[str]) -> list[str]:
     """Return the names of modules to preload, each once."""
+    if not isinstance(given, Sequence):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"preload={given!r:.80}: give names of modules, as ['lab.detectors']")
     names = [given] if isinstance(given, str) else given
     for name in names:
         if not isinstance(name, str):  # pyright: ignore[reportUnnecessaryIsInstance]

@@ -130,7 +130,7 @@ class Supervisor:
                 self._reason = command.reason
                 self._narrator.gives_up(command.reason)
             case life.ShutDownComplete():
-                self._over("it was shut down")
+                self._over(life.SHUT_DOWN)
 
     # --- starting --------------------------------------------------------------------------------
 

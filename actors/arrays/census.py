@@ -1,7 +1,7 @@
 """The census: who reads what in place, as the kernel's list of locks says.
 
     /proc/locks         37: OFDLCK ADVISORY READ -1 00:01:1042 8192 8192     one line for each lease
-    /proc/<pid>/fd      9 -> /memfd:understudy-arena (deleted)               which memory is whose
+    /proc/<pid>/fd      9 -> /memfd:understudy-arena-<pid> (deleted)         which memory is whose
 
 Both cost a while where there is much of it, so a census is taken once for all who are looked at.
 """
@@ -37,15 +37,17 @@ class Census:
         0 when that cannot be known.
         """
         try:
-            files = {_lock_name(fd) for fd in Path(f"/proc/{pid}/fd").iterdir() if _is_ours(fd)}
+            all_open = Path(f"/proc/{pid}/fd").iterdir()
+            files = {_lock_name(fd) for fd in all_open if _is_its_own(fd, pid)}
         except OSError:
             return 0
         return sum(self._leases[file] for file in files)
 
 
-def _is_ours(fd: Path) -> bool:
+def _is_its_own(fd: Path, pid: int) -> bool:
+    """Tell whether it is memory that the process has made: it may have attached other's, too."""
     try:
-        return fd.readlink().name.startswith(f"memfd:{ARENA}")
+        return fd.readlink().name.startswith(f"memfd:{ARENA}-{pid} ")
     except OSError:  # it was closed meanwhile
         return False
 

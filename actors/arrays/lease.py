@@ -28,7 +28,7 @@ from actors.errors import MessageError
 class Window:
     """One attached segment, read-only."""
 
-    __slots__ = ("_address", "_fd", "_held", "_key", "data", "memory", "table")
+    __slots__ = ("_address", "_fd", "_held", "_key", "data", "memory", "table", "used")
 
     def __init__(self, memory: mmap.mmap, fd: int, key: tuple[int, int, int]) -> None:
         self.memory = memory
@@ -37,6 +37,8 @@ class Window:
         self.data = segment.data_size(len(memory))
         self.table = memoryview(memory)[self.data :].cast("Q")
         self._address = np.frombuffer(memory, np.uint8, 1).ctypes.data
+        self.used = 0
+        """At which look of its mapper it was needed last."""
         self._held: dict[int, int] = {}
         """Leases of each block, by its offset."""
 

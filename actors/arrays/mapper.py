@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from actors.arrays import segment
 from actors.arrays.lease import Lease, Window
+from actors.arrays.shelves import IDLE_LOOKS
 from actors.errors import MessageError
 
 MOST_MAPS: Final = 32
@@ -77,6 +78,7 @@ class Mapper:
         self._dropped: deque[tuple[Window, int, int, int]] = deque()
         """Leases that nobody uses any more: window, offset, sender, bytes."""
         self._lock = threading.Lock()
+        self._looks = 0
 
     def read(
         self, descriptor: tuple[int, ...], dtype: np.dtype[Any] | str, shape: tuple[int, ...]
@@ -113,11 +115,16 @@ class Mapper:
     def tidy(self) -> None:
         """Detach what nobody reads and its owner has closed, or died with: it takes memory still.
 
-        Call it now and then.
+        And what was not read during the last `IDLE_LOOKS` calls: it counts as memory of this
+        process.  Call it now and then.
         """
         with self._lock:
+            self._looks += 1
             for key, window in list(self._maps.items()):
-                if not (window.held or segment.is_open(*key, self._directory)):
+                if window.held:
+                    window.used = self._looks
+                idle = window.used <= self._looks - IDLE_LOOKS
+                if idle or not (window.held or segment.is_open(*key, self._directory)):
                     del self._maps[key]
                     window.close()
         self._settle()
@@ -135,9 +142,11 @@ class Mapper:
             window = self._maps.get(key)
             if window is not None:
                 self._maps.move_to_end(key)
+                window.used = self._looks
                 return window
         window = attach_window(pid, where, cookie, self._directory)
         with self._lock:
+            window.used = self._looks
             if key in self._maps:  # by another thread meanwhile
                 window.close()
                 return self._maps[key]

@@ -31,6 +31,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager
 from math import prod
+from operator import index
 from typing import Any, Final, final
 from weakref import finalize
 
@@ -106,6 +107,11 @@ class SharedRing:
             ValueError: a number of slots that makes no sense.
             SharedMemoryFull: the allowance, or the machine, has no room left.
         """
+        try:
+            slots, limit = index(slots), index(limit)
+        except TypeError:
+            text = f"slots={slots!r}, limit={limit!r}: give whole numbers; limit= is in bytes"
+            raise TypeError(text) from None
         if not 2 <= slots <= MOST_SLOTS:  # noqa: PLR2004
             raise ValueError(f"slots={slots}: a ring has 2 to {MOST_SLOTS} slots")
         self.slots = slots
@@ -274,7 +280,8 @@ class SharedRing:
         if error is not None:
             why = f"{error.strerror or error}. End what uses the memory (`df -h /dev/shm`, `free`)."
         return SharedMemoryFull(
-            f"no room for {size:,} bytes of a ring: {why} Smaller or fewer frames take less."
+            f"no room for {size:,} bytes of a ring, {self.slots} slots: {why} Smaller frames, or "
+            "fewer slots=, take less."
         )
 
     def _move_to(self, slots: _Slots) -> None:

@@ -137,7 +137,7 @@ class Segment:
         self.path = None if directory is None else directory / _file_name(os.getpid(), serial)
         """None for a memfd."""
         size = data + table_size(data)
-        self._fd = create_memory(ARENA, size) if self.path is None else -1
+        self._fd = create_memory(f"{ARENA}-{os.getpid()}", size) if self.path is None else -1
         if self.path is not None:
             self._fd = _create_file(self.path, size)
         try:

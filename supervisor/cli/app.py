@@ -43,7 +43,7 @@ def application(*, listing: bool = False) -> cyclopts.App:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit code."""
     words = sys.argv[1:] if arguments is None else arguments
-    app = application(listing=not any(word in COMMANDS for word in words))
+    app = application(listing=list(words) in ([], ["--help"], ["-h"]))
     return run(lambda: app(words, exit_on_error=False, print_error=False))
 
 

@@ -16,6 +16,7 @@ from actors.errors import AccessDenied, ActorError
 from actors.failure import place_of
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.entrance import BrokenPreloadError, start
+from supervisor.lifecycle import SHUT_DOWN, WORK_DONE
 from supervisor.plan import plan_tree
 from supervisor.rundir import AlreadyRunningError
 from supervisor.spec import Tree
@@ -40,7 +41,8 @@ def up(  # noqa: PLR0913 - one for each option of the command line
     """Run a tree of actors in the foreground until Ctrl-C, `understudy down`, or its own end.
 
     Ctrl-C or SIGTERM lets the actors finish what they have; a second one kills them.
-    Exit status: 0 it was shut down, 1 it could not start or has given up, 2 an option is wrong,
+    Exit status: 0 it was shut down, or its work is done (`auto_shutdown`, after a good end),
+    1 it could not start, has given up or fallen, 2 an option is wrong,
     78 the tree, or a module to preload, cannot be used, 130 Ctrl-C, 143 SIGTERM.
     Example: `understudy up lab:tree --name lab`
 
@@ -96,8 +98,8 @@ def up(  # noqa: PLR0913 - one for each option of the command line
         except KeyboardInterrupt:
             _say_stopping(system)
             raise
-    if reason in ("", "it was shut down"):
-        _say("down")
+    if reason in ("", SHUT_DOWN) or reason.startswith(WORK_DONE):
+        _say(f"down: {reason}" if reason.startswith(WORK_DONE) else "down")
         return ExitCode.OK
     raise CommandError(f"the system ended: {reason}")
 

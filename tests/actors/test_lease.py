@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -271,6 +272,21 @@ def test_memory_that_is_not_used_is_given_back_after_a_while(arena, mapper):
     assert arena.statistics().reserved == 0
 
 
+def test_what_is_read_no_more_is_detached_after_a_while_though_its_owner_keeps_it(arena, mapper):
+    kept, passing = shared(arena), arena.share(np.full(100_000, 2, np.uint8))
+    array = read(mapper, kept)
+    assert mapper.read(passing, "u1", (100_000,)).max() == 2
+    for _ in range(IDLE_LOOKS - 1):
+        mapper.tidy()
+    assert len(mapper._maps) == 2
+
+    for _ in range(2):
+        mapper.tidy()
+    assert len(mapper._maps) == 1
+    assert array.max() == 1
+    assert mapper.read(passing, "u1", (100_000,)).max() == 2
+
+
 def test_a_forked_child_leaves_its_parents_claims_alone(arena, mapper):
     descriptor = shared(arena)
     array = read(mapper, descriptor)
@@ -285,9 +301,9 @@ def test_a_forked_child_leaves_its_parents_claims_alone(arena, mapper):
     assert array.max() == 1
 
 
-@pytest.mark.process
-def test_what_a_killed_reader_held_comes_back_at_once(arena, tmp_path):
-    descriptor = shared(arena)
+@contextmanager
+def reader_of(descriptor, tmp_path):
+    """Another process that reads an array, and keeps it."""
     program = (
         "import pathlib, sys, time; from actors.arrays.mapper import Mapper\n"
         f"array = Mapper(pathlib.Path({str(tmp_path)!r})).read({descriptor}, 'u1', ({SIZE},))\n"
@@ -299,6 +315,13 @@ def test_what_a_killed_reader_held_comes_back_at_once(arena, tmp_path):
     ) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "1\n"
+        yield reader
+
+
+@pytest.mark.process
+def test_what_a_killed_reader_held_comes_back_at_once(arena, tmp_path):
+    descriptor = shared(arena)
+    with reader_of(descriptor, tmp_path) as reader:
         arena.free(descriptor[-1])
         assert lent(arena) == 1
         reader.send_signal(signal.SIGKILL)
@@ -318,6 +341,17 @@ def test_the_readers_of_a_process_can_be_counted(mappers):
     assert Census().readers_of(os.getpid()) == before
     assert taken.readers_of(os.getpid()) == before + 6  # it is of its moment
     assert Census().readers_of(2**22 + 7) == 0
+    arena.close()
+
+
+@pytest.mark.process
+def test_what_a_process_itself_reads_of_others_is_not_counted_as_read_by_others(tmp_path):
+    arena = Arena()
+    before = Census().readers_of(os.getpid())
+    with reader_of(shared(arena), tmp_path) as reader:
+        assert Census().readers_of(os.getpid()) == before + 1
+        assert Census().readers_of(reader.pid) == 0
+        reader.kill()
     arena.close()
 
 

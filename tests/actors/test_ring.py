@@ -319,6 +319,12 @@ def test_a_number_of_slots_must_make_sense(slots):
         SharedRing(slots)
 
 
+@pytest.mark.parametrize("given", [{"slots": "4"}, {"slots": 4.0}, {"limit": "1 GiB"}])
+def test_what_is_no_number_is_refused_in_words(given):
+    with pytest.raises(TypeError, match="give whole numbers; limit= is in bytes"):
+        SharedRing(**given)
+
+
 @pytest.mark.parametrize(
     ("array", "meta", "error", "text"),
     [

@@ -78,7 +78,12 @@ def test_everything_raises_connection_lost_after_the_end(transport):
         ref = system.spawn(Calculator, name="calc")
         assert ref.ask(Add(1, 1)).result() == 2.0
 
-    for call in (lambda: ref.ask(Add(1, 1)), system.status, lambda: ref.tell(Add(1, 1))):
+    for call in (
+        lambda: ref.ask(Add(1, 1)),
+        system.status,
+        lambda: ref.tell(Add(1, 1)),
+        lambda: system.empty(10),
+    ):
         with pytest.raises(ConnectionLost):
             call()
     system.close()

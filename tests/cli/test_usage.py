@@ -140,6 +140,14 @@ def test_every_command_explains_itself(
     assert "Example: understudy" in page
 
 
+def test_a_list_of_commands_leaves_each_its_own_help(capsys: pytest.CaptureFixture[str]) -> None:
+    for words in (["--help"], ["comput"], [], ["compute", "--help"]):
+        capsys.readouterr()
+        main(words)
+
+    assert "Example: understudy compute" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_list_of_commands_says_of_each_what_its_own_help_does(name):
     assert application()[name].help.splitlines()[0] == COMMANDS[name]

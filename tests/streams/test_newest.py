@@ -92,7 +92,7 @@ class WriterMachine(RuleBasedStateMachine):
             return
         self.rooms, asked = [None] * len(self.rooms), set(range(len(self.rooms))) - self.left_out
         self.carry(Attempt(self.packets.waiting, strict=True))
-        takers = [n for n in asked if self.got[n] and self.got[n][-1] == self.serial]
+        takers = [n for n in sorted(asked) if self.got[n] and self.got[n][-1] == self.serial]
         assert takers == sorted(asked) if self.spread else len(takers) == 1
         assert self.packets.waiting is None
 

@@ -24,9 +24,11 @@ def life(**facts):
 
 @pytest.mark.parametrize(("killed", "lines"), [(False, 1), (True, 0)])
 def test_who_is_killed_on_request_is_not_blamed_for_being_slow_to_stop(killed, lines, caplog):
-    narrator().killing(life(expected=True, killed=killed))
+    record = SimpleNamespace(mailbox=3)
+    narrator().killing(life(expected=True, killed=killed, record=lambda: record))
 
-    assert caplog.text.count("a/1 has not stopped within 5 s; it is killed") == lines
+    text = "a/1 has not stopped within 5 s; it is killed with 3 messages left"
+    assert caplog.text.count(text) == lines
 
 
 def test_a_start_that_fails_is_told_to_its_spawner_and_the_log_has_one_line(caplog):

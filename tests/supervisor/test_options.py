@@ -16,6 +16,7 @@ def test_modules_are_named_one_by_one_or_alone():
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [
+        (3, TypeError, r"preload=3: give names of modules, as \['lab.detectors'\]"),
         (["lab", 7], TypeError, "preload: 7 is no module's name: write 'lab.detectors'"),
         ("lab/detectors.py", ValueError, "write it with dots and without .py"),
         ("", ValueError, "is no module's name"),

@@ -759,9 +759,27 @@ def test_the_end_of_any_significant_child_ends_its_tree():
 
     log = world.settle(world.exited("s", NORMAL))
 
-    assert "the significant child s has ended" in one(log, GiveUp).reason
+    assert one(log, GiveUp).reason.startswith("its work is done: the significant child s has ended")
     assert to_processes(log) == ["-a/1"]
     assert log[-1] == ShutDownComplete()
+
+
+@pytest.mark.parametrize("inner", [False, True])
+@pytest.mark.parametrize("well", [False, True])
+def test_work_is_done_only_if_who_had_to_end_has_ended_well(well, inner):
+    job = Child(Actor, name="s", restart=Restart.TEMPORARY, significant=True)
+    tree = Tree(
+        name="t",
+        children=[job],
+        restart=Restart.TEMPORARY,
+        significant=True,
+        auto_shutdown=AutoShutdown.ANY_SIGNIFICANT,
+    )
+    world = World(tree if inner else job, auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
+
+    log = world.settle(world.exited("s", *([NORMAL] if well else [])))
+
+    assert one(log, GiveUp).reason.startswith("its work is done: ") == well
 
 
 def test_a_significant_child_that_restarts_ends_nothing():
