@@ -12,7 +12,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from actors.errors import AccessDenied, ActorError
+from actors.errors import AccessDenied, ActorError, ConnectionLost
 from actors.failure import place_of
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.entrance import BrokenPreloadError, start
@@ -93,7 +93,8 @@ def up(  # noqa: PLR0913 - one for each option of the command line
         raise CommandError(str(error)) from error
     with system:
         try:
-            _report(system, name, began, ready_timeout)
+            with suppress(ConnectionLost):  # its work may be done already
+                _report(system, name, began, ready_timeout)
             reason = system.wait_ended() or ""
         except KeyboardInterrupt:
             _say_stopping(system)
@@ -170,8 +171,9 @@ def _report(system: System, name: str, began: float, timeout: float) -> None:
             last = system.status().actor(actor.name).last_exit or "it is still starting"
             raise CommandError(f"{actor.name} is not ready after {timeout:g} s: {last}") from None
         except ActorError:
-            now = system.status().actor(actor.name)
-            _say(f"  {actor.name:20} {now.state:9} {safe(now.last_exit)}")
+            for now in system.status().actors:  # one that has ended for good is not among them
+                if now.name == actor.name:
+                    _say(f"  {actor.name:20} {now.state:9} {safe(now.last_exit)}")
             continue
         _say(f"  {actor.name:20} ready     {time.monotonic() - began:.2f} s")
     for endpoint in status.listening:

@@ -23,7 +23,9 @@ COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; s
 PLAY = """
     import os
     from actors import Actor, Request, message, receive
-    from supervisor import Child, Tree
+    from supervisor import AutoShutdown, Child, Restart, Tree
+
+    ANY = AutoShutdown.ANY_SIGNIFICANT
 
     @message
     class Add(Request[float]):
@@ -32,6 +34,10 @@ PLAY = """
 
     @message
     class Leave(Request[None]):
+        pass
+
+    @message
+    class Finish:
         pass
 
     class Calculator(Actor):
@@ -51,6 +57,21 @@ PLAY = """
         def on_start(self) -> None:
             raise RuntimeError("no such device")
 
+    class Job(Actor):
+        code: int
+
+        def on_start(self) -> None:
+            self.context.tell_every(0.01, Finish())
+
+        @receive
+        def finish(self, _msg: Finish) -> None:
+            raise SystemExit(self.code)
+
+    def batch(code: int) -> Tree:
+        job = Child(Job, name="job", code=code, restart=Restart.TEMPORARY, significant=True)
+        return Tree(children=[Child(Calculator, name="first"), job], auto_shutdown=ANY)
+
+    done, failed = batch(0), batch(3)
     tree = Tree(children=[Child(Calculator, name="first"), Child(Calculator, name="second")])
     broken = Tree(children=[Child(Broken, name="camera")])
 """
@@ -256,6 +277,21 @@ def test_sigterm_ends_the_system_in_good_order_too(stage: Path) -> None:
     assert code == 143
     assert said.count("good bye: the system is shut down") == 2
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    ("tree", "code", "says"),
+    [("done", 0, "down: its work is done"), ("failed", 1, "the system ended: the significant")],
+)
+def test_the_exit_status_of_a_batch_is_how_its_work_ended(
+    tree: str, code: int, says: str, stage: Path
+) -> None:
+    ended = run(stage, "up", f"play:{tree}", "--name", f"batch-{os.getpid()}")
+
+    assert ended.returncode == code
+    assert says in ended.stdout + ended.stderr
+    assert "good bye: the system is shut down" in ended.stdout
+    assert "Traceback" not in ended.stderr
 
 
 def test_ctrl_c_ends_the_system_in_good_order(stage: Path) -> None:
