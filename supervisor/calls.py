@@ -185,8 +185,7 @@ class Calls:
         before must not be written to any more: whoever reads may see it.
         Raises `SharedMemoryFull`, and `ConnectionLost` when the system is over.
         """
-        if self._portal.lost is not None:
-            raise self._portal.lost
+        self._portal.check()
         return self._portal.memory.empty(shape, dtype)
 
     def frames(self, ref: ActorRef | str, name: str) -> RingReader:

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -59,6 +60,9 @@ THE_SYSTEM: Final = "the system"
 class BrokenPreloadError(SpawnError):
     """A module that was to be preloaded cannot be: the program's to mend, not the machine's."""
 
+
+LAST_WORD_SECONDS: Final = 1.0
+"""Seconds a system that cannot be joined has to say that it is over."""
 
 REAP_SECONDS: Final = 5.0
 """Seconds the supervisor process has to end once it was told."""
@@ -140,6 +144,12 @@ def start(  # noqa: PLR0913 - the options of the contract, all but the tree by k
             end=host.end,
             abandon=host.abandon,
         )
+    except ConnectionLost:
+        reason = host.last_word()  # its tree may have done its work already
+        host.abandon()
+        if reason:
+            raise ConnectionLost(reason=reason) from None
+        raise
     except BaseException:
         host.abandon()
         raise
@@ -215,6 +225,7 @@ class _Host:
         self._boot = boot
         self._lifeline, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         self._deframer = Deframer()
+        self._words: deque[Word] = deque()
         self._pid = 0
         self._thread: threading.Thread | None = None
         self._listener: threading.Thread | None = None
@@ -284,26 +295,34 @@ class _Host:
         self._lifeline.close()
 
     def _listen(self, system: System) -> None:
-        word: Word | None = None
-        with contextlib.suppress(OSError, ActorError):
-            word = self._next()
-        reason = word.reason if isinstance(word, SupervisorEnded) else ""
-        if isinstance(word, SupervisorFailed):
-            reason = f"the supervisor itself failed: {word.text}"
+        reason = self._why_over()
         self._ended.set()
         system.lose(reason or "the supervisor process has died")
 
+    def last_word(self) -> str:
+        """Return why the system is over already; "" when it is not."""
+        with contextlib.suppress(OSError):
+            self._lifeline.settimeout(LAST_WORD_SECONDS)
+        return self._why_over()
+
+    def _why_over(self) -> str:
+        word: Word | None = None
+        with contextlib.suppress(OSError, ActorError):
+            word = self._next()
+        if isinstance(word, SupervisorFailed):
+            return f"the supervisor itself failed: {word.text}"
+        return word.reason if isinstance(word, SupervisorEnded) else ""
+
     def _next(self) -> Word | None:
-        while True:
+        while not self._words:
             try:
                 data = self._lifeline.recv(1 << 16)
             except OSError:  # a time limit, or the other end has died with our words unread
                 return None
             if not data:
                 return None
-            words = self._deframer.feed(data)
-            if words:
-                return words[0]
+            self._words.extend(self._deframer.feed(data))
+        return self._words.popleft()
 
     # --- SIGTERM ends this program as leaving the `with` block does
 

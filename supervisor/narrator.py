@@ -65,7 +65,8 @@ class Narrator:
         status = self._tree.child(child.name)
         if child.expected and not child.killed and status is not None:
             count = child.record().mailbox
-            left = f" with {count} messages left: a larger grace= is more time" if count else ""
+            many = f"{count} message{'s' if count > 1 else ''}"
+            left = f" with {many} left: a larger grace= is more time" if count else ""
             text = "%s has not stopped within %g s; it is killed%s"
             log.warning(text, child.label, status.spec.grace, left)
 

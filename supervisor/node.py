@@ -183,8 +183,10 @@ class Group(Node):
 
     def why_shut_down(self, ended: Leaf | Group) -> str:
         """Say why it shuts itself down, now that a significant child has ended: well, or not."""
-        others = [one for one in self.nodes if one.significant and one.state in ENDED]
-        done = f"{WORK_DONE}: " if all(one.ended_well for one in (ended, *others)) else ""
+        # Whoever was stopped on request had no end of its own.
+        others = [one for one in self.nodes if one.significant and one.wish is not Wish.STAY_DOWN]
+        well = all(one.ended_well for one in (ended, *others) if one.state in ENDED)
+        done = f"{WORK_DONE}: " if well else ""
         return f"{done}the significant child {ended.label} has ended: {ended.last_exit}"
 
     def leaves(self) -> Iterator[Leaf]:

@@ -250,6 +250,10 @@ class System(Calls):
                 await asyncio.to_thread(self.close)
         except asyncio.CancelledError:
             self._abandon()
+            first.catch_up()
+            raise
+        except Exception:
+            first.catch_up()
             raise
         if first.came is not None and isinstance(error, Exception):
             print_exception(error)

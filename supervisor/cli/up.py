@@ -42,7 +42,7 @@ def up(  # noqa: PLR0913 - one for each option of the command line
 
     Ctrl-C or SIGTERM lets the actors finish what they have; a second one kills them.
     Exit status: 0 it was shut down, or its work is done (`auto_shutdown`, after a good end),
-    1 it could not start, has given up or fallen, 2 an option is wrong,
+    1 it could not start or has given up, or its work has failed, 2 an option is wrong,
     78 the tree, or a module to preload, cannot be used, 130 Ctrl-C, 143 SIGTERM.
     Example: `understudy up lab:tree --name lab`
 
@@ -89,6 +89,8 @@ def up(  # noqa: PLR0913 - one for each option of the command line
         raise CommandError(str(error), code=ExitCode.USAGE, hint="understudy up --help") from None
     except BrokenPreloadError as error:
         raise CommandError(str(error), code=ExitCode.CONFIG) from error
+    except ConnectionLost as error:  # it is over already
+        return _over(error.reason)
     except (ActorError, OSError) as error:
         raise CommandError(str(error)) from error
     with system:
@@ -99,6 +101,11 @@ def up(  # noqa: PLR0913 - one for each option of the command line
         except KeyboardInterrupt:
             _say_stopping(system)
             raise
+    return _over(reason)
+
+
+def _over(reason: str) -> int:
+    """Say why the system has ended; return the exit code, or raise it."""
     if reason in ("", SHUT_DOWN) or reason.startswith(WORK_DONE):
         _say(f"down: {reason}" if reason.startswith(WORK_DONE) else "down")
         return ExitCode.OK

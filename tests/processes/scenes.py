@@ -397,16 +397,19 @@ def stop_slowly(path: str) -> None:
 
 def leave_slowly(path: str, how: str) -> None:
     """The program is leaving by itself, and an actor takes its time to stop."""
-    system = supervisor.start()
-    system.spawn(Player, name="player", path=path, slow_stop=3.0)
+    player = supervisor.Child(Player, name="player", path=path, slow_stop=4.0, grace=15.0)
+    system = supervisor.start(supervisor.Tree(children=[player]))
+    system.wait_ready()
     tell(pid=system.pid)
 
-    async def block() -> None:
-        async with system:
+    async def block(seconds: float | None = None) -> None:
+        async with asyncio.timeout(seconds), system:
             pass
 
     if how == "async with":
         asyncio.run(block())
+    elif how == "cancelled":
+        asyncio.run(block(2.5))
     elif how != "at exit":
         with system:
             if how == "with an error":

@@ -85,6 +85,15 @@ def test_sigterm_to_a_program_that_leaves_already_lets_it_finish(how, code, note
     assert "Exception ignored" not in program.errors
 
 
+def test_sigterm_is_not_forgotten_when_leaving_is_cancelled(notes, scene):
+    program = scene("leave_slowly", notes, "cancelled")
+    eventually(lambda: "waiting for player to stop" in program.errors)
+
+    program.process.send_signal(signal.SIGTERM)
+
+    assert program.end(20.0) == 143, program.errors
+
+
 @pytest.mark.parametrize("doing", ["start", "spawn", "ask", "leave"])
 def test_ctrl_c_shows_the_line_that_was_interrupted_and_none_of_ours(doing, scene):
     program = scene("interrupted", doing)

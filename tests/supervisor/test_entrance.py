@@ -16,7 +16,8 @@ import supervisor
 from actors import Actor, ActorRef, Request, message
 from actors.errors import ConnectionLost
 from actors.spawning import CHILD_OPTIONS, SPAWN_OPTIONS, encode_fields
-from supervisor import Backoff, Child, Intensity, Limits, Pool, Tree
+from supervisor import Backoff, Child, Intensity, Limits, Pool, Tree, entrance
+from supervisor.boot import SupervisorEnded, SupervisorReady, frame
 from supervisor.gate import unreachable
 from supervisor.plan import POOL_OPTIONS
 
@@ -235,3 +236,15 @@ def test_ctrl_c_while_joining_shows_the_callers_line_and_none_of_ours(tmp_path):
         entry.path.name for entry in caught.traceback if "site-packages" not in str(entry.path)
     }
     assert files == {"test_entrance.py"}
+
+
+def test_words_that_come_together_are_heard_one_after_the_other():
+    host = entrance._Host(None)
+    ready = SupervisorReady("ipc:///nowhere", "/nowhere", [], 1)
+    host._theirs.sendall(frame(ready) + frame(SupervisorEnded("its work is done: soon")))
+
+    assert host._next() == ready
+    assert host.last_word() == "its work is done: soon"
+    host._theirs.close()
+    assert host.last_word() == ""
+    host.abandon()

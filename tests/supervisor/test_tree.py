@@ -782,6 +782,31 @@ def test_work_is_done_only_if_who_had_to_end_has_ended_well(well, inner):
     assert one(log, GiveUp).reason.startswith("its work is done: ") == well
 
 
+@pytest.mark.parametrize("how", [NORMAL, CRASH], ids=str)
+def test_a_significant_child_that_is_stopped_by_hand_says_nothing_of_the_work(how):
+    world = World(
+        transient("s", significant=True),
+        transient("t", significant=True),
+        auto_shutdown=AutoShutdown.ALL_SIGNIFICANT,
+    )
+    world.send(StopAsked("t"))
+    world.settle(world.exited("t", how))
+
+    log = world.settle(world.exited("s", NORMAL))
+
+    assert one(log, GiveUp).reason.startswith("its work is done: ")
+
+
+def test_a_significant_child_that_has_failed_says_that_the_work_is_not_done():
+    children = [
+        Child(Actor, name=name, restart=Restart.TEMPORARY, significant=True) for name in "st"
+    ]
+    world = World(*children, auto_shutdown=AutoShutdown.ALL_SIGNIFICANT)
+    world.settle(world.exited("t"))
+
+    assert "its work is done" not in one(world.settle(world.exited("s", NORMAL)), GiveUp).reason
+
+
 def test_a_significant_child_that_restarts_ends_nothing():
     world = World(transient("s", significant=True), auto_shutdown=AutoShutdown.ANY_SIGNIFICANT)
 
