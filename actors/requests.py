@@ -119,6 +119,13 @@ class FindRing(Request[tuple[int, int, int, bytes] | str]):
     name: str
 
 
+@message(tag="understudy:KnownNames")
+class KnownNames(Request[list[str]]):
+    """Which of these names does somebody have, who lives or is about to?"""
+
+    names: list[str]
+
+
 @message(tag="understudy:Settle")
 class Settle(Request[None]):
     """Answered when everything sent before has been begun."""

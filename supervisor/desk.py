@@ -23,6 +23,7 @@ from actors.requests import (
     FollowTopic,
     KeepRing,
     KillActor,
+    KnownNames,
     RestartActor,
     Settle,
     Shutdown,
@@ -140,6 +141,11 @@ class Desk(Actor):
     def status(self, _msg: StatusRequest) -> SystemStatus:
         """Say how the system stands."""
         return self.supervisor.status(self.dead_letters)
+
+    @receive
+    def known_names(self, msg: KnownNames) -> list[str]:
+        """Say which of these names somebody has."""
+        return [name for name in msg.names if self.supervisor.means(name)]
 
     # --- the monitor
 

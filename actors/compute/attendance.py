@@ -1,4 +1,4 @@
-"""Who uses a computation, and when nobody has for so long that it should end.  A decider.
+"""Who uses a computation, and when nobody has for so long that it should end.  Two deciders.
 
 A client is whoever holds a stream open (`Attend`): the stream ends when its process does, so a dead
 client is gone without a word.  Whoever only sends commands is heard, which puts the end off.
@@ -6,7 +6,10 @@ client is gone without a word.  Whoever only sends commands is heard, which puts
 
 from __future__ import annotations
 
-from typing import final
+from typing import Final, final
+
+MOST_HANDLERS: Final = 16
+"""Handlers that one client may have at the same time: each is a process."""
 
 
 @final
@@ -52,3 +55,33 @@ class Attendance:
     def over(self, now: float) -> bool:
         """Tell whether nobody has been there for so long that it is over."""
         return not self._present and now - self._last >= self.limit
+
+
+@final
+class Service:
+    """Which handlers serve which client, none of which may have too many."""
+
+    def __init__(self) -> None:
+        self._clients: dict[str, str] = {}
+
+    @property
+    def handlers(self) -> list[str]:
+        """The names of all of them."""
+        return list(self._clients)
+
+    def check(self, client: str, computation: str) -> None:
+        """Raise `RuntimeError` when this client may have no further one."""
+        if list(self._clients.values()).count(client) >= MOST_HANDLERS:
+            raise RuntimeError(
+                f"{client} has {MOST_HANDLERS} handlers of {computation} already, and each is a "
+                "process: close views by message that are not needed any more, or look at several "
+                "outputs through one handler"
+            )
+
+    def begin(self, handler: str, client: str) -> None:
+        """It serves this client.  Twice is fine."""
+        self._clients[handler] = client
+
+    def end(self, handler: str) -> None:
+        """It serves nobody any more.  Twice is fine."""
+        self._clients.pop(handler, None)

@@ -56,11 +56,6 @@ class ClientHandler(Actor):
         if self.context.incarnation > 1:  # its former life may have been restarted by hand
             self._say()
 
-    def on_stop(self, reason: str) -> None:  # noqa: ARG002 - whatever it was, it serves no longer
-        """Be counted no more, although somebody else has stopped it."""
-        if not self.over:
-            self._say(over=True)
-
     @receive(concurrent=True)
     async def look(self, msg: Look) -> Frame | None:
         """Return the newest frame when it is later than what the client has.

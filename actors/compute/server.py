@@ -22,7 +22,7 @@ import attrs
 from numpy.typing import NDArray
 
 from actors.actor import Actor
-from actors.compute.attendance import Attendance
+from actors.compute.attendance import Attendance, Service
 from actors.compute.checkpoint import Checkpoint, checkpoint_of, state_of
 from actors.compute.handler import ClientHandler, Serving
 from actors.compute.interface import Interface, command, interface_of
@@ -52,12 +52,9 @@ from actors.compute.words import (
 from actors.control import SUPERVISOR
 from actors.handler import receive
 from actors.ref import ActorRef
-from actors.requests import StopActor
+from actors.requests import KnownNames, StopActor
 
 BEAT_SECONDS: Final = 1.0
-
-MOST_HANDLERS: Final = 16
-"""Handlers that one client may have at the same time: each is a process."""
 
 SAVE_SHARE: Final = 10
 """A change is kept at once unless that, changes coming fast, would take more than a tenth."""
@@ -133,7 +130,7 @@ class ComputeServer(Actor):
         )
         self.__attendance = Attendance(now, limit=self.shutdown * 60.0)
         self.__counts: Counter[str] = Counter()
-        self.__served: dict[str, str] = {}
+        self.__service = Service()
         self.__beat = asyncio.Event()
         self.__ended = False
         self.__made = 0
@@ -360,20 +357,20 @@ class ComputeServer(Actor):
             self.context.log.info("%s ends: nobody uses it", self.context.name)
             self.__end()
 
-    @receive
-    def handler(self, _msg: HandlerRequest) -> ActorRef:
+    @receive(concurrent=True)
+    async def handler(self, _msg: HandlerRequest) -> ActorRef:
         """Give whoever asks a handler of its own, which ends with it."""
         client = self.context.sender
         if client is None:
             raise LookupError("whoever asks for a handler must have a name")
-        if list(self.__served.values()).count(client.name) >= MOST_HANDLERS:
-            raise RuntimeError(
-                f"{client.name} has {MOST_HANDLERS} handlers of {self.context.name} already, and "
-                "each is a process: close views by message that are not needed any more, or look "
-                "at several outputs through one handler"
-            )
+        names = self.__service.handlers
+        # Not each of them has said that it is over: one may have been killed, or never begun.
+        known = await self.context.actor(SUPERVISOR).ask(KnownNames(names))
+        for name in set(names).difference(known):
+            self.__service.end(name)
+        self.__service.check(client.name, self.context.name)
         handler = self.context.spawn(ClientHandler, server=self.context.ref, client=client)
-        self.__served[handler.name] = client.name
+        self.__service.begin(handler.name, client.name)
         return handler
 
     @receive
@@ -383,9 +380,9 @@ class ComputeServer(Actor):
         if handler is None:
             return
         if msg.over:
-            self.__served.pop(handler.name, None)
+            self.__service.end(handler.name)
         else:
-            self.__served[handler.name] = msg.client
+            self.__service.begin(handler.name, msg.client)
 
     def __sender(self) -> str:
         sender = self.context.sender
