@@ -17,12 +17,11 @@ from typing import Final, TypeAlias
 import attrs
 
 from actors.arrays.sharing import NOTHING, Sharing
+from actors.late import LATE, LATE_BYTES
 from actors.recorder import (
     EXPIRED_WORD,
     IN_PROGRESS,
     LAST_WORDS,
-    LATE,
-    LATE_AREA,
     LINK_AREA,
     LINKS,
     MARK,
@@ -33,13 +32,14 @@ from actors.recorder import (
     Buffer,
     State,
 )
+from actors.runs import holds
 
 ReadBuffer: TypeAlias = bytes | Buffer
 
 _HEADER: Final = struct.Struct("=QQddQQQQQQQ")
 _PROGRESS: Final = struct.Struct("=Q16sd32s48s")
 _WORD: Final = struct.Struct("=Q")
-_LATE: Final = struct.Struct("=Q16s8x")
+_LATE: Final = struct.Struct("=Q16sQ")
 _LINK: Final = struct.Struct("=QQ16s")
 
 _PULSE_BYTES: Final = PROGRESS_AREA * WORD + IN_PROGRESS * _PROGRESS.size
@@ -65,11 +65,11 @@ class LinkRecord:
     """What is finished of one sender's messages."""
 
     handled: int  # every message up to this one
-    finished: frozenset[int] = frozenset()  # and these above it
+    finished: tuple[int, ...] = ()  # and these above it: the first and the last of each run
 
     def is_finished(self, seq: int) -> bool:
         """Whether the message of this number was handled to its end."""
-        return seq <= self.handled or seq in self.finished
+        return seq <= self.handled or holds(self.finished, seq)
 
 
 @attrs.frozen
@@ -166,18 +166,28 @@ def read(buffer: ReadBuffer) -> Record:
 
 
 def _read_links(page: bytes, links_end: int, late_end: int) -> dict[bytes, LinkRecord]:
-    start = LATE_AREA * WORD
-    late: dict[bytes, set[int]] = {}
-    for seq, rid in _LATE.iter_unpack(page[start : start + late_end * _LATE.size]):
-        if seq:
-            late.setdefault(rid, set()).add(seq)
+    start = LATE_BYTES
+    late: dict[bytes, list[tuple[int, int]]] = {}
+    for first, rid, last in _LATE.iter_unpack(page[start : start + late_end * _LATE.size]):
+        if first:
+            late.setdefault(rid, []).append((first, last))
     start = LINK_AREA * WORD
     links: dict[bytes, LinkRecord] = {}
     for used, handled, rid in _LINK.iter_unpack(page[start : start + links_end * _LINK.size]):
         if used:
-            finished = frozenset(seq for seq in late.get(rid, ()) if seq > handled)
-            links[rid] = LinkRecord(handled, finished)
+            links[rid] = LinkRecord(handled, _joined(late.get(rid, []), handled))
     return links
+
+
+def _joined(runs: list[tuple[int, int]], handled: int) -> tuple[int, ...]:
+    """Return the ends of the runs above `handled`; killed as two met, one is in the other."""
+    ends: list[int] = []
+    for first, last in sorted(runs):
+        if ends and first <= ends[-1] + 1:
+            ends[-1] = max(ends[-1], last)
+        elif last > handled:
+            ends += [max(first, handled + 1), last]
+    return tuple(ends)
 
 
 def _read_in_progress(page: bytes, links: Mapping[bytes, LinkRecord]) -> tuple[InProgress, ...]:

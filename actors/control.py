@@ -60,7 +60,7 @@ class LaneRecord(msgspec.Struct, array_like=True, frozen=True):
 
     handled: int = 0
     finished: tuple[int, ...] = ()
-    """Numbers above `handled` that are finished too."""
+    """Numbers above `handled` that are finished too: the first and the last of each run."""
     in_progress: tuple[int, ...] = ()
 
 

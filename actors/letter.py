@@ -9,6 +9,7 @@ import msgspec
 
 from actors.control import LaneRecord
 from actors.envelope import LAST_MAILBOX_KIND, Envelope
+from actors.runs import holds
 
 ENVELOPE_OVERHEAD: Final = 64
 """Bytes counted for a letter besides its payload, so that empty messages are bounded too."""
@@ -67,7 +68,7 @@ def judge(letter: Letter, done: LaneRecord | None) -> Verdict | None:
     if envelope.kind > LAST_MAILBOX_KIND:
         return Verdict.VOID
     if done is not None:
-        if envelope.seq <= done.handled or envelope.seq in done.finished:
+        if envelope.seq <= done.handled or holds(done.finished, envelope.seq):
             return Verdict.FINISHED
         if envelope.seq not in done.in_progress:
             return None

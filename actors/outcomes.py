@@ -105,6 +105,15 @@ class Outcomes:
             self._recorder.unlink(slot)
         return Job(delivery, slot, index, NOBODY)
 
+    def begin_early(self, delivery: Delivery, now: float) -> Job:
+        """Begin a message that ends before its turn; `UNRECORDED` when there is no place to spare.
+
+        Whoever got it refused, or has given it up, does not ask a dead life what became of it.
+        """
+        if self._recorder.spare:
+            return self.begin(delivery, now)
+        return Job(delivery, UNRECORDED, UNRECORDED, NOBODY)
+
     def _slot(self, delivery: Delivery) -> int:
         """Give a sender a place in the recorder; raises `LookupError` when none is free."""
         name, incarnation = delivery.link.name, delivery.incarnation
@@ -169,7 +178,7 @@ class Outcomes:
 
     def turn_away(self, delivery: Delivery, error: ActorError) -> None:
         """Refuse a message that has not been begun."""
-        self.refuse(self.begin(delivery, time.monotonic()), error)
+        self.refuse(self.begin_early(delivery, time.monotonic()), error)
 
     def crowded(self, job: Job) -> None:
         """Refuse a message whose sender has no place in the recorder."""

@@ -5,7 +5,7 @@ handler.  64 KiB, native byte order, all zero at birth:
 
          0  header       16 words of 8 bytes, see `_MAGIC` ... `_ENGAGED`
        256  in progress  64 x  seq u64 | rid 16s | since f64 | tag 32s | sender 48s = 112 bytes each
-      8192  late         256 x seq u64 | rid 16s | unused u64                      = 32 bytes each
+      8192  late         256 x first u64 | rid 16s | last u64                      = 32 bytes each
      16384  links        1024 x used u64 | handled u64 | rid 16s                   = 32 bytes each
      49152  last words   text of faulthandler, up to the end or the first zero
 
@@ -19,7 +19,7 @@ done) makes the record true.  The life of a message:
 
 `handled` is cumulative: every message of the link up to it is finished.  A message that finishes
 while an earlier one of its link has not (concurrent handlers) goes to `late` until the mark
-passes it.
+passes it: see `late.py`.
 
 One thread writes: the loop of the incarnation.  `struct.pack_into` clears its target before it
 writes, so it is used for bodies only, never for a word that is already true.
@@ -32,15 +32,15 @@ import os
 import struct
 import tempfile
 from enum import IntEnum
-from typing import Final, TypeAlias, final
+from typing import ClassVar, Final, TypeAlias, final
 
 from actors.arrays.segment import HAS_MEMFD, allocate, create_memory
 from actors.arrays.sharing import Sharing
+from actors.late import Late
 
 PAGE_SIZE: Final = 1 << 16
 LINKS: Final = 1024
 IN_PROGRESS: Final = 64
-LATE: Final = 256
 TAG_BYTES: Final = 32
 SENDER_BYTES: Final = 48
 RID_BYTES: Final = 16
@@ -50,7 +50,7 @@ LAST_WORDS: Final = 49152
 Buffer: TypeAlias = bytearray | mmap.mmap | memoryview
 
 WORD: Final = 8
-MARK: Final = int.from_bytes(b"undrstd\x02", "little")  # ends in the version of the layout
+MARK: Final = int.from_bytes(b"undrstd\x03", "little")  # ends in the version of the layout
 
 # Words of the header.
 _MAGIC: Final = 0
@@ -62,7 +62,7 @@ _FAILED: Final = 5
 _MAILBOX: Final = 6
 _PEAK: Final = 7
 _LINKS_END: Final = 8  # links at this index and above were never used, so nobody looks
-_LATE_END: Final = 9  # the same for late records
+# 9: the same for late records, see `late.py`
 _ENGAGED: Final = 10  # streams and hooks that run the user's code without a message in progress
 EXPIRED_WORD: Final = 15  # messages whose deadline had passed before they were begun
 SHARED_WORDS: Final = 16  # what it shares, see `Sharing`
@@ -71,19 +71,14 @@ SHARED_WORDS: Final = 16  # what it shares, see `Sharing`
 PROGRESS_AREA: Final = 256 // WORD
 _PROGRESS_STEP: Final = 14
 _SINCE: Final = 3  # of them, in a record
-LATE_AREA: Final = 8192 // WORD
-_LATE_STEP: Final = 4
 LINK_AREA: Final = 16384 // WORD
 _LINK_STEP: Final = 4
 
 _PROGRESS_BYTES: Final = _PROGRESS_STEP * WORD
 _FIRST_BODY: Final = (PROGRESS_AREA + 1) * WORD
-_LATE_BYTES: Final = _LATE_STEP * WORD
-_LATE_BODY: Final = (LATE_AREA + 1) * WORD
 # What is free in a fresh page, the lowest last; copied, not made again for every actor.
 _ALL_SLOTS: Final = list(range(LINKS - 1, -1, -1))
 _ALL_RECORDS: Final = list(range(IN_PROGRESS - 1, -1, -1))
-_ALL_LATE: Final = list(range(LATE - 1, -1, -1))
 _NO_SENDERS: Final = [b""] * LINKS
 _NO_BODIES: Final[list[tuple[bytes, str]]] = [(b"", "")] * IN_PROGRESS
 
@@ -99,13 +94,15 @@ class State(IntEnum):
     STOPPING = 3
 
 
-@final
 class Recorder:
     """The writer's side.  Only the loop's thread of one incarnation may use it."""
 
     # begin and finish run around every message: together well under a microsecond.  Hence words
     # through a cast memoryview (one store, 30 ns), one pack_into for a body, and no calls between;
     # of a body that is there already, from the last message of this sender, only the time is new.
+
+    most_overlapping: ClassVar = 60
+    """Handlers that may overlap; of the places some are for what does not."""
 
     def __init__(self, buffer: Buffer) -> None:
         """Open a fresh page; its state becomes STARTING.
@@ -125,7 +122,6 @@ class Recorder:
         end = PROGRESS_AREA + IN_PROGRESS * _PROGRESS_STEP
         self._commits = self._words[PROGRESS_AREA:end:_PROGRESS_STEP]
         self._since = self._times[PROGRESS_AREA + _SINCE : end : _PROGRESS_STEP]
-        self._lates = self._words[LATE_AREA:LINK_AREA:_LATE_STEP]
         self._marks = self._words[LINK_AREA + 1 : LAST_WORDS // WORD : _LINK_STEP]
         if self._words[_MAGIC]:
             self.close()
@@ -137,10 +133,8 @@ class Recorder:
         self._idle = _ALL_RECORDS.copy()  # free records, lowest last
         self._bodies = _NO_BODIES.copy()  # record -> routing id and tag that were written there
         self._busy: dict[int, int] = {}  # record in progress -> link slot
-        self._late: dict[int, dict[int, int]] = {}  # link slot -> {seq: late record}
-        self._late_idle = _ALL_LATE.copy()
-        self._late_end = 0
-        self._cramped = False  # too few late records are left for what may be in progress
+        self._late = Late(self._page, self._words)
+        self._late_links = self._late.links  # empty when nothing is late, as it nearly always is
         self._tags: dict[str, bytes] = {}
         self._peak = self._handled = 0
         self._words[_MAGIC] = MARK
@@ -232,8 +226,7 @@ class Recorder:
         """
         rid = self._rids.pop(slot)
         self._words[LINK_AREA + slot * _LINK_STEP] = 0
-        for record in self._late.pop(slot, {}).values():
-            self._drop_late(record)
+        self._late.forget(slot)
         if slot in self._busy.values():
             # Given to another sender now, the late `finish` would speak of that one's messages.
             self._parting[rid] = slot
@@ -245,7 +238,15 @@ class Recorder:
     @property
     def room(self) -> bool:
         """Whether `begin` would succeed; if not, wait until an earlier message has finished."""
-        return bool(self._idle) and not self._cramped
+        return bool(self._idle)
+
+    @property
+    def spare(self) -> bool:
+        """Whether one may be recorded that ends before its turn: refused, or given up by its asker.
+
+        Without it whoever dies then knows less of it than it could: it may come to the next life.
+        """
+        return self._late.spare and bool(self._idle)
 
     def begin(self, slot: int, seq: int, tag: str, now: float) -> int:
         """Record that a handler starts; return the record's index for `finish`.
@@ -259,11 +260,10 @@ class Recorder:
             now: Monotonic seconds.
 
         Raises:
-            LookupError: `slot` is not linked, 64 messages are in progress, or too many have
-                finished before an earlier one of their link (see `room`).
+            LookupError: `slot` is not linked, or 64 messages are in progress (see `room`).
         """
         rid = self._rids[slot]
-        if self._cramped or not self._idle:
+        if not self._idle:
             raise LookupError("no record is free; ask `room` before a concurrent handler starts")
         index = self._idle[-1]
         body_rid, body_tag = self._bodies[index]
@@ -293,7 +293,7 @@ class Recorder:
             LookupError: nothing is in progress at `index`.
         """
         del self._busy[index]
-        if seq > handled or self._late or self._parting:
+        if seq > handled or self._late_links or self._parting:
             self._finish_late(slot, seq, handled)
         else:
             self._marks[slot] = handled
@@ -304,7 +304,10 @@ class Recorder:
 
     def close(self) -> None:
         """Let go of the page, which stays as it is; twice is fine."""
-        for name in ("_marks", "_lates", "_since", "_commits", "_times", "_words", "_page"):
+        late = self.__dict__.get("_late")
+        if late is not None:
+            late.close()
+        for name in ("_marks", "_since", "_commits", "_times", "_words", "_page"):
             view = self.__dict__.get(name)
             if view is not None:
                 view.release()
@@ -317,39 +320,11 @@ class Recorder:
                 self._parting = {rid: one for rid, one in self._parting.items() if one != slot}
                 self._slots.append(slot)
             return
-        late = self._late.get(slot)
         if seq > handled:
-            if late is None:
-                late = self._late[slot] = {}
-            late[seq] = self._keep_late(rid, seq)
-        if handled == self._marks[slot]:
-            return
-        self._marks[slot] = handled
-        if late is not None:
-            self._pass(slot, late, handled)
-
-    def _pass(self, slot: int, late: dict[int, int], handled: int) -> None:
-        """Forget the late records that the mark has passed."""
-        for passed in [one for one in late if one <= handled]:
-            self._drop_late(late.pop(passed))
-        if not late:
-            del self._late[slot]
-
-    def _keep_late(self, rid: bytes, seq: int) -> int:
-        record = self._late_idle.pop()
-        # All that is in progress may become late, so as many records are kept for it.
-        self._cramped = len(self._late_idle) < IN_PROGRESS
-        at = _LATE_BODY + record * _LATE_BYTES
-        self._page[at : at + RID_BYTES] = rid
-        if record >= self._late_end:
-            self._words[_LATE_END] = self._late_end = record + 1
-        self._lates[record] = seq
-        return record
-
-    def _drop_late(self, record: int) -> None:
-        self._lates[record] = 0
-        self._late_idle.append(record)
-        self._cramped = len(self._late_idle) < IN_PROGRESS
+            self._late.keep(slot, rid, seq)
+        if handled != self._marks[slot]:
+            self._marks[slot] = handled
+            self._late.passed(slot, handled)
 
     def _shorten(self, tag: str) -> bytes:
         # The end of a tag is the class's name, which says more than the package.
@@ -357,6 +332,37 @@ class Recorder:
             self._tags.clear()
         text = self._tags[tag] = tag.encode(errors="replace")[-TAG_BYTES:]
         return text
+
+
+@final
+class UnreadRecorder(Recorder):
+    """One whose page nobody reads, so that many more messages may be in progress."""
+
+    most_overlapping: ClassVar = 10_000
+
+    @property
+    def room(self) -> bool:
+        """Always."""
+        return True
+
+    @property
+    def spare(self) -> bool:
+        """Always."""
+        return True
+
+    def link(self, rid: bytes, handled: int = 0, sender: str = "") -> int:  # noqa: ARG002
+        """All senders share a slot."""
+        return 0
+
+    def unlink(self, slot: int) -> None:
+        """There is nothing to forget."""
+
+    def begin(self, slot: int, seq: int, tag: str, now: float) -> int:  # noqa: ARG002
+        """All messages share a record."""
+        return 0
+
+    def finish(self, index: int, slot: int, seq: int, handled: int) -> None:
+        """There is nothing to clear."""
 
 
 # --- pages ----------------------------------------------------------------------------------------

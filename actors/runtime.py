@@ -55,9 +55,6 @@ FAST: Final = 50e-6
 LONG: Final = 0.005
 """Seconds after which the connection is looked at before the next message is begun."""
 
-CONCURRENT: Final = 60
-"""Overlapping handlers at the most; the recorder has 64 places."""
-
 MOST_STREAMS: Final = 10_000
 """Of one reader; whoever asks for more without end would fill the memory."""
 
@@ -155,7 +152,7 @@ class Runtime:
         """Whether a message may be begun that overlaps with the others."""
         if not self.open or self.held or self._begun is not None:
             return False
-        return self._overlapping < CONCURRENT and self._recorder.room
+        return self._overlapping < self._recorder.most_overlapping and self._recorder.room
 
     @property
     def busy(self) -> bool:
@@ -197,7 +194,7 @@ class Runtime:
         if waiting is not None:
             self._recorder.mailbox(len(self.mailbox))
             now = time.monotonic()
-            given_up = self._outcomes.begin(waiting, now)
+            given_up = self._outcomes.begin_early(waiting, now)
             if waiting.deadline < now:
                 self._outcomes.expire(given_up, now)
             else:

@@ -107,6 +107,5 @@ def lanes_of(record: Record) -> dict[bytes, LaneRecord]:
         progress.setdefault(item.rid, []).append(item.seq)
     lanes = {rid: LaneRecord(in_progress=tuple(found)) for rid, found in progress.items()}
     for rid, link in record.links.items():
-        finished = tuple(sorted(link.finished))
-        lanes[rid] = LaneRecord(link.handled, finished, tuple(progress.get(rid, ())))
+        lanes[rid] = LaneRecord(link.handled, link.finished, tuple(progress.get(rid, ())))
     return lanes

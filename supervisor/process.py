@@ -32,7 +32,7 @@ from actors.log import set_levels
 from actors.peer import Peer
 from actors.portal import Portal
 from actors.pump import LoopPump
-from actors.recorder import Recorder
+from actors.recorder import UnreadRecorder
 from actors.runtime import Runtime
 from supervisor import rundir
 from supervisor.boot import (
@@ -273,7 +273,7 @@ class SupervisorProcess:
         """Make "@supervisor" an actor like any other, which speaks for the supervisor."""
         peer = Peer(SUPERVISOR, 1, host=host_key())
         portal = Portal(peer, memory, ask_timeout=self._boot.ask_timeout)
-        recorder, owner = Recorder(Recorder.blank()), _Owner()
+        recorder, owner = UnreadRecorder(UnreadRecorder.blank()), _Owner()
         desk = supervisor.desk = Desk().open(supervisor, portal)
         runtime = Runtime(desk, portal, recorder=recorder, owner=owner, own_errors=True)
         pump = LoopPump(portal, connection, handle=runtime.turn, alive=recorder.alive)

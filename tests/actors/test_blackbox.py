@@ -6,7 +6,8 @@ import hypothesis.strategies as st
 from hypothesis import given
 
 from actors.blackbox import LinkRecord, Record, read
-from actors.recorder import LATE_AREA, LINK_AREA, PAGE_SIZE, PROGRESS_AREA, WORD, Recorder, State
+from actors.late import LATE_BYTES
+from actors.recorder import LINK_AREA, PAGE_SIZE, PROGRESS_AREA, WORD, Recorder, State
 
 A = b"a" * 16
 
@@ -61,7 +62,7 @@ def test_a_stopping_incarnation_may_be_busy():
 
 
 def test_a_link_knows_which_messages_are_finished():
-    link = LinkRecord(handled=3, finished=frozenset({5}))
+    link = LinkRecord(handled=3, finished=(5, 5))
 
     assert [seq for seq in range(1, 8) if link.is_finished(seq)] == [1, 2, 3, 5]
 
@@ -109,8 +110,8 @@ def test_any_bytes_can_be_read(data):
     where=st.one_of(
         st.integers(0, PAGE_SIZE - 1),
         st.integers(0, 80),
-        st.sampled_from([PROGRESS_AREA, LATE_AREA, LINK_AREA]).flatmap(
-            lambda area: st.integers(area * WORD, area * WORD + 200)
+        st.sampled_from([PROGRESS_AREA * WORD, LATE_BYTES, LINK_AREA * WORD]).flatmap(
+            lambda area: st.integers(area, area + 200)
         ),
     ),
     junk=st.binary(min_size=1, max_size=100),

@@ -2,17 +2,18 @@ from __future__ import annotations
 
 import os
 import signal
+from itertools import permutations
 from pathlib import Path
 
 import pytest
 
 from actors import recorder
 from actors.arrays.sharing import Sharing
-from actors.blackbox import InProgress, Pulse, feel, last_words, read
+from actors.blackbox import InProgress, LinkRecord, Pulse, feel, last_words, read
+from actors.late import LATE
 from actors.recorder import (
     IN_PROGRESS,
     LAST_WORDS,
-    LATE,
     LINKS,
     PAGE_SIZE,
     Recorder,
@@ -41,7 +42,8 @@ def descriptors():
 
 def finished(page, rid):
     link = read(page).links[rid]
-    return link.handled, set(link.finished)
+    runs = zip(link.finished[::2], link.finished[1::2], strict=True)
+    return link.handled, {seq for first, last in runs for seq in range(first, last + 1)}
 
 
 def test_an_incarnation_starts_then_is_idle_then_stops(page, writer):
@@ -136,19 +138,43 @@ def test_late_records_are_used_again(page, writer):
         assert finished(page, A) == (base + 99, set())
 
 
-def test_nothing_is_begun_that_could_not_be_recorded_as_finished(page, writer):
+def test_a_long_message_may_overlap_any_number_of_others(page, writer):
     slot = writer.link(A)
-    running = [writer.begin(slot, 1, "m:Slow", 1.0)]
-    seq = 1
-    while writer.room:
-        seq += 1
+    long = writer.begin(slot, 1, "m:Slow", 1.0)
+    for seq in range(2, 10 * LATE):
+        assert writer.room
+        assert writer.spare
         writer.finish(writer.begin(slot, seq, "m:Quick", 1.0), slot, seq, 0)
 
-    with pytest.raises(LookupError, match="room"):
-        writer.begin(slot, seq + 1, "m:Quick", 1.0)
-    assert read(page).links[A].finished == frozenset(range(2, seq + 1))
-    writer.finish(running[0], slot, 1, seq)
-    assert writer.room
+    assert read(page).links[A] == LinkRecord(0, (2, 10 * LATE - 1))
+    writer.finish(long, slot, 1, 10 * LATE - 1)
+    assert read(page).links[A] == LinkRecord(10 * LATE - 1)
+
+
+def test_runs_join_in_every_order(page, writer):
+    slot = writer.link(A)
+    for order in permutations(range(2, 7)):
+        indexes = {seq: writer.begin(slot, seq, "m:Quick", 1.0) for seq in order}
+        for done, seq in enumerate(order, 1):
+            writer.finish(indexes[seq], slot, seq, 0)
+            assert finished(page, A) == (0, set(order[:done]))
+        writer.unlink(slot)
+        assert writer.link(A) == slot
+
+
+def test_what_ends_before_its_turn_leaves_room_for_all_that_is_in_progress(page, writer):
+    slot, seq = writer.link(A), 0
+    while writer.spare:
+        seq += 2  # each before it waits
+        writer.finish(writer.begin(slot, seq, "m:Refused", 1.0), slot, seq, 0)
+    others = [writer.link(bytes([0, i]) * 8) for i in range(IN_PROGRESS // 2)]
+    running = [(other, n, writer.begin(other, n, "m", 1.0)) for other in others for n in (1, 2)]
+    for other, n, index in running:
+        if n == 2:
+            writer.finish(index, other, 2, 0)
+
+    assert len(finished(page, A)[1]) == seq // 2 == LATE - IN_PROGRESS
+    assert all(finished(page, rid) == (0, {2}) for rid in read(page).links if rid != A)
 
 
 def test_sixty_four_messages_may_be_in_progress(page, writer):

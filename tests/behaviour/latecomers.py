@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import threading
 import time
 
 from actors import Actor, ActorRef, Request, message, receive
@@ -181,3 +182,32 @@ class AsyncCan(Actor):
             except MailboxFull:
                 return n
         return msg.count
+
+
+GATE = threading.Event()
+"""Of a system of threads: who starts waits here."""
+
+
+@message
+class Pass(Request[None]):
+    """Hold everything until the gate is open."""
+
+
+class Patient(Actor):
+    """Asks the supervisor in its start, once it is let through the gate."""
+
+    def on_start(self) -> None:
+        GATE.wait(30.0)
+        self.context.subscribe(Drop)
+
+    @receive
+    def drop(self, msg: Drop) -> None:
+        pass
+
+    @receive(concurrent=True)
+    async def rest(self, msg: Rest) -> str:
+        return "rested"
+
+    @receive
+    def hold(self, msg: Pass) -> None:
+        GATE.wait(30.0)

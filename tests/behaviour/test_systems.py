@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from conftest import running
+from latecomers import GATE, Patient
 from troupe import (
     Add,
     Calculator,
@@ -260,3 +262,18 @@ def test_actors_that_ended_leave_no_descriptors_behind(transport):
             counts.append(len(list(Path("/dev/fd").iterdir())))
 
     assert counts[-1] <= counts[1] + 15  # some may be ending still
+
+
+def test_the_supervisor_answers_however_many_starts_it_waits_for():
+    GATE.clear()
+    with supervisor.start(inproc=True) as system, ThreadPoolExecutor(70) as pool:
+        starts = [pool.submit(system.spawn, Patient) for _ in range(70)]
+        try:
+            while len(system.status().actors) < len(starts):
+                pass
+            asked = [system.status().name for _ in range(300)]  # each overlaps with all the starts
+        finally:
+            GATE.set()
+
+        assert set(asked) == {system.status().name}
+        assert len({start.result().name for start in starts}) == len(starts)

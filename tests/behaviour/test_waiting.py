@@ -11,8 +11,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from troupe import Add, Calculator, Collector, Open, WaitTogether
+from latecomers import GATE, Pass, Patient, Rest
+from troupe import Add, Calculator, Collector, Open, WaitTogether, Who
 
+import supervisor
 from actors.errors import ConnectionLost, OutcomeUnknown
 from actors.portal import Until
 from actors.reply import Cancelled, sleep
@@ -296,3 +298,32 @@ def test_a_signals_handler_that_asks_at_any_moment_is_answered_or_told(spawn, on
         thread.join()
 
     assert all(one == 3 or "set a flag" in one for one in said)
+
+
+def test_a_handler_that_waits_may_overlap_any_number_of_others(spawn):
+    ref = spawn(Collector)
+    waits = ref.ask(WaitTogether("for all the others"))
+    others = [ref.ask(Who()) for _ in range(600)]
+
+    assert len({other.result(30.0) for other in others}) == 1
+    ref.tell(Open())
+    assert waits.result(30.0) == "for all the others"
+
+
+def test_asks_that_are_given_up_while_nothing_is_in_progress_hold_nobody_up():
+    GATE.set()
+    with supervisor.start(inproc=True) as system:
+        ref = system.spawn(Patient)
+        for warm in [ref.ask(Rest()) for _ in range(1000)]:  # so many may be on their way now
+            warm.result(30.0)
+        GATE.clear()
+        first = ref.ask(Pass())
+        others = [ref.ask(Rest()) for _ in range(900)]
+        system.status()  # what was sent before has left
+        for other in others[::2]:
+            other.cancel()
+        system.status()
+        GATE.set()
+
+        first.result(30.0)
+        assert {other.result(30.0) for other in others[1::2]} == {"rested"}

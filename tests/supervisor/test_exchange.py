@@ -143,7 +143,7 @@ def test_a_record_that_is_missing_or_damaged_is_not_believed():
 def test_each_sender_gets_its_own_lane():
     record = attrs.evolve(
         BLANK,
-        links={ONE: LinkRecord(3, frozenset({6, 5}))},
+        links={ONE: LinkRecord(3, (5, 6))},
         in_progress=(InProgress(ONE, 4, "t", 0.0), InProgress(TWO, 1, "t", 0.0)),
     )
 
