@@ -272,13 +272,14 @@ class Supervisor:
             raise
 
     async def stop_child(self, name: str) -> None:
-        """Stop a child, a pool or a tree for good; returns when it is down."""
-        waiting = {one: self._waiters.stop(one) for one in self.overview.must_know(name)}
+        """Stop a child, a pool or a tree for good; returns when it is down.
+
+        It is down once the lives of this moment are over, also when a `restart` that was asked for
+        after it has brought up the next ones meanwhile.
+        """
+        names = self.overview.must_know(name)
         self._handle(life.StopAsked(name))
-        for one, future in waiting.items():
-            if one not in self._lives and not future.done():
-                future.set_result(None)
-        await asyncio.gather(*waiting.values())
+        await asyncio.gather(*(self._waiters.end(one) for one in names if one in self._lives))
 
     async def restart_child(self, name: str) -> int:
         """Restart a child, a pool or a tree; returns the (highest) new incarnation."""

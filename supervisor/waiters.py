@@ -33,7 +33,8 @@ class Waiters:
         """Of a `spawn`: a first start that fails is the last."""
         self._restarts: Starts = {}
         """A start that fails is followed by others, which nobody waits for."""
-        self._stops: dict[str, list[asyncio.Future[None]]] = {}
+        self._ends: dict[str, list[asyncio.Future[None]]] = {}
+        """Of a `stop`: whatever follows this life, it is over."""
         self._failures: dict[str, Failed] = {}
         """What the latest life said of why it ends."""
 
@@ -66,14 +67,17 @@ class Waiters:
         futures = (*self._starts.get(name, ()), *self._restarts.get(name, ()))
         return any(not future.done() for future in futures)
 
-    def stop(self, name: str) -> asyncio.Future[None]:
-        """Return what is done once this name is down for good."""
+    def end(self, name: str) -> asyncio.Future[None]:
+        """Return what is done once the life that has this name now is over."""
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._stops.setdefault(name, []).append(future)
+        self._ends.setdefault(name, []).append(future)
         return future
 
     def note(self, name: str, failure: Failed | None) -> None:
         """A life has ended, and has said why, or nothing."""
+        for future in self._ends.pop(name, []):
+            if not future.done():
+                future.set_result(None)
         self._failures.pop(name, None)
         if failure is not None:
             self._failures[name] = failure
@@ -97,9 +101,6 @@ class Waiters:
         """A name is down and does not come back by itself; who wants it up is told why."""
         error = self._error(name, reason)
         self._failures.pop(name, None)
-        for stopping in self._stops.pop(name, []):
-            if not stopping.done():
-                stopping.set_result(None)
         for starting in _taken(self._starts, name) + _taken(self._restarts, name):
             starting.set_exception(error)
 
