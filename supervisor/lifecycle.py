@@ -357,11 +357,6 @@ class ChildStatus:
     next_start: float | None  # only in BACKOFF
     spec: Child
 
-    @property
-    def is_coming(self) -> bool:
-        """Whether it is up, or will be without anybody's doing."""
-        return self.state not in (State.STOPPING, State.STOPPED, State.FAILED)
-
 
 @final
 @attrs.frozen

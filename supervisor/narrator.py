@@ -47,7 +47,7 @@ class Narrator:
     ) -> None:
         """A life is over, and the tree has decided what this means."""
         status, now = self._tree.child(child.name), time.monotonic()
-        coming = status is not None and status.is_coming
+        coming = self._tree.is_coming(child.name)
         if reason.kind is ExitKind.START_FAILED and not coming and self._awaited(child.name):
             log.info("%s did not start; whoever spawned it is told why", child.label)
             return

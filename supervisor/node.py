@@ -134,6 +134,13 @@ class Leaf(Node):
         group = self.group
         return group.label if group is not None and isinstance(group.spec, Pool) else None
 
+    @property
+    def is_coming(self) -> bool:
+        """Whether it is up, or will be without anybody's doing."""
+        if self.is_live:
+            return self.state is not State.STOPPING
+        return self.state not in ENDED and (self.group is None or self.group.remains)
+
     def status(self) -> ChildStatus:
         """Return how it stands."""
         return ChildStatus(
@@ -180,6 +187,24 @@ class Group(Node):
     def ended_well(self) -> bool:
         """Whether it shut itself down, and who had to end for that has ended well."""
         return str(self.last_exit).startswith(WORK_DONE)
+
+    @property
+    def remains(self) -> bool:
+        """Whether what waits in it will be started: it is not taken down, or it comes back.
+
+        Who falls with it again and again may exceed the limit of the tree around: nobody knows yet.
+        """
+        around = self.group
+        if self.state in ENDED or (around is not None and not around.remains):
+            return False
+        if self.state is not State.STOPPING and not self.is_recalled:
+            return True
+        if self.wish is not Wish.RUN or around is None:
+            return self.wish is Wish.START_AGAIN
+        if not self.is_recalled:
+            return self.fall is not None and self.returns_after(self.fall)
+        with_its_tree = around.state is State.STOPPING or around.is_recalled
+        return with_its_tree or self.restart is not Restart.TEMPORARY
 
     def why_shut_down(self, ended: Leaf | Group) -> str:
         """Say why it shuts itself down, now that a significant child has ended: well, or not."""

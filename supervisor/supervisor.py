@@ -223,7 +223,7 @@ class Supervisor:
             over(child.name, child.incarnation, reason, counted),
             partial(self._narrator.ended, child, reason, record, report),
         )
-        restarting = (status := self._tree.child(child.name)) is not None and status.is_coming
+        restarting = self._tree.is_coming(child.name)
         if child.name not in self._lives and restarting:  # it is in back-off
             self._declare(child.name, Standing.DOWN, child.incarnation)
         self.desk.terminated(notice_of(child, reason, text, restarting=restarting))

@@ -108,6 +108,11 @@ class TreeDecider:
         node = self._nodes.get(name)
         return node.status() if isinstance(node, Leaf) else None
 
+    def is_coming(self, name: str) -> bool:
+        """Whether a child is up, or will be without anybody's doing."""
+        node = self._nodes.get(name)
+        return isinstance(node, Leaf) and node.is_coming
+
     def trees(self, now: float) -> tuple[TreeStatus, ...]:
         """Return how every tree and pool stands, outer ones first."""
         return tuple(group.status(now) for group in self._root.groups())

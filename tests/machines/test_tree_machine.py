@@ -488,6 +488,7 @@ class AnyTree(RuleBasedStateMachine):
     @rule()
     def the_world_behaves(self):
         """Answer everything as asked: whatever is to run is then running."""
+        coming = self.who_comes()
         for _ in range(500):
             if self.starting - self.asked:
                 name = min(self.starting - self.asked)
@@ -511,6 +512,16 @@ class AnyTree(RuleBasedStateMachine):
             assert set(states.values()) <= {State.RUNNING, State.STOPPED, State.FAILED}
             assert self.decider.is_up
         assert {name for name, state in states.items() if state is State.RUNNING} == set(self.alive)
+        assert {name: name in self.alive for name in coming} == coming
+
+    def who_comes(self):
+        """Whether those that wait come up, if that is decided."""
+        trees = self.decider._root.groups()
+        if any(tree.state is State.STOPPING and tree.fall is not None for tree in trees):
+            return {}  # it may take others along, or be one too many for the tree around
+        held = (State.WAITING, State.BACKOFF)
+        waiting = [each.name for each in self.decider.status() if each.state in held]
+        return {name: self.decider.is_coming(name) for name in waiting}
 
     def stopping(self):
         states = {each.name: each.state for each in self.decider.status()}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from actors import Actor, Request, message, receive
+import pytest
+
+from actors import Actor, Request, Terminated, message, receive
 from actors.control import SUPERVISOR
 from actors.requests import RestartActor, StopActor
 from actors.testing.simulation import simulate
-from supervisor import Child, Tree
+from supervisor import Child, Pool, Tree
 
 
 @message
@@ -58,3 +60,35 @@ def test_stops_of_what_is_down_already_leave_nothing_behind():
         assert sim._house.supervisor._waiters._ends == {}
 
     proven(scenario, tree=Tree(children=[Child(Worker, name="a")]))
+
+
+def trio():
+    """A tree of two, and a pool, beside somebody else."""
+    return Tree(
+        children=[
+            Tree(name="t", children=[Child(Worker, name="a"), Child(Worker, name="b")]),
+            Pool(Worker, name="p", size=2),
+            Child(Worker, name="other"),
+        ]
+    )
+
+
+ENDINGS = {
+    "a tree is stopped": (lambda sim: sim.stop("t"), {"a": False, "b": False}),
+    "a pool is stopped": (lambda sim: sim.stop("p"), {"p#1": False, "p#2": False}),
+    "a tree is restarted": (lambda sim: sim.restart("t"), {"a": True, "b": True}),
+}
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_notice_says_whether_the_actor_comes_back(ending):
+    async def scenario(sim):
+        end, expected = ENDINGS[ending]
+        await sim.settle()
+        ends = sim.subscribe(Terminated)
+        end(sim)
+
+        notices = [await anext(ends) for _ in expected]
+        assert {one.name: one.restarting for one in notices} == expected
+
+    proven(scenario, tree=trio())

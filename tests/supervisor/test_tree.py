@@ -1470,3 +1470,62 @@ def test_a_reason_reads_well(reason, text):
 def test_the_outermost_tree_takes_no_options_that_only_a_tree_around_could_heed(options):
     with pytest.raises(ValueError, match="put it into another Tree"):
         TreeDecider(tree("a", **options), Random(1))
+
+
+@pytest.mark.parametrize(
+    ("event", "expected"),
+    [
+        (StopAsked("t"), False),
+        (StopAsked("around"), False),
+        (ShutdownAsked(), False),
+        (RestartAsked("t"), True),
+        (RestartAsked("around"), True),
+    ],
+)
+def test_who_waits_in_a_tree_that_is_taken_down_comes_back_only_with_that_tree(event, expected):
+    world = World(tree(tree("b", "a", name="t"), name="around"), "c")
+    world.send(event)
+    world.send(world.exited("a", STOPPED))
+
+    assert world.state("a") is State.WAITING
+    assert world.decider.is_coming("a") is expected
+
+
+@pytest.mark.parametrize(
+    ("restart", "expected"),
+    [(Restart.PERMANENT, True), (Restart.TRANSIENT, False), (Restart.TEMPORARY, False)],
+)
+def test_who_falls_with_its_tree_comes_back_if_that_is_restarted(restart, expected):
+    inner = tree("b", "a", name="t", intensity=Intensity(0, 5.0), restart=restart)
+    world = World(inner, "c")
+    world.send(world.exited("a"))
+
+    assert world.state("a") is State.WAITING
+    assert world.decider.is_coming("a") is expected
+
+
+def test_nobody_comes_back_when_the_outermost_tree_has_fallen():
+    world = World("b", "a", intensity=Intensity(0, 5.0))
+    world.send(world.exited("a"))
+
+    assert world.state("a") is State.WAITING
+    assert not world.decider.is_coming("a")
+
+
+def test_a_temporary_tree_that_a_sibling_takes_along_does_not_come_back():
+    inner = tree("b", "a", name="t", restart=Restart.TEMPORARY)
+    world = World("c", inner, strategy=Strategy.ONE_FOR_ALL)
+    world.send(world.exited("c"))
+    world.send(world.exited("a", STOPPED))
+
+    assert world.state("a") is State.WAITING
+    assert not world.decider.is_coming("a")
+
+
+def test_a_permanent_tree_that_a_sibling_takes_along_comes_back():
+    world = World("c", tree("b", "a", name="t"), strategy=Strategy.ONE_FOR_ALL)
+    world.send(world.exited("c"))
+    world.send(world.exited("a", STOPPED))
+
+    assert world.state("a") is State.WAITING
+    assert world.decider.is_coming("a")
