@@ -171,7 +171,7 @@ class Supervisor:
                 if (status := self._tree.child(child.name)) is not None:
                     self._handle(life.Started(child.name, child.incarnation))
                     self.wings.started(status.spec)
-                self._waiters.started(child.name, child.incarnation)
+                self._waiters.started(child)
             case Logged():
                 log_for(child.name, child.incarnation, word)
             case Saved():

@@ -82,11 +82,16 @@ class Waiters:
         if failure is not None:
             self._failures[name] = failure
 
-    def started(self, name: str, incarnation: int) -> None:
+    def started(self, child: ChildLife) -> None:
         """A life is up."""
-        self._failures.pop(name, None)
-        for future in _taken(self._starts, name) + _taken(self._restarts, name):
-            future.set_result(incarnation)
+        self._failures.pop(child.name, None)
+        waiting = _taken(self._starts, child.name)
+        if not (child.expected or child.killed):
+            # Else its word was on the way when it was told to stop: this is the life that a restart
+            # is to end, not the one that it is to bring up.
+            waiting += _taken(self._restarts, child.name)
+        for future in waiting:
+            future.set_result(child.incarnation)
 
     def failed(self, child: ChildLife, reason: ExitReason) -> None:
         """A life has ended, and another one follows it."""

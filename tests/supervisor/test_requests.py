@@ -92,3 +92,31 @@ def test_a_notice_says_whether_the_actor_comes_back(ending):
         assert {one.name: one.restarting for one in notices} == expected
 
     proven(scenario, tree=trio())
+
+
+class Held(Actor):
+    """Stands still for a second when its `on_start` is over, before it can say so."""
+
+    async def on_start(self):
+        loop = asyncio.get_running_loop()
+        over = loop.create_future()
+
+        def end():
+            over.set_result(None)
+            if self.context.incarnation == 1:
+                loop._node.freeze(1.0)
+
+        loop.call_later(0.1, end)
+        await over
+
+
+def test_a_restart_returns_the_next_life_though_this_one_was_still_starting():
+    async def scenario(sim):
+        await sim.sleep(0.5)
+        life = sim._house.children["a"]
+        restarted = sim.ref(SUPERVISOR).ask(RestartActor("a"), timeout=60.0)
+
+        assert await restarted == 2
+        assert life.up, "it has said that it is up, after it was told to stop"
+
+    proven(scenario, tree=Tree(children=[Child(Held, name="a")]))

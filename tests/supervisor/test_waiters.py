@@ -18,8 +18,9 @@ from supervisor.waiters import Waiters
 RAISED = ExitReason(ExitKind.START_FAILED, text="ValueError: no file")
 
 
-def life(*, up=False, expected=False):
-    return SimpleNamespace(name="calc", up=up, expected=expected)
+def life(name="calc", incarnation=1, **facts):
+    known = {"up": False, "expected": False, "killed": False, **facts}
+    return SimpleNamespace(name=name, incarnation=incarnation, **known)
 
 
 FAILED = Failed(text=RAISED.text, traceback="the line", starting=True)
@@ -40,7 +41,7 @@ def restarted(graces, *events):
 
 
 def test_a_restart_waits_for_every_life():
-    first, second = (lambda w: w.started("a", 3)), (lambda w: w.started("b", 2))
+    first, second = (lambda w: w.started(life("a", 3))), (lambda w: w.started(life("b", 2)))
 
     assert restarted({"a": 5.0, "b": math.inf}, second, first) == 3
     assert restarted({}) == 0
@@ -77,13 +78,21 @@ def test_a_life_that_said_nothing_is_not_given_the_words_of_the_one_before():
     ],
 )
 def test_an_end_that_says_nothing_of_the_next_start_ends_no_restart(ended, reason):
-    fell, came = (lambda w: w.failed(ended, reason)), (lambda w: w.started("calc", 4))
+    fell, came = (lambda w: w.failed(ended, reason)), (lambda w: w.started(life("calc", 4)))
 
     assert restarted({"calc": 5.0}, fell, came) == 4
+
+
+@pytest.mark.parametrize("leaving", ["expected", "killed"])
+def test_a_life_that_comes_up_when_it_has_to_go_already_ends_no_restart(leaving):
+    old = life(incarnation=1, **{leaving: True})
+
+    came = [lambda w: w.started(old), lambda w: w.started(life(incarnation=2))]
+    assert restarted({"calc": 5.0}, *came) == 2
 
 
 def test_a_life_that_starts_for_ever_is_waited_for_as_long_as_a_spawn(monkeypatch):
     monkeypatch.setattr(room, "START_SECONDS", 0.05)
 
     with pytest.raises(SpawnError, match=r"^b could not be .* not up 0.1 s after its restart"):
-        restarted({"a": 0.0, "b": 0.0}, lambda w: w.started("a", 2))
+        restarted({"a": 0.0, "b": 0.0}, lambda w: w.started(life("a", 2)))
