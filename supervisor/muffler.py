@@ -38,6 +38,10 @@ class Muffler(Generic[K]):
         self.unsaid = 0
         """Things of which there were too many to say anything of each."""
 
+    def __contains__(self, key: K) -> bool:
+        """Whether this is kept apart, so that `due` will name it when it happens again."""
+        return key in self._quiet
+
     def heard(self, key: K, now: float) -> bool:
         """Note that it happened; return whether to say so now."""
         quiet = self._quiet.get(key)

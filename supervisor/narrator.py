@@ -114,7 +114,7 @@ class DeadLetterLog:
             letters_log.warning(
                 "dead letter: %s to %s from %s: %s", key[1], key[0], letter.sender, letter.reason
             )
-        else:
+        elif key in self._muffler:  # else it is only counted, with all that there is no place for
             self._reasons[key] = letter.reason
         if self._timer is None:
             self._wait()

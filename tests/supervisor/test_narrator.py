@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from types import SimpleNamespace
 
 import pytest
 
+from actors.notices import DeadLetter
 from supervisor.lifecycle import ExitKind, ExitReason
-from supervisor.narrator import Narrator
+from supervisor.muffler import THINGS
+from supervisor.narrator import DeadLetterLog, Narrator
 from supervisor.spec import Child, Tree
 from supervisor.tree import TreeDecider
 
@@ -40,3 +43,22 @@ def test_a_start_that_fails_is_told_to_its_spawner_and_the_log_has_one_line(capl
     )
 
     assert caplog.messages == ["b/1 did not start; whoever spawned it is told why"]
+
+
+def test_of_too_many_kinds_of_dead_letters_only_the_number_is_kept(caplog):
+    async def run():
+        letters = DeadLetterLog()
+        for number in [0, 0, *range(10 * THINGS)]:
+            letters.note(DeadLetter(f"a{number}", "b/1", "Add", "Add(x=1)", f"reason {number}"))
+        kept = dict(letters._reasons)
+        letters.close()
+        return kept, letters._reasons
+
+    kept, left = asyncio.run(run())
+
+    assert kept == {("a0", "Add"): "reason 0"}
+    assert left == {}
+    assert caplog.messages[THINGS:] == [
+        "dead letters: 2 more Add to a0; the last: reason 0",
+        f"dead letters: {9 * THINGS} more, of many kinds",
+    ]
