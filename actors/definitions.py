@@ -2,10 +2,14 @@
 
     define(cls)  ──►  DIRECTORY/Calculator-9f86d081   ──►  read(path)
     prompt's process       0600, made by cloudpickle       actor's process
+                           named by what is in it
 
         names      of the prompt that postponed annotations mention
         messages   every message class of the prompt, and which tag it has
         cls        the actor class, with the helpers and constants that its code uses
+
+A class that is spawned again has its file already.  None is taken away while the system runs: later
+lives of an actor read theirs again.
 
 The file is the one place where code travels as data: it is written into the runtime directory,
 for the same user's processes on the same host, and never goes over a socket.
@@ -13,6 +17,7 @@ for the same user's processes on the same host, and never goes over a socket.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import os
 import re
@@ -59,7 +64,7 @@ def home() -> Path | None:
 
 
 def define(cls: type[Actor], directory: Path | None) -> Path:
-    """Write what another process needs to have `cls`; return where.
+    """Write what another process needs to have `cls`, unless that is there; return where.
 
     Raises:
         SpawnError: cloudpickle is not there, or something that the class uses cannot be written.
@@ -71,11 +76,10 @@ def define(cls: type[Actor], directory: Path | None) -> Path:
             reason="the class exists in no file, so it cannot be part of a tree given to start(), "
             "nor be spawned on another host; start() first and spawn it, or put it into a module",
         )
-    path = directory / f"{cls.__name__}-{os.urandom(8).hex()}"
     data = _written(cls, dump)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-    with os.fdopen(handle, "wb") as file:
-        file.write(data)
+    path = directory / f"{cls.__name__}-{hashlib.sha256(data).hexdigest()[:32]}"
+    if not path.exists():
+        _put(path, data)
     _OWN[str(path)] = cls
     _keep(directory)
     return path
@@ -121,6 +125,18 @@ def _keep(directory: Path) -> None:
 
 
 # ---- writing
+
+
+def _put(path: Path, data: bytes) -> None:
+    """Write a file that is whole as soon as it has its name: others may be reading it."""
+    draft = path.with_name(os.urandom(16).hex())
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def _writer(cls: type[Actor]) -> _Dump:

@@ -261,3 +261,50 @@ def test_a_cell_that_is_run_again_counts_for_the_next_spawn(run):
     assert "`LOCK` (lock) cannot be (cannot pickle" in program.output[8]
     assert "`calc` (ActorRef) cannot be" in program.output[9]
     assert len(program.output) == 10
+
+
+AGAIN = """
+import os
+import supervisor
+from actors import Actor, Request, message, receive
+from actors.definitions import _OWN
+
+FACTOR = 10
+
+@message
+class Times(Request[int]):
+    n: int
+
+class Multiplier(Actor):
+    @receive
+    def times(self, msg: Times) -> int:
+        return msg.n * FACTOR
+
+with supervisor.start(INPROC) as system:
+    def files():
+        directory = os.path.join(system._directory, "definitions")
+        return [os.stat(os.path.join(directory, each)) for each in os.listdir(directory)]
+
+    many = [system.spawn(Multiplier, name=f"m{n}") for n in range(4)]
+    many[0].ask(Times(0)).result()
+    many.append(system.spawn(Multiplier, name="m4"))
+    print([one.ask(Times(n)).result() for n, one in enumerate(many)], len(files()), len(_OWN))
+    FACTOR = 100
+    other = system.spawn(Multiplier, name="other")
+    print(other.ask(Times(1)).result(), len(files()), len(_OWN), {oct(f.st_mode) for f in files()})
+    print(system.restart("m4"), many[4].ask(Times(1)).result())
+"""
+
+
+def test_a_class_that_is_spawned_again_and_again_is_written_once(run):
+    program = run("-", stdin=AGAIN.replace("INPROC", ""))
+
+    assert program.end() == 0, program.errors
+    assert program.output == ["[0, 10, 20, 30, 40] 1 1", "100 2 2 {'0o100600'}", "2 10"]
+
+
+def test_threads_that_share_a_class_of_the_prompt_need_one_file_too(run):
+    program = run("-", stdin=AGAIN.replace("INPROC", "inproc=True"))
+
+    assert program.end() == 0, program.errors
+    assert program.output[0] == "[0, 10, 20, 30, 40] 1 1"
