@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+import time
+from typing import Annotated, Final
 
 import psutil
 from cyclopts import Parameter
 
+from actors.control import SUPERVISOR
+from actors.errors import AccessDenied, ActorError, DeadlineExceeded
 from actors.hints import similar
-from supervisor.cli.text import CommandError, ExitCode
+from actors.requests import Shutdown
+from supervisor.calls import ANSWER_SECONDS
+from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.cli.up import DEFAULT_NAME
-from supervisor.rundir import live_systems
+from supervisor.rundir import SystemFile, live_systems
 from supervisor.system import System
+
+SHORTEST_ANSWER: Final = 1.0
+"""Seconds that even somebody in a hurry gives the supervisor to answer."""
+
+KILL_SECONDS: Final = 10.0
+"""Seconds until a process that is killed must be gone."""
 
 
 def down(
@@ -30,7 +41,7 @@ def down(
     name:
         The name the system was started with.
     timeout:
-        Seconds to wait for the end; then it is ended at once.
+        Seconds to wait for the end; then it is ended at once, also when it does not answer.
     now:
         Kill everything at once.
     """
@@ -45,20 +56,40 @@ def down(
         raise CommandError(text, code=ExitCode.NOT_RUNNING, hint=hint)
     process = psutil.Process(found.pid)
     if not now:
-        system = System(found.endpoint)
-        try:
-            system.begin_shut_down()
-        finally:
-            system.close()
-        if _ended(process, timeout):
+        until = time.monotonic() + timeout
+        silence = _told_to_end(found, timeout)
+        if silence is not None and process.is_running():
+            # What the error says of timeouts is for programs.
+            why = "" if isinstance(silence, DeadlineExceeded) else f": {safe(str(silence))}"
+            sys.stderr.write(f"{name} does not answer{why}\n")
+        if _ended(process, max(0.0, until - time.monotonic())):
             sys.stdout.write(f"{name} is down\n")
             return ExitCode.OK
         sys.stderr.write(f"{name} is not down after {timeout:g} s; it is killed\n")
     process.kill()
-    if not _ended(process, timeout):
+    if not _ended(process, KILL_SECONDS):
         raise CommandError(f"{name} (pid {found.pid}) cannot be ended")
     sys.stdout.write(f"{name} is down (killed)\n")
     return ExitCode.OK
+
+
+def _told_to_end(found: SystemFile, timeout: float) -> ActorError | None:
+    """Ask a system to end in good order; return why it did not answer, None when it did.
+
+    When it hangs nothing is heard of its supervisor, or of its broker, who greets whoever joins.
+    """
+    seconds = min(ANSWER_SECONDS, max(SHORTEST_ANSWER, timeout))
+    try:
+        system = System(found.endpoint)
+        try:
+            system.ref(SUPERVISOR).ask(Shutdown(wait=False), timeout=seconds).result()
+        finally:
+            system.close()
+    except AccessDenied:
+        raise
+    except ActorError as error:
+        return error
+    return None
 
 
 def _ended(process: psutil.Process, timeout: float) -> bool:

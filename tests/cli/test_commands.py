@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -11,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from supervisor.beginning import end_quietly
@@ -320,3 +322,29 @@ def test_the_demo_checks_itself_and_leaves_a_picture(stage: Path) -> None:
     assert [check["what"] for check in summary["checks"] if not check["good"]] == []
     assert done.returncode == 0
     assert (stage / "superfluid.png").stat().st_size > 1000
+
+
+@pytest.mark.parametrize("hung", [["pid"], ["pid", "broker_pid"]], ids=["supervisor", "both"])
+def test_down_ends_a_system_that_does_not_answer_any_more(stage: Path, hung: list[str]) -> None:
+    name = f"hung-{len(hung)}-{os.getpid()}"
+    up = Up(stage, "play:tree", "--name", name)
+    status = json.loads(run(stage, "status", "--name", name, "--json").stdout)
+    supervisor = psutil.Process(status["pid"])
+    processes = [supervisor, *supervisor.children(recursive=True)]
+    for each in hung:  # who joins is greeted by the broker; it is the supervisor that ends all
+        os.kill(status[each], signal.SIGSTOP)
+
+    try:
+        down = run(stage, "down", "--name", name, "--timeout", "1")
+        gone = psutil.wait_procs(processes, timeout=30)[1] == []
+    finally:
+        for process in processes:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        code, said = up.finish()
+
+    assert gone
+    assert (down.returncode, down.stdout) == (0, f"{name} is down (killed)\n")
+    assert f"{name} does not answer" in down.stderr
+    assert code != 0
+    assert "the system ended" in said or "error:" in said
