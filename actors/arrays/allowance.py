@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Final, final
 
 from actors.arrays.accounts import Account
 from actors.arrays.segment import PAGE
 from actors.arrays.sharing import Sharing
+from actors.arrays.turn import take_turn
 
 LIMIT: Final = 1 << 30
 """Bytes, where nobody says otherwise."""
@@ -64,19 +64,22 @@ class Allowance:
         Others take of it too: only `take` says for certain.
         """
         own = max(0, self.taken + size - self.limit)
-        with self._counting():
-            return own if self._account is None else max(own, self._account.missing(size))
+        with self._lock:
+            all_together = 0 if self._account is None else self._account.missing(size)
+        self._settle()
+        return max(own, all_together)
 
     def take(self, size: int) -> bool:
         """Set so many bytes aside; False, and nothing changes, when there is no room."""
         self._settle()
-        with self._counting():
-            if self._taken + size > self.limit:
-                return False
-            if self._account is not None and not self._account.take(size):
-                return False
-            self._taken += size
-        return True
+        with self._lock:
+            there = self._taken + size <= self.limit
+            if there and self._account is not None:
+                there = self._account.take(size)
+            if there:
+                self._taken += size
+        self._settle()
+        return there
 
     def give_back(self, size: int) -> None:
         """Set them aside no more.  Also for a finalizer, which may run in the midst of anything."""
@@ -97,24 +100,28 @@ class Allowance:
                 f"{taken:,} of the {self.limit:,} bytes that this process may share are in use. "
                 "Let go of arrays and rings; an actor may have more by Limits(shared_memory=)."
             )
-        with self._counting():
+        all_together = ""
+        with self._lock:
             if self._account is not None and self._account.missing(size):
-                return self._account.shortage()
-        return (
+                all_together = self._account.shortage()
+        self._settle()
+        return all_together or (
             "this machine has no memory left for it (`df -h /dev/shm`, `free`). Let go of arrays "
             "and rings, or end what uses the memory."
         )
 
     def refuse(self) -> None:
         """Count an array, or a frame of a ring, that has found no room."""
-        with self._counting():
+        with self._lock:
             self.refused += 1
+        self._settle()
 
     def describe(self, sharing: Sharing) -> None:
         """Say to the system what this process shares."""
-        with self._counting():
+        with self._lock:
             if self._account is not None:
                 self._account.describe(sharing)
+        self._settle()
 
     def close(self) -> None:
         """End the account with the system.  Twice is fine; in a forked child it does nothing."""
@@ -124,21 +131,18 @@ class Allowance:
             if self._account is not None:
                 self._account.close()
 
-    @contextmanager
-    def _counting(self) -> Generator[None]:
-        """Have the lock, and count afterwards what was given back meanwhile."""
-        with self._lock:
-            yield
-        self._settle()
-
     def _settle(self) -> None:
         """Count what was given back; whoever has the lock now does it afterwards."""
-        while self._returned and self._lock.acquire(blocking=False):
-            try:
-                while self._returned:
-                    size = self._returned.popleft()
-                    self._taken -= size
-                    if self._account is not None:
-                        self._account.give_back(size)
-            finally:
-                self._lock.release()
+        # Nobody is given the lock by a context manager of ours: one that is a function of Python's
+        # can be interrupted when it has the lock and `with` does not know it yet.
+        while self._returned and take_turn(self._lock, self._count):
+            pass
+
+    def _count(self) -> None:
+        while self._returned:
+            # No call, so no Ctrl-C in between: they are counted and gone from the list, or neither.
+            size = self._returned[0]
+            self._taken -= size
+            del self._returned[0]
+            if self._account is not None:
+                self._account.give_back(size)

@@ -28,7 +28,7 @@ from actors.errors import MessageError
 class Window:
     """One attached segment, read-only."""
 
-    __slots__ = ("_address", "_fd", "_held", "_key", "data", "memory", "table", "used")
+    __slots__ = ("_address", "_fd", "_key", "claims", "data", "memory", "table", "used")
 
     def __init__(self, memory: mmap.mmap, fd: int, key: tuple[int, int, int]) -> None:
         self.memory = memory
@@ -39,13 +39,13 @@ class Window:
         self._address = np.frombuffer(memory, np.uint8, 1).ctypes.data
         self.used = 0
         """At which look of its mapper it was needed last."""
-        self._held: dict[int, int] = {}
-        """Leases of each block, by its offset."""
+        self.claims: dict[int, int] = {}
+        """Claims on each block that is held, by its offset; `hold` makes one."""
 
     @property
     def held(self) -> bool:
         """Whether an array lies in it."""
-        return bool(self._held)
+        return bool(self.claims)
 
     def check(self, offset: int, block: int) -> None:
         """Raise `MessageError` unless this block starts there now."""
@@ -61,10 +61,10 @@ class Window:
         Raises:
             MessageError: another block, or none, starts there.
         """
-        count = self._held.get(offset, 0)
+        count = self.claims.get(offset, 0)
         if self._fd < 0 or not (count or segment.hold(self._fd, offset)):
             return False
-        self._held[offset] = count + 1
+        self.claims[offset] = count + 1
         try:
             # Looked at under the lock: from now on the owner leaves the mark where it is.
             self.check(offset, block)
@@ -75,10 +75,14 @@ class Window:
 
     def release(self, offset: int) -> None:
         """End one claim on a block."""
-        count = self._held.pop(offset) - 1
+        self.unlock(offset)
+        count = self.claims.pop(offset) - 1
         if count:
-            self._held[offset] = count
-        elif self._fd >= 0:
+            self.claims[offset] = count
+
+    def unlock(self, offset: int) -> None:
+        """Let the owner have a block back if its last claim is about to end."""
+        if self.claims[offset] == 1 and self._fd >= 0:
             segment.let_go(self._fd, offset)
 
     def address(self, offset: int) -> int:

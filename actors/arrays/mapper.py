@@ -14,7 +14,7 @@ from __future__ import annotations
 import os
 import re
 import threading
-from collections import Counter, OrderedDict, deque
+from collections import OrderedDict, deque
 from contextlib import suppress
 from functools import partial
 from math import prod
@@ -27,6 +27,7 @@ import numpy.typing as npt
 from actors.arrays import segment
 from actors.arrays.lease import Lease, Window
 from actors.arrays.shelves import IDLE_LOOKS
+from actors.arrays.turn import take_turn
 from actors.errors import MessageError
 
 MOST_MAPS: Final = 32
@@ -73,7 +74,7 @@ class Mapper:
         self._leased = leased
         self._pid = os.getpid()
         self._maps: OrderedDict[tuple[int, int, int], Window] = OrderedDict()
-        self._reading: Counter[int] = Counter()
+        self._reading: dict[int, int] = {}
         """Bytes that are read in place, by the process that sent them."""
         self._dropped: deque[tuple[Window, int, int, int]] = deque()
         """Leases that nobody uses any more: window, offset, sender, bytes."""
@@ -166,10 +167,11 @@ class Mapper:
     ) -> Lease | None:
         try:
             with self._lock:
-                room = self._reading.get(pid, 0) + nbytes <= self._leased
-                if not room or not window.hold(offset, block):
+                self._end_dropped()  # before anything is held: see there
+                reading = self._reading.get(pid, 0) + nbytes
+                if reading > self._leased or not window.hold(offset, block):
                     return None
-                self._reading[pid] += nbytes
+                self._reading[pid] = reading
         finally:
             self._settle()
         return Lease(window, offset, block, partial(self._drop, window, offset, pid, nbytes))
@@ -182,16 +184,26 @@ class Mapper:
 
     def _settle(self) -> None:
         """End the leases that nobody uses; whoever has the lock now does it afterwards."""
-        while self._dropped and self._lock.acquire(blocking=False):
-            try:
-                while self._dropped:
-                    window, offset, pid, nbytes = self._dropped.popleft()
-                    window.release(offset)
-                    self._reading[pid] -= nbytes
-                    if not self._reading[pid]:
-                        del self._reading[pid]
-            finally:
-                self._lock.release()
+        while self._dropped and take_turn(self._lock, self._end_dropped):
+            pass
+
+    def _end_dropped(self) -> None:
+        """End the leases that nobody uses; with the lock held.
+
+        Ctrl-C may interrupt it in a finalizer, where that is printed and forgotten.  What was not
+        done then is done by the next one, and before anything is held anew.
+        """
+        while self._dropped:
+            window, offset, pid, nbytes = self._dropped[0]
+            window.unlock(offset)  # twice is fine
+            # No call from here on, so no Ctrl-C in between: all of it is done, or nothing.
+            window.claims[offset] -= 1
+            if not window.claims[offset]:
+                del window.claims[offset]
+            self._reading[pid] -= nbytes
+            if not self._reading[pid]:
+                del self._reading[pid]
+            del self._dropped[0]
 
 
 def _copied(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import threading
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.arrays import allowance as allowance_room
 from actors.arrays.accounts import Account, Accounts
 from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
@@ -17,6 +19,7 @@ from actors.arrays.ring import SharedRing
 from actors.arrays.segment import PAGE
 from actors.arrays.sharing import Sharing
 from actors.errors import SharedMemoryFull
+from tests.interrupts import interruptions
 
 MIB = 1 << 20
 
@@ -139,3 +142,42 @@ def test_a_segment_that_the_machine_refuses_counts_nothing(monkeypatch):
     with pytest.raises(SharedMemoryFull, match="No space left on device"):
         SharedRing(2, allowance=allowance)
     assert not allowance.taken
+
+
+def test_ctrl_c_while_memory_is_given_back_leaves_it_to_the_next_who_asks():
+    allowance = Allowance(100 * PAGE)
+
+    def give_back():
+        allowance.give_back(PAGE)
+
+    assert allowance.take(PAGE)
+    for _ in interruptions(give_back, allowance_room, spared=("give_back",)):
+        assert not allowance._lock.locked()
+        assert allowance.taken == 0
+        assert allowance.take(PAGE)
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda allowance: allowance.missing(PAGE),
+        lambda allowance: allowance.take(PAGE),
+        lambda allowance: allowance.shortage(PAGE),
+        lambda allowance: allowance.refuse(),
+        lambda allowance: allowance.describe(Sharing()),
+    ],
+    ids=["missing", "take", "shortage", "refuse", "describe"],
+)
+def test_ctrl_c_while_it_is_asked_keeps_nobody_else_out(ask):
+    allowance, seen = Allowance(100 * PAGE), []
+
+    def watched():
+        try:
+            ask(allowance)
+        except KeyboardInterrupt as error:
+            seen.append(error)  # whoever prints it has its frames, and what they hold
+            raise
+
+    for _ in interruptions(watched, allowance_room, contextlib):
+        assert not allowance._lock.locked()
+    assert seen

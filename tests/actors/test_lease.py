@@ -10,7 +10,9 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from actors.arrays import segment
+from actors.arrays import lease as lease_room
+from actors.arrays import locks, segment, turn
+from actors.arrays import mapper as mapper_room
 from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
 from actors.arrays.census import Census
@@ -19,9 +21,11 @@ from actors.arrays.mapper import Mapper
 from actors.arrays.segment import HAS_MEMFD
 from actors.arrays.shelves import IDLE_LOOKS
 from actors.errors import MessageError
+from tests.interrupts import interruptions
 
 KINDS = [False, True] if HAS_MEMFD else [True]
 SIZE = 5000
+ROOMS_OF_A_DROP = (lease_room, locks, mapper_room, segment, turn)
 
 
 @pytest.fixture(params=KINDS, ids=["memfd", "file"][-len(KINDS) :])
@@ -376,3 +380,47 @@ def test_many_threads_read_and_let_go(arena, mapper):
     assert (len(seen), all(seen)) == (400, True)
     assert lent(arena) == 0
     assert not mapper._reading
+
+
+def test_ctrl_c_while_an_array_is_dropped_ends_its_lease_all_the_same(arena, tmp_path, monkeypatch):
+    """It is printed then, as whatever a finalizer raises."""
+    printed = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda it: printed.append(it.exc_type))
+    mapper, descriptor = Mapper(tmp_path), shared(arena)
+    kept, held = read(mapper, descriptor), [read(mapper, descriptor)]
+    for _ in interruptions(held.clear, *ROOMS_OF_A_DROP, spared=("__del__", "_drop")):
+        assert not mapper._lock.locked()
+        mapper.tidy()
+        assert mapper._reading == {os.getpid(): SIZE}
+        held.append(read(mapper, descriptor))
+    assert printed
+    assert set(printed) == {KeyboardInterrupt}
+
+    arena.free(descriptor[-1])
+    held.clear()
+    assert lent(arena) == 1
+    del kept
+    assert lent(arena) == 0
+    assert not mapper._reading
+    mapper.close()
+
+
+def test_ctrl_c_while_the_last_array_of_a_block_is_dropped_does_not_keep_the_block(
+    arena, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(sys, "unraisablehook", lambda _: None)
+    mapper, descriptor = Mapper(tmp_path), shared(arena)
+    held = [read(mapper, descriptor)]
+    for _ in interruptions(held.clear, *ROOMS_OF_A_DROP, spared=("__del__", "_drop")):
+        assert not mapper._lock.locked()
+        held.append(read(mapper, descriptor))  # before anybody has tidied up
+        arena.free(descriptor[-1])
+        assert lent(arena) == 1
+
+        held.clear()
+        assert lent(arena) == 0
+        assert not mapper._reading
+        descriptor = shared(arena)
+        held.append(read(mapper, descriptor))
+    held.clear()
+    mapper.close()
