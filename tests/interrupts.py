@@ -22,7 +22,7 @@ class _Interrupter:
         self._left = moment
         self._files = {room.__file__ for room in rooms}
         self._spared = spared
-        self._latest = {}
+        self.latest = {}
         self.done = False
 
     def trace(self, frame, event, _):
@@ -31,15 +31,14 @@ class _Interrupter:
             return None
         frame.f_trace_opcodes = True
         if event == "call":
-            self._latest[frame] = "RESUME"
+            self.latest[frame] = "RESUME"
         elif event == "opcode":
-            latest = self._latest.get(frame, "")
-            self._latest[frame] = dis.opname[code.co_code[frame.f_lasti]]
+            latest = self.latest.get(frame, "")
+            self.latest[frame] = dis.opname[code.co_code[frame.f_lasti]]
             if latest.startswith(LOOKS):
                 self._left -= 1
                 if self._left < 0:
                     self.done = True
-                    self._latest.clear()
                     raise KeyboardInterrupt
         return self.trace
 
@@ -60,6 +59,7 @@ def interruptions(operation, *rooms, spared=()):
             pass
         finally:
             sys.settrace(before)
+            interrupter.latest.clear()  # the frames hold whatever the operation had in its hands
         yield moment
         if not interrupter.done:
             assert moment, "there was no moment to interrupt it"

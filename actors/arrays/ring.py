@@ -191,13 +191,13 @@ class SharedRing:
         with self._lock, self._kept_open():
             slots = self._ready(nbytes)
             number = self._number + 1
-            at = slots.begin()
             self._filling = True
             try:
+                at = slots.begin()
                 yield np.ndarray(lengths, kind, buffer=slots.part.memory, offset=at + PAGE)
             except BaseException:
                 if slots is not self._present:
-                    self._end(slots)
+                    self._end(slots.part)
                 raise
             finally:
                 self._filling = False
@@ -255,13 +255,15 @@ class SharedRing:
         size = self._size(capacity)
         part = self._obtain(size)
         self._open.append(part)
-        slots = _Slots(part, self.slots, capacity)
         try:
             part.reserve(0, size)  # now, because later the lack of memory would be a SIGBUS
+            return _Slots(part, self.slots, capacity)
         except OSError as error:
-            self._end(slots)
+            self._end(part)
             raise self._full(size, error) from None
-        return slots
+        except BaseException:  # Ctrl-C: large slots take their time
+            self._end(part)
+            raise
 
     def _obtain(self, size: int) -> Segment:
         allowance = self._allowance
@@ -273,6 +275,9 @@ class SharedRing:
         except OSError as error:
             self._allowance.give_back(size)
             raise self._full(size, error) from None
+        except BaseException:
+            self._allowance.give_back(size)
+            raise
 
     def _full(self, size: int, error: OSError | None = None) -> SharedMemoryFull:
         self._allowance.refuse()
@@ -290,13 +295,13 @@ class SharedRing:
         self._publish_root()
         if old is not None:
             old.clear()  # whoever is copying from it finds that its number is gone
-            self._end(old)
+            self._end(old.part)
 
-    def _end(self, slots: _Slots) -> None:
-        self._open.remove(slots.part)
-        slots.part.discard()
-        slots.part.close()
-        self._allowance.give_back(slots.part.data)
+    def _end(self, part: Segment) -> None:
+        self._open.remove(part)
+        part.discard()
+        part.close()
+        self._allowance.give_back(part.data)
 
     def _publish_root(self) -> None:
         self._root.mark(0, 0)

@@ -143,10 +143,10 @@ class Segment:
         try:
             allocate(self._fd, data, size - data)
             self.memory = mmap.mmap(self._fd, size)
+            self.cookie = os.fstat(self._fd).st_ino
         except BaseException:
             self.close()
             raise
-        self.cookie = os.fstat(self._fd).st_ino
         self.where = self._fd if self.path is None else -serial
         self._table = memoryview(self.memory)[data:size].cast("Q")
 

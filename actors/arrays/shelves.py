@@ -185,7 +185,10 @@ class Shelves:
             # Whatever the system lacks, the caller has another way: frames.  `refused` counts it.
             self.allowance.give_back(size)
             return None
-        shelf.fresh.pop()
+        except BaseException:  # Ctrl-C: a large block takes its time
+            self.allowance.give_back(size)
+            raise
+        del shelf.fresh[-1]  # not by a call: no Ctrl-C comes between this line and the next
         self.reserved += size
         return shelf, offset
 

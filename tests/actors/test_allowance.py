@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import threading
+from itertools import count
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.arrays import allowance as allowance_room
+from actors.arrays import segment
 from actors.arrays.accounts import Account, Accounts
 from actors.arrays.allowance import Allowance
 from actors.arrays.arena import Arena
@@ -181,3 +183,37 @@ def test_ctrl_c_while_it_is_asked_keeps_nobody_else_out(ask):
     for _ in interruptions(watched, allowance_room, contextlib):
         assert not allowance._lock.locked()
     assert seen
+
+
+def test_ctrl_c_while_an_array_is_made_costs_nothing_of_the_allowance():
+    allowance, made = Allowance(100 * PAGE), []
+    arena = Arena(allowance, segment=8 * PAGE)
+    for _ in interruptions(lambda: made.append(arena.empty(PAGE, "u1")), segment):
+        made.clear()
+        arena.trim()
+        assert (allowance.taken, arena.statistics().reserved) == (0, 0)
+    arena.close()
+
+
+def test_ctrl_c_while_a_ring_is_made_costs_nothing_of_the_allowance():
+    allowance = Allowance(100 * PAGE)
+
+    def make():
+        SharedRing(2, allowance=allowance).close()
+
+    for _ in interruptions(make, segment, spared=("close",)):
+        assert allowance.taken == 0
+
+
+def test_ctrl_c_while_a_ring_gets_larger_slots_costs_nothing_of_the_allowance():
+    allowance = Allowance(10_000 * PAGE)
+    ring, sizes = SharedRing(2, allowance=allowance), count(PAGE, PAGE)
+
+    def grow():
+        ring.write(np.zeros(next(sizes), "u1"))
+
+    # Not where the frame is whole already: it is the newest then, or the next one is.
+    for _ in interruptions(grow, segment, spared=("mark", "discard", "close")):
+        slots = 0 if ring._present is None else ring._present.part.data
+        assert allowance.taken == ring.reserved == PAGE + slots
+    ring.close()
