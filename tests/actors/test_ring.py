@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import sys
 import threading
 from pathlib import Path
 
@@ -533,3 +534,36 @@ def test_odd_memory_is_an_error_never_a_crash(data):
         frame = None
     assert frame is None or frame.array.nbytes <= 5 * PAGE
     ring.close()
+
+
+def test_write_returns_the_number_of_its_own_frame_whoever_writes_next(ring):
+    """Another thread writes at the first moment at which it can: when the lock is given back."""
+    numbers, left = [], threading.Event()
+
+    def write_too():
+        left.wait()
+        ring.write(np.zeros(4))
+        numbers.append(ring.written)
+
+    other = threading.Thread(target=write_too)
+
+    def trace(frame, event, _):
+        if event == "call" and frame.f_code is SharedRing.write.__code__:
+            frame.f_trace_opcodes = True
+            return trace
+        if event == "opcode" and ring.written == 1 and not ring._lock._is_owned():
+            left.set()
+            other.join()
+        return trace
+
+    other.start()
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        mine = ring.write(np.zeros(4))
+    finally:
+        sys.settrace(before)
+        left.set()
+        other.join()
+
+    assert (mine, numbers) == (1, [2])
