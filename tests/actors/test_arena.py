@@ -5,7 +5,6 @@ import os
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,13 +17,10 @@ from actors.arrays.mapper import Mapper, can_attach
 from actors.arrays.segment import HAS_MEMFD, Segment
 from actors.arrays.shelves import block_size
 from actors.errors import MessageError
+from tests.descriptors import leading_to, opened
 
 MIB = 1 << 20
 KINDS = [False, True] if HAS_MEMFD else [True]
-
-
-def descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 @pytest.fixture(params=KINDS, ids=["memfd", "file"][-len(KINDS) :])
@@ -168,12 +164,14 @@ def test_idle_memory_is_not_given_up_when_that_would_not_help(arena):
 def test_trim_gives_idle_memory_back_and_keeps_the_living(arena, mapper):
     array = bytes_of(8192, 7)
     kept = arena.share(array)
-    arena.free(arena.share(bytes_of(MIB))[-1])
-    before = descriptors()
+    idle = arena.share(bytes_of(MIB))
+    arena.free(idle[-1])
+    assert leading_to(idle[2])
 
     assert arena.trim() == MIB
     assert arena.trim() == 0
-    assert descriptors() < before
+    assert not leading_to(idle[2])
+    assert leading_to(kept[2])
     assert received(mapper, kept, array).min() == 7
 
 
@@ -250,7 +248,7 @@ def test_statistics_count_whole_blocks(arena):
 
 
 def test_a_closed_arena_shares_nothing_and_leaves_nothing(arena, tmp_path):
-    before = descriptors()
+    before = opened()
     block = arena.share(bytes_of(5000))[-1]
     arena.probe()
     arena.close()
@@ -259,7 +257,7 @@ def test_a_closed_arena_shares_nothing_and_leaves_nothing(arena, tmp_path):
     assert arena.share(bytes_of(5000)) is None
     assert not arena.free(block)
     assert arena.probe() is None
-    assert descriptors() <= before
+    assert not opened() - before
     assert list(tmp_path.iterdir()) == []
 
 

@@ -3,7 +3,6 @@ from __future__ import annotations
 import os
 import signal
 from itertools import permutations
-from pathlib import Path
 
 import pytest
 
@@ -21,6 +20,7 @@ from actors.recorder import (
     create_page,
 )
 from actors.recorder import open_page as map_again
+from tests.descriptors import opened
 
 A = b"a" * 16
 B = b"b" * 16
@@ -34,10 +34,6 @@ def page():
 @pytest.fixture
 def writer(page):
     return Recorder(page)
-
-
-def descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 def finished(page, rid):
@@ -381,11 +377,11 @@ def test_a_page_that_cannot_be_provided_leaves_no_descriptor(monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(recorder, "allocate", full)
-    before = descriptors()
+    before = opened()
 
     with pytest.raises(OSError, match="space"):
         create_page()
-    assert descriptors() == before
+    assert not opened() - before
 
 
 def _work_for_ever(page):

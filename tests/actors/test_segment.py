@@ -23,12 +23,9 @@ from actors.arrays.segment import (
     sweep,
     table_size,
 )
+from tests.descriptors import leading_to, opened
 
 KINDS = ["memfd", "file"] if HAS_MEMFD else ["file"]
-
-
-def descriptors():
-    return len(list(Path("/dev/fd").iterdir()))
 
 
 @pytest.fixture(params=KINDS)
@@ -102,13 +99,13 @@ def test_a_closed_segment_cannot_be_attached_but_readers_keep_it(piece, director
 
 
 def test_attaching_keeps_no_descriptor_but_the_map_has_its_own(piece, directory):
-    before = descriptors()
+    before = leading_to(piece.cookie)
     view = attached(piece, directory)
     view.close()
     with pytest.raises(ValueError, match="another file"):
         attach(os.getpid(), piece.where, piece.cookie + 1, directory)
 
-    assert descriptors() == before
+    assert leading_to(piece.cookie) == before > 0
 
 
 def test_a_full_system_is_an_error_at_once_and_leaves_nothing(monkeypatch, tmp_path):
@@ -116,12 +113,12 @@ def test_a_full_system_is_an_error_at_once_and_leaves_nothing(monkeypatch, tmp_p
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(segment, "allocate", full)
-    before = descriptors()
+    before = opened()
 
     for directory in (tmp_path, *([None] if HAS_MEMFD else [])):
         with pytest.raises(OSError, match="space"):
             Segment(PAGE, directory=directory, serial=1)
-    assert descriptors() == before
+    assert not opened() - before
     assert list(tmp_path.iterdir()) == []
 
 
@@ -238,12 +235,12 @@ if HAS_MEMFD:
 
     def test_a_pipe_or_socket_is_refused_without_waiting():
         ends = os.pipe()
-        before = descriptors()
+        before = opened()
         for end in ends:
             with pytest.raises(ValueError, match="not a file"):
                 attach(os.getpid(), end, os.fstat(end).st_ino)
 
-        assert descriptors() == before
+        assert not opened() - before
         for end in ends:
             os.close(end)
 
