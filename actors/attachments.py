@@ -101,14 +101,15 @@ class Memory:
     def lend(self, array: npt.NDArray[Any]) -> tuple[tuple[int, ...], int] | None:
         """Return where others find an array, and the number to `free`; None when there is no room.
 
-        What was received is passed on as it lies there, under its first owner's eyes.
+        What was received is passed on as it lies there, under its first owner's eyes.  What was
+        born here must be frozen before others hear of it.
         """
         if not self._shares:
             return None
         lease = Lease.of(array)
         found = None if lease is None else lease.forward(array)
         if lease is None or found is None:
-            shared = self.arena.share(array)
+            shared = self.arena.lend(array)
             return None if shared is None else (shared, shared[-1])
         number = -next(self._numbers)
         self._forwarded[number] = lease
@@ -169,7 +170,7 @@ LARGEST_PIECE: Final = LARGEST_FRAME - (8 << 20)
 class Outgoing:
     """Takes the arrays of one message that is being encoded."""
 
-    __slots__ = ("blocks", "frames", "memory", "shared")
+    __slots__ = ("_born", "blocks", "frames", "memory", "shared")
 
     def __init__(self, memory: Memory | None) -> None:
         self.memory = memory
@@ -178,23 +179,33 @@ class Outgoing:
         self.blocks: list[int] = []
         self.shared = 0
         """Bytes in those blocks."""
+        self._born: list[npt.NDArray[Any]] = []
+        """To be frozen when the message turns out to be one that can be sent."""
 
     def put(self, array: npt.NDArray[Any]) -> Part:
         """Copy an array to where its receiver will find it."""
         dtype = array.dtype.str
+        birth = Birth.of(array)
+        if birth is not None and birth.holds(array):
+            self._born.append(array)  # whichever way it goes, it is the same to whoever sends it
         if self.memory is not None and array.nbytes >= SHARE_FROM:
             lent = self.memory.lend(array)
             if lent is not None:
                 self.blocks.append(lent[1])
                 self.shared += array.nbytes
                 return Part(-1, dtype, array.shape, lent[0])
-        birth = Birth.of(array)
-        if birth is not None and birth.holds(array):
-            freeze(array)  # whichever way it goes, it is the same to whoever sends it
         if array.nbytes > LARGEST_PIECE:  # before it is copied: there may be no memory for a copy
             raise InvalidMessage(reason=_too_large(array.nbytes))
         self.frames.append(array.tobytes())
         return Part(len(self.frames) - 1, dtype, array.shape)
+
+    def freeze(self) -> None:
+        """Make the arrays that were born shared read-only: the whole message will be sent.
+
+        A message that is refused leaves them as they were.
+        """
+        while self._born:  # and hold them no longer: their memory is used again when they are gone
+            freeze(self._born.pop())
 
     def get(self, part: Part) -> npt.NDArray[Any]:
         """Nothing is read while encoding."""
@@ -217,6 +228,9 @@ class Alone:
     frames: Final = ()
     blocks: Final = ()
     shared: Final = 0
+
+    def freeze(self) -> None:
+        """There is no array."""
 
     def put(self, array: npt.NDArray[Any]) -> Part:
         """Refuse: there is no array in such a message."""
@@ -262,6 +276,7 @@ def encoded(
         payload = codec.encode(value, carrier)
         if carrier.frames or len(payload) > LARGEST_PIECE:
             check_size(payload, carrier.frames, type(value).__name__)
+        carrier.freeze()
     except InvalidMessage as error:
         memory.free(tuple(carrier.blocks))
         error.message = error.message or type(value).__name__

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
-from actors.attachments import Outgoing
+from actors.attachments import encoded
 from actors.calls import Call
 from actors.codec import Codec, codec_for
 from actors.control import SUPERVISOR
@@ -91,7 +91,8 @@ class Topics:
 
     def _spread(self, names: list[str], codec: Codec, event: object) -> None:
         portal, peer = self._portal, self._portal.peer
-        codec.encode(event, Outgoing(None))  # what is wrong with it is said, even if nobody listens
+        # What is wrong with it is said, and its arrays are frozen, even if nobody listens.
+        encoded(codec, event, portal.memory, near=False)
         for name in names:
             with portal.lock:
                 link = peer.link(name)

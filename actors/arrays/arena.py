@@ -117,19 +117,31 @@ class Arena:
     def share(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
         """Copy `array` into a block and return its descriptor for `Mapper.read`.
 
-        The copy is C-contiguous; the array stays the caller's to change.  Returns None when there
-        is no room (the limit, or the system's memory) or the arena is closed: use frames then.
-        Every descriptor must be ended by one `free` of its last number.
+        The copy is C-contiguous; the array stays the caller's to change, unless it was born here:
+        then nothing is copied, and it is read-only from now on.  Returns None when there is no room
+        (the limit, or the system's memory) or the arena is closed: use frames then.  Every
+        descriptor must be ended by one `free` of its last number.
 
         Raises:
             TypeError: the array holds Python objects, which have no meaning elsewhere.
             RuntimeError: the arena was made by the parent of this process.
         """
-        check_shareable(array.dtype)
-        self._check_owner()
-        born = self._share_born(array)
-        if born is not None:
-            return born
+        self._check(array)
+        born = self._lend_born(array)
+        if born is None:
+            return self._share_copy(array)
+        freeze(array)
+        return born
+
+    def lend(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
+        """Do as `share`, but leave an array that was born here writeable.
+
+        It must be frozen before anybody hears of the descriptor.
+        """
+        self._check(array)
+        return self._lend_born(array) or self._share_copy(array)
+
+    def _share_copy(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
         with self._lock:
             place = self._take(array.nbytes)
             if place is None:
@@ -178,8 +190,8 @@ class Arena:
         finalize(birth, self._ledger.drop, block).atexit = False
         return np.asarray(birth)
 
-    def _share_born(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
-        """Share an array that lies at the start of a block of ours; None for any other."""
+    def _lend_born(self, array: npt.NDArray[Any]) -> tuple[int, ...] | None:
+        """Lend an array that lies at the start of a block of ours; None for any other."""
         birth = Birth.of(array)
         if birth is None or not birth.holds(array):
             return None
@@ -188,7 +200,6 @@ class Arena:
             if place is None:  # born in another arena, or in this one before it was closed
                 return None
             self._shared += 1
-        freeze(array)
         return self._described(place, array.nbytes, birth.block)
 
     def _described(self, place: Place, nbytes: int, block: int) -> tuple[int, ...]:
@@ -212,6 +223,10 @@ class Arena:
             if place is not None:
                 self._shelves.put_back(place)
             return known
+
+    def _check(self, array: npt.NDArray[Any]) -> None:
+        check_shareable(array.dtype)
+        self._check_owner()
 
     def _check_owner(self) -> None:
         if os.getpid() != self._pid:

@@ -25,6 +25,7 @@ class LateNews(News):
 @message
 class Picture:
     pixels: NDArray[np.float64]
+    title: str = ""
 
 
 @message

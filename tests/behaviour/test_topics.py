@@ -161,6 +161,22 @@ def test_arrays_are_published_to_several_readers(system):
             assert not received.flags.writeable
 
 
+@pytest.mark.parametrize("size", [10, 100_000])
+def test_an_array_born_shared_is_frozen_when_it_is_published_and_not_when_that_is_refused(
+    system, size
+):
+    picture = Picture(system.empty((size,)), "north")
+    object.__setattr__(picture, "title", 7)
+    with pytest.raises(InvalidMessage, match="title"):
+        system.publish(picture)
+    picture.pixels[:] = 1.0
+
+    object.__setattr__(picture, "title", "south")
+    system.publish(picture)
+    with pytest.raises(ValueError, match="read-only"):
+        picture.pixels[:] = 2.0
+
+
 def test_several_threads_publish(system, spawn):
     ref = spawn(Listener)
 
