@@ -23,6 +23,7 @@ import struct
 from contextlib import suppress
 from pathlib import Path
 from typing import Final, final
+from weakref import WeakSet
 
 import attrs
 import numpy as np
@@ -182,6 +183,7 @@ class Account:
         self._number = -1
         self._holder = os.getpid()
         self._closed = False
+        _all.add(self)
 
     def missing(self, size: int) -> int:
         """Return how many bytes less must be in use before there is room for `size`; 0: there is.
@@ -242,6 +244,16 @@ class Account:
             accounts.leave(self._number)
             accounts.close()
 
+    def orphan(self) -> None:
+        """This process is a copy of the holder: let go of the file, and leave the rest to him.
+
+        A lock goes with the last descriptor of its open file, so what he has set aside would stay
+        set aside when he is killed, as long as the copy lives.
+        """
+        accounts, self._accounts = self._accounts, None
+        if accounts is not None:
+            accounts.close()  # the map goes with the last word of it
+
     @property
     def _is_ours(self) -> bool:
         return self._holder == os.getpid()
@@ -266,3 +278,14 @@ class Account:
                 return None
             self._accounts = accounts
         return self._accounts
+
+
+_all: Final[WeakSet[Account]] = WeakSet()
+
+
+def _orphan_all() -> None:
+    for account in _all:
+        account.orphan()
+
+
+os.register_at_fork(after_in_child=_orphan_all)

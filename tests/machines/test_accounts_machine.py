@@ -135,6 +135,39 @@ def test_of_processes_that_come_at_once_never_two_get_the_last_bytes(tmp_path):
     accounts.close()
 
 
+_PARENT = """
+import os, pathlib, sys
+from actors.arrays.accounts import Account
+account = Account(pathlib.Path(sys.argv[1]), "parent")
+assert account.take(60)
+if os.fork():
+    os.waitpid(-1, 0)
+account.give_back(60)  # it is its parent's
+account.close()
+print("forked", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.process
+def test_what_a_killed_process_had_is_struck_off_though_a_child_that_it_has_forked_lives(tmp_path):
+    path = tmp_path / "accounts"
+    accounts = Accounts.create(path, 100)
+    other = Account(path, "other")
+    command = [sys.executable, "-c", _PARENT, path]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as parent:
+        assert parent.stdout.readline() == b"forked\n"
+        assert not other.take(50)
+        parent.kill()
+        parent.wait()
+
+        assert other.take(50)
+        assert accounts.taken == 50
+    other.close()
+    accounts.close()
+
+
 def test_a_system_that_is_full_says_so_and_gets_room_from_idle_blocks(tmp_path):
     accounts = Accounts.create(tmp_path / "accounts", 10 << 20)
     arenas = [Arena(Allowance(8 << 20, Account(tmp_path / "accounts", "one"))) for _ in range(2)]
