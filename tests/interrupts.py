@@ -50,6 +50,7 @@ def interruptions(operation, *rooms, spared=()):
     time it comes to its end.
     """
     before = sys.gettrace()
+    sys._getframe().f_trace_opcodes = True  # 3.12 must know before `settrace` that opcodes matter
     for moment in count():
         interrupter = _Interrupter(moment, rooms, spared)
         sys.settrace(interrupter.trace)

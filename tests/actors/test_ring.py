@@ -544,10 +544,9 @@ def test_write_returns_the_number_of_its_own_frame_whoever_writes_next(ring):
     other = threading.Thread(target=write_too)
 
     def trace(frame, event, _):
-        if event == "call" and frame.f_code is SharedRing.write.__code__:
-            frame.f_trace_opcodes = True
-            return trace
-        if event == "opcode" and ring.written == 1 and not ring._lock._is_owned():
+        if frame.f_code is not SharedRing.write.__code__:
+            return None
+        if event == "line" and ring.written == 1 and not ring._lock._is_owned():
             left.set()
             other.join()
         return trace
