@@ -26,10 +26,11 @@ from actors.compute.attendance import Attendance, Service
 from actors.compute.checkpoint import Checkpoint, checkpoint_of, state_of
 from actors.compute.handler import ClientHandler, Serving
 from actors.compute.interface import Interface, command, interface_of
+from actors.compute.keeping import Keep, Keeping
 from actors.compute.pacing import Pacing
 from actors.compute.settings import Settings, unknown
 from actors.compute.stage import Stage
-from actors.compute.turns import Beat, Keep, Turn, Turns
+from actors.compute.turns import Beat, Turn, Turns
 from actors.compute.words import (
     Attend,
     Description,
@@ -55,12 +56,6 @@ from actors.ref import ActorRef
 from actors.requests import KnownNames, StopActor
 
 BEAT_SECONDS: Final = 1.0
-
-SAVE_SHARE: Final = 10
-"""A change is kept at once unless that, changes coming fast, would take more than a tenth."""
-
-LITTLE: Final = 0.002
-"""Seconds that keeping may take to be done at each change, however fast they come."""
 
 
 class ComputeServer(Actor):
@@ -134,9 +129,7 @@ class ComputeServer(Actor):
         self.__beat = asyncio.Event()
         self.__ended = False
         self.__made = 0
-        self.__kept_at = -math.inf
-        self.__keeping = 0.0
-        self.__keeps = False
+        self.__keeping = Keeping(self.context, self.snapshot)
         self.begin()
         self.__stage = Stage(self.__settings, self.context.ring, self.__moment)
         self.__stage.check()  # a model whose scalars cannot travel does not start
@@ -246,25 +239,12 @@ class ComputeServer(Actor):
         """Somebody has changed something: show it, and lose it no more."""
         self.__pacing.changed()
         self.__turns.come_in(0.0)
-        self.__keep()
-
-    def __keep(self) -> None:
-        """Keep what was changed: now, or, when that takes a while, together with what follows."""
-        now = time.monotonic()
-        wait = self.__kept_at + SAVE_SHARE * self.__keeping - now
-        if wait <= 0 or self.__keeping <= LITTLE:
-            self.context.save(self.snapshot())
-            self.__kept_at = time.monotonic()
-            self.__keeping = self.__kept_at - now
-        elif not self.__keeps:
-            self.__keeps = True
-            self.context.tell_after(wait, Keep())
+        self.__keeping.changed()
 
     @receive
     def on_keep(self, _msg: Keep) -> None:
         """Keep what was changed meanwhile."""
-        self.__keeps = False
-        self.__keep()
+        self.__keeping.due()
 
     # --- parameters and outputs
 

@@ -30,11 +30,6 @@ class Beat:
     """Time for a heartbeat."""
 
 
-@message(tag="understudy:compute.Keep")
-class Keep:
-    """Time to keep what was changed since the last snapshot."""
-
-
 @final
 class Turns:
     """The loop of one life of a computation."""

@@ -79,6 +79,17 @@ class Count(ComputeServer):
         self.count += 1000
 
 
+class Absent(Count):
+    """Counts, and cannot always say how far it is."""
+
+    trouble: Annotated[str, "what keeps it from saying so"] = ""
+
+    def state(self) -> Counted:
+        if self.trouble:
+            raise RuntimeError(self.trouble)
+        return super().state()
+
+
 class Hoarder(Count):
     """Calls its own attributes and methods as a computation might call its."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import sys
@@ -20,7 +21,7 @@ from actors.testing import Probe
 
 sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
 
-from models import Count
+from models import Absent, Count
 
 RATE = 100.0
 VIEWING = Path(__file__).with_name("viewing.py")
@@ -81,6 +82,50 @@ def out_of_time(view):
     with pytest.raises(TimeoutError) as caught:
         view.wait(0.2)
     return str(caught.value)
+
+
+def unkept(caplog):
+    """Why something was not kept, as often as that was said."""
+    errors = [one.exc_info[1] for one in caplog.records if "cannot be kept" in one.getMessage()]
+    return [str(error) for error in errors]
+
+
+@pytest.fixture
+def at_once(monkeypatch):
+    """Each change is kept before it is answered, however busy the machine is."""
+    monkeypatch.setattr("actors.compute.keeping.LITTLE", math.inf)
+
+
+def test_a_computation_whose_state_cannot_be_taken_is_steered_all_the_same(at_once, caplog):
+    with supervisor.start(inproc=True) as system:
+        count = Computation(system, system.spawn(Absent, name="count", start_paused=True))
+        count.set(by=2)
+        count.set(trouble="no")
+        count.set(by=3)
+        count.do("jump")
+        assert count.get("by", "total") == {"by": 3, "total": 1000}
+        assert unkept(caplog) == ["no"]
+
+        system.kill("count")
+        assert count.get("by", "trouble") == {"by": 2, "trouble": ""}  # what was kept before
+        count.set(by=4, trouble="no")
+        count.set(by=5, trouble="")
+        system.kill("count")
+        assert count.get("by") == {"by": 5}
+
+
+def test_a_computation_whose_state_is_too_large_is_steered_and_the_log_says_what_to_do(
+    at_once, monkeypatch, caplog
+):
+    monkeypatch.setattr("actors.saving.LARGEST_STATE", 1)
+    with supervisor.start(inproc=True) as system:
+        count = Computation(system, system.spawn(Count, name="count", start_paused=True))
+        for by in (2, 3):
+            count.set(by=by)
+        assert count.get("by") == {"by": 3}
+    (why,) = unkept(caplog)
+    assert "too large" in why
+    assert "save less" in why
 
 
 @pytest.mark.parametrize("by_message", [False, True], ids=["shared", "messages"])
