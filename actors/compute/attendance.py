@@ -69,9 +69,13 @@ class Service:
         """The names of all of them."""
         return list(self._clients)
 
+    def is_full(self, client: str) -> bool:
+        """Whether this client may have no further one."""
+        return list(self._clients.values()).count(client) >= MOST_HANDLERS
+
     def check(self, client: str, computation: str) -> None:
         """Raise `RuntimeError` when this client may have no further one."""
-        if list(self._clients.values()).count(client) >= MOST_HANDLERS:
+        if self.is_full(client):
             raise RuntimeError(
                 f"{client} has {MOST_HANDLERS} handlers of {computation} already, and each is a "
                 "process: close views by message that are not needed any more, or look at several "

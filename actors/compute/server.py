@@ -343,15 +343,20 @@ class ComputeServer(Actor):
         client = self.context.sender
         if client is None:
             raise LookupError("whoever asks for a handler must have a name")
-        names = self.__service.handlers
-        # Not each of them has said that it is over: one may have been killed, or never begun.
-        known = await self.context.actor(SUPERVISOR).ask(KnownNames(names))
-        for name in set(names).difference(known):
-            self.__service.end(name)
-        self.__service.check(client.name, self.context.name)
+        if self.__service.is_full(client.name):
+            await self.__look_who_serves()
+            self.__service.check(client.name, self.context.name)
         handler = self.context.spawn(ClientHandler, server=self.context.ref, client=client)
         self.__service.begin(handler.name, client.name)
         return handler
+
+    async def __look_who_serves(self) -> None:
+        """Count those no more that are over and have not said so: killed, or never begun."""
+        # The answer is read between two steps, so nobody waits for it who need not.
+        names = self.__service.handlers
+        known = await self.context.actor(SUPERVISOR).ask(KnownNames(names))
+        for name in set(names).difference(known):
+            self.__service.end(name)
 
     @receive
     def on_serving(self, msg: Serving) -> None:

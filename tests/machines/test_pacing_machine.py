@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from actors.compute.attendance import Attendance
+from actors.compute.attendance import MOST_HANDLERS, Attendance, Service
 from actors.compute.pacing import LATENESS, TURN_SECONDS, Pacing, Rest, Show, Step
 
 SECONDS = st.floats(0.0, 0.5)
@@ -186,6 +186,46 @@ def test_nobody_ends_what_has_no_limit():
 
     assert attendance.left(1e12) == math.inf
     assert not attendance.over(1e12)
+
+
+@given(
+    st.lists(
+        st.tuples(st.booleans(), st.integers(0, 2 * MOST_HANDLERS), st.sampled_from("ab")),
+        max_size=4 * MOST_HANDLERS,
+    )
+)
+def test_a_client_is_full_while_so_many_handlers_serve_it(events):
+    service, notebook = Service(), {}
+    for begins, number, client in events:
+        handler = f"handler-{number}"
+        if begins:
+            service.begin(handler, client)
+            notebook[handler] = client
+        else:
+            service.end(handler)
+            notebook.pop(handler, None)
+
+    assert sorted(service.handlers) == sorted(notebook)
+    for client in "ab":
+        full = [*notebook.values()].count(client) >= MOST_HANDLERS
+        assert service.is_full(client) == full
+        if full:
+            with pytest.raises(RuntimeError, match=rf"{client} has {MOST_HANDLERS} handlers of it"):
+                service.check(client, "it")
+        else:
+            service.check(client, "it")
+
+
+def test_a_client_that_leaves_one_of_its_handlers_may_have_another():
+    service = Service()
+    for number in range(MOST_HANDLERS):
+        assert not service.is_full("a")
+        service.begin(str(number), "a")
+    assert service.is_full("a")
+
+    service.end("0")
+    service.end("0")
+    assert not service.is_full("a")
 
 
 def test_what_could_be_attained_is_the_time_of_a_frames_steps_and_of_showing_it():

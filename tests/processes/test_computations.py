@@ -17,6 +17,7 @@ from actors.compute.client import Computation
 from actors.compute.handler import ClientHandler, Serving
 from actors.compute.words import HandlerRequest, Heartbeat, Leave, Look
 from actors.notices import Terminated
+from actors.requests import KnownNames
 from actors.testing import Probe
 
 sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
@@ -174,6 +175,21 @@ def test_handlers_that_are_stopped_before_they_begin_are_counted_no_more(monkeyp
             handler = given(count)
             assert isinstance(handler, ActorRef), handler
             system.stop(handler.name)
+
+
+def test_the_supervisor_is_asked_who_is_there_only_when_a_client_can_have_no_more(monkeypatch):
+    # Its answer is read between two steps, and a step may take longer than a viewer's patience.
+    monkeypatch.setattr("actors.compute.attendance.MOST_HANDLERS", 2)
+    with supervisor.start(inproc=True) as system, Probe(system) as clerk:
+        monkeypatch.setattr("actors.compute.server.SUPERVISOR", clerk.ref.name)
+        count = Computation(system, system.spawn(Count, name="count"))
+        names = [given(count).name for _ in range(2)]  # although nobody answers
+        clerk.expect_nothing()
+
+        third = count.ref.ask(HandlerRequest())
+        assert clerk.expect(KnownNames, within=10.0).names == names
+        clerk.answer(names[1:])
+        assert third.result().name not in names
 
 
 def test_a_computation_that_has_come_back_is_told_whom_its_handlers_serve(system):
