@@ -143,6 +143,8 @@ class Pacing:
 
     def next(self, now: float) -> Command:
         """Say what to do now."""
+        # A rate that was raised since the last frame holds now, not when a former period is over.
+        self._show_at = min(self._show_at, now + 1.0 / self.frames_per_second)
         if self._changed or self._in_frame >= self.steps_per_frame:
             wait = self._show_at - now
             if wait <= 0:

@@ -17,13 +17,13 @@ from actors.compute.pacing import LATENESS, TURN_SECONDS, Pacing, Rest, Show, St
 
 SECONDS = st.floats(0.0, 0.5)
 MANY = 60
-SLOWEST = 0.5
+RATES = st.sampled_from([0.01, 0.5, 5.0, 80.0])
 
 
 class Paced(RuleBasedStateMachine):
     @initialize(
         per_frame=st.integers(1, 7),
-        rate=st.sampled_from([SLOWEST, 5.0, 80.0]),
+        rate=RATES,
         cost=st.sampled_from([1e-4, 0.004, 0.3]),
         running=st.booleans(),
     )
@@ -71,7 +71,7 @@ class Paced(RuleBasedStateMachine):
         self.steps = self.since_frame = self.owed = 0
         self.unseen = True
 
-    @rule(per_frame=st.integers(1, 7), rate=st.sampled_from([SLOWEST, 5.0, 80.0]))
+    @rule(per_frame=st.integers(1, 7), rate=RATES)
     def change(self, per_frame, rate):
         self.pacing.steps_per_frame, self.pacing.frames_per_second = per_frame, rate
         self.pacing.changed()
@@ -111,7 +111,8 @@ class Paced(RuleBasedStateMachine):
                 assert not self.owed
                 assert not self.unseen, "what has changed is shown before it rests"
             case Rest(seconds):
-                assert 0 < seconds <= 1 / SLOWEST
+                # of the present rate, also when it was a lower one at the last frame
+                assert 0 < seconds <= 1 / self.pacing.frames_per_second + 1e-6
 
     def make_steps(self, count):
         assert self.running or 1 <= count <= self.owed
@@ -226,6 +227,18 @@ def test_a_client_that_leaves_one_of_its_handlers_may_have_another():
     service.end("0")
     service.end("0")
     assert not service.is_full("a")
+
+
+def test_a_rate_that_is_raised_again_holds_from_then_on():
+    pacing = Pacing(steps_per_frame=1, frames_per_second=0.01, running=False)
+    assert pacing.next(1000.0) == Show()
+    pacing.shown(1000.0, 0.0)
+    pacing.changed()
+    assert pacing.next(1001.0) == Rest(74.0)
+
+    pacing.frames_per_second = 80.0
+    assert pacing.next(1002.0) == Rest(pytest.approx(1 / 80))
+    assert pacing.next(1002.0 + 1 / 80) == Show()
 
 
 def test_what_could_be_attained_is_the_time_of_a_frames_steps_and_of_showing_it():
