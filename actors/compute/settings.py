@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any, final
 
+import attrs
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,12 +57,11 @@ class Settings:
             LookupError: there is no such parameter.
             ValueError: it is fixed, or does not take the value; or what its validator raises.
         """
-        before: dict[str, Any] = {}
+        fields = [self._field(name) for name in values]
+        before = {field.attribute: getattr(self._model, field.attribute) for field in fields}
         try:
-            for name, value in values.items():
-                field = self._field(name)
-                before[field.attribute] = getattr(self._model, field.attribute)
-                setattr(self._model, field.attribute, field.read(value))
+            read = {field.attribute: field.read(values[field.parameter.name]) for field in fields}
+            self._set(read, before)
         except (TypeError, ValueError) as error:
             self.put_back(before)
             raise type(error)(refusal(error)) from None
@@ -70,16 +70,35 @@ class Settings:
             raise
         return before
 
+    def _set(self, values: Mapping[str, Any], before: Mapping[str, Any]) -> None:
+        """Set these attributes, whatever their order.
+
+        The validator of each sees the new values of the others, and what its own was: one that
+        compares two would else refuse the first, or take what the second makes wrong.
+        """
+        cls: Any = type(self._model)  # of attrs, like each actor
+        known, mine = attrs.fields_dict(cls), vars(self._model)
+        for name, value in values.items():
+            mine[name] = attrs.setters.convert(self._model, known[name], value)
+        for name, value in values.items():
+            mine[name] = before[name]
+            setattr(self._model, name, value)
+
     def put_back(self, before: Mapping[str, Any]) -> None:
         """Undo a `change`."""
         # Past the validators: one that looks at two parameters might refuse the way back.
         vars(self._model).update(before)
 
     def take_over(self, values: Mapping[str, Value]) -> None:
-        """Set what a former life had, as far as this class has it and it may change."""
-        fields = self._interface.parameters
-        kept = (name for name in values if name in fields and fields[name].parameter.live)
-        self.change({name: values[name] for name in kept})
+        """Set what a former life had, as far as this class has it and it may change.
+
+        It is what validators have taken and converters have made, so neither is called: a validator
+        that compares two might refuse what was set one after the other, in each further life.
+        """
+        for name, value in values.items():
+            field = self._interface.parameters.get(name)
+            if field is not None and field.parameter.live:
+                vars(self._model)[field.attribute] = field.read(value)
 
     def _field(self, name: str) -> Field:
         field = self._interface.parameters.get(name)

@@ -90,6 +90,23 @@ class Absent(Count):
         return super().state()
 
 
+def _below(model: Band, _attribute: object, value: float) -> None:
+    if value >= model.high:
+        raise ValueError("low must be below high")
+
+
+def _above(model: Band, _attribute: object, value: float) -> None:
+    if value <= model.low:
+        raise ValueError("high must be above low")
+
+
+class Band(Count):
+    """Two parameters that look at each other."""
+
+    low: float = attrs.field(default=0.0, validator=_below)
+    high: float = attrs.field(default=1.0, validator=_above)
+
+
 class Hoarder(Count):
     """Calls its own attributes and methods as a computation might call its."""
 

@@ -22,7 +22,7 @@ from actors.testing import Probe
 
 sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
 
-from models import Absent, Count
+from models import Absent, Band, Count
 
 RATE = 100.0
 VIEWING = Path(__file__).with_name("viewing.py")
@@ -83,6 +83,15 @@ def out_of_time(view):
     with pytest.raises(TimeoutError) as caught:
         view.wait(0.2)
     return str(caught.value)
+
+
+def test_parameters_that_are_compared_with_each_other_come_back_after_a_kill():
+    with supervisor.start() as system:
+        made = Computation(system, system.spawn(Band, name="band", start_paused=True))
+        made.set(high=30.0, low=20.0)  # the first change of a life is kept before it is answered
+        assert system.kill("band") == 1
+
+        assert made.get("low", "high") == {"low": 20.0, "high": 30.0}
 
 
 def unkept(caplog):
