@@ -15,7 +15,7 @@ import asyncio
 import math
 import time
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any, Final
 
 import attrs
@@ -102,7 +102,10 @@ class ComputeServer(Actor):
             self.step()
 
     def changed(self, names: frozenset[str]) -> None:
-        """These parameters have new values.  What it raises refuses them."""
+        """These parameters have new values.
+
+        What it raises refuses them: it is called once more when they have their former ones again.
+        """
 
     def state(self) -> Any:
         """Return a message from which `resume` can go on, or None to begin anew after a crash."""
@@ -270,12 +273,25 @@ class ComputeServer(Actor):
         try:
             self.__obey()
             self.__stage.check()
-            self.changed(frozenset(msg.values))
+            self.__tell_model(frozenset(msg.values), before)
         except BaseException:
             self.__settings.put_back(before)
             self.__obey()
             raise
         self.__go_on()
+
+    def __tell_model(self, names: frozenset[str], before: Mapping[str, Any]) -> None:
+        try:
+            self.changed(names)
+        except BaseException:
+            # It may have followed some of the new values before it came to what it refuses.
+            self.__settings.put_back(before)
+            try:
+                self.changed(names)
+            except Exception:
+                text = "changed() of %s raised with the former parameters too, so it may differ now"
+                self.context.log.exception(text, self.context.name)
+            raise
 
     def __obey(self) -> None:
         """Let the parameters of the pace and of the end be in force."""

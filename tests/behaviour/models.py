@@ -90,6 +90,30 @@ class Absent(Count):
         return super().state()
 
 
+class Aimed(Count):
+    """Follows its parameters before it looks whether it likes them."""
+
+    stubborn: Annotated[bool, "it likes none"] = attrs.field(
+        default=False, on_setattr=attrs.setters.frozen
+    )
+
+    def begin(self) -> None:
+        super().begin()
+        self.aim = self.pull
+
+    def changed(self, names: frozenset[str]) -> None:
+        if "pull" in names:
+            self.aim = self.pull
+        super().changed(names)
+        if self.stubborn:
+            raise ValueError(f"not by {self.by}")
+
+    @output
+    def aimed_at(self) -> float:
+        """The first coordinate of where it goes."""
+        return self.aim[0]
+
+
 def _below(model: Band, _attribute: object, value: float) -> None:
     if value >= model.high:
         raise ValueError("low must be below high")

@@ -6,7 +6,7 @@ import asyncio
 import math
 
 import pytest
-from models import Count, Hoarder, Onlooker
+from models import Aimed, Count, Hoarder, Onlooker
 
 from actors.compute.client import Computation
 from actors.compute.words import HandlerRequest, Look, Quit, Step
@@ -127,6 +127,25 @@ def test_a_refused_value_changes_nothing(count, values, error, says):
     with pytest.raises(error, match=says):
         made.set(**values)
     assert made.get() == before
+
+
+def test_a_model_that_has_followed_what_it_then_refuses_follows_the_former_values_again(
+    system, spawn
+):
+    made = Computation(system, spawn(Aimed, start_paused=True))
+    made.set(pull=(1.0, 0.0))
+    with pytest.raises(ValueError, match="too wild"):
+        made.set(pull=(7.0, 0.0), mood="wild", by=5)
+
+    assert made.get("aimed_at", "by") == {"aimed_at": 1.0, "by": 1}
+
+
+def test_a_model_that_refuses_its_former_values_too_is_heard_about_the_new_ones(system, spawn):
+    made = Computation(system, spawn(Aimed, stubborn=True, start_paused=True))
+    with pytest.raises(ValueError, match="not by 3"):
+        made.set(by=3)
+
+    assert made.get("by") == {"by": 1}
 
 
 def test_0_24_reset_begins_anew_with_the_parameters_of_now(count):
