@@ -175,12 +175,14 @@ class FileWriter(Listener):
         if hashlib.sha256(packet.data).hexdigest() != packet.meta[SHA]:
             raise ValueError(f"frame {number} is not what was sent")
         meta = json.dumps(packet.meta).encode()
-        fresh = self.put(number, "data", image.tobytes()) and self.put(number, "json", meta)
+        self.put(number, "data", image.tobytes())  # there already: of a life that came no further
+        fresh = self.put(number, "json", meta)
         self.detector.tell(Stored(number, fresh))
 
     def put(self, number: int, ending: str, data: bytes) -> bool:
         """Write a file that is whole from the moment it is there; whoever is first has it."""
         part = Path(self.folder) / f".{self.context.name}.part"
+        part.unlink(missing_ok=True)  # a killed life's, perhaps a second name of what it stored
         part.write_bytes(data)
         try:
             os.link(part, Path(self.folder) / f"{number:05}.{ending}")
