@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from actors import message
 from actors.compute import ComputeServer, command, output
-from actors.compute.medium import Bucket, Grid, Harmonic, Medium
+from actors.compute.medium import Bucket, Grid, Harmonic, Medium, finite, not_negative
 from actors.compute.state import State
 from actors.compute.stirrer import Finger
 from actors.compute.superfluid import Superfluid
@@ -52,10 +52,14 @@ class Kept:
 class Fluid(ComputeServer):
     """A superfluid in two dimensions, stirred by a finger on a spring."""
 
-    finger: Annotated[tuple[float, float], "where the finger is drawn to"] = (0.0, 0.0)
-    strength: Annotated[float, "of the finger, in chemical potentials"] = 0.0
+    finger: Annotated[tuple[float, float], "where the finger is drawn to"] = attrs.field(
+        default=(0.0, 0.0), validator=attrs.validators.deep_iterable(finite)
+    )
+    strength: Annotated[float, "of the finger, in chemical potentials"] = attrs.field(
+        default=0.0, validator=finite
+    )
     cooling: Annotated[float, "how fast energy leaves; 0: not at all"] = attrs.field(
-        default=0.0, validator=attrs.validators.ge(0)
+        default=0.0, validator=not_negative
     )
     vortices: Annotated[int, "pairs drawn at the beginning, and at a reset"] = attrs.field(
         default=0, validator=attrs.validators.in_(range(9))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from pathlib import Path
 
@@ -76,6 +77,19 @@ def test_what_was_kept_goes_on_to_the_bit_however_the_steps_are_divided_before()
 
     assert np.array_equal(model.density(), other.density())
     assert np.array_equal(model.places, other.places)
+
+
+@pytest.mark.parametrize("number", [math.inf, math.nan])
+@pytest.mark.parametrize("name", ["finger", "strength", "cooling"])
+def test_what_is_no_finite_number_is_refused_by_name_when_it_is_set_and_when_it_is_spawned(
+    name, number
+):
+    value = (0.0, number) if name == "finger" else number
+    model = Fluid()
+    with pytest.raises(ValueError, match=rf"{name}.* finite"):
+        setattr(model, name, value)
+    with pytest.raises(ValueError, match=rf"{name}.* finite"):
+        Fluid(**{name: value})
 
 
 def test_it_runs_is_steered_and_survives_a_kill():
