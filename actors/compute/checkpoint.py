@@ -29,10 +29,12 @@ class Checkpoint:
 
 
 def checkpoint_of(parameters: dict[str, Value], pacing: Pacing, state: object) -> Checkpoint:
-    """Return what to keep; `state` is a message, or None."""
+    """Return what to keep; `state` is a message, or None.  Raises `TypeError` for anything else."""
     tag, data = "", b""
     if state is not None:
         codec, carrier = codec_for(type(state)), FrameCarrier()
+        if not codec.tag:  # the next life would take it for none
+            raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
         tag, data = codec.tag, pack_state(codec.encode(state, carrier), carrier.frames)
     return Checkpoint(parameters, pacing.steps, pacing.frames, pacing.running, tag, data)
 

@@ -90,6 +90,18 @@ class Absent(Count):
         return super().state()
 
 
+@attrs.frozen
+class Bare:
+    value: int
+
+
+class Nameless(Count):
+    """Its state is no message."""
+
+    def state(self) -> Any:
+        return Bare(self.count)
+
+
 class Aimed(Count):
     """Follows its parameters before it looks whether it likes them."""
 

@@ -22,7 +22,7 @@ from actors.testing import Probe
 
 sys.path.append(str(Path(__file__).parent.parent / "behaviour"))
 
-from models import Absent, Band, Count
+from models import Absent, Band, Count, Nameless
 
 RATE = 100.0
 VIEWING = Path(__file__).with_name("viewing.py")
@@ -136,6 +136,15 @@ def test_a_computation_whose_state_is_too_large_is_steered_and_the_log_says_what
     (why,) = unkept(caplog)
     assert "too large" in why
     assert "save less" in why
+
+
+def test_a_state_that_is_no_message_is_said_to_be_lost(at_once, caplog):
+    with supervisor.start(inproc=True) as system:
+        count = Computation(system, system.spawn(Nameless, name="count", start_paused=True))
+        count.set(by=2)
+        assert count.get("by") == {"by": 2}
+    (why,) = unkept(caplog)
+    assert "make its class with @message" in why
 
 
 @pytest.mark.parametrize("by_message", [False, True], ids=["shared", "messages"])
