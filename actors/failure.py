@@ -93,6 +93,13 @@ def text_of(error: BaseException) -> str:
         return "(its __str__ raised)"
 
 
+def said_of(error: BaseException) -> str:
+    """Return "ValueError: its text", or "ValueError" when it has none."""
+    name: str = type.__dict__["__name__"].__get__(type(error))
+    text = text_of(error)
+    return f"{name}: {text}" if text else name
+
+
 def trace_of(error: BaseException) -> str:
     """Return the traceback as Python prints it, causes and notes included."""
     try:
@@ -181,6 +188,11 @@ def fitting(value: Scalar | list[str], default: object) -> object:
     if isinstance(value, int) and type(default) is float:
         return float(value)
     return value if type(value) is type(default) else default
+
+
+def writable(text: str) -> str:
+    """Return a text as UTF-8 can write it: the name of a file need not be Unicode."""
+    return str.encode(text, "utf-8", "backslashreplace").decode()
 
 
 def clipped(text: str, longest: int) -> str:

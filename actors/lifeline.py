@@ -13,8 +13,24 @@ import threading
 from collections.abc import Callable
 from typing import final
 
-from actors.control import Deframer, Logged, Word, frame
+import msgspec
+
+from actors.control import Deframer, Failed, Logged, Word, frame
 from actors.errors import MessageError
+from actors.failure import said_of, text_of, trace_of, writable
+from actors.notices import text_of as shown
+
+
+def failed(error: BaseException, *, starting: bool, final: bool = False) -> Failed:
+    """Return the word of an end by an exception, whatever the exception does."""
+    return Failed(said_of(error), trace_of(error), starting=starting, final=final)
+
+
+def _writable(word: Word) -> Word:
+    """Return a word with its texts as UTF-8 can write them."""
+    fields = msgspec.structs.asdict(word).items()
+    texts = {name: writable(value) for name, value in fields if isinstance(value, str)}
+    return msgspec.structs.replace(word, **texts)
 
 
 @final
@@ -30,7 +46,10 @@ class Lifeline:
 
     def say(self, word: Word) -> None:
         """Send a word; a supervisor that is gone hears nothing."""
-        data = frame(word)
+        try:
+            data = frame(word)
+        except UnicodeEncodeError:  # user code gives names and texts, and need not give Unicode
+            data = frame(_writable(word))
         with self._lock:
             try:
                 self._socket.sendall(data)
@@ -103,5 +122,6 @@ class LifelineHandler(logging.Handler):
         try:
             text = self.format(record)
         except Exception as error:  # noqa: BLE001 - a log call with wrong arguments must not kill
-            text = f"{record.msg!r} (this log record cannot be formatted: {error})"
+            said = shown(record.msg)
+            text = f"{said} (this log record cannot be formatted: {text_of(error)})"
         self._lifeline.say(Logged(record.name, record.levelno, text, record.created))

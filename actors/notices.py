@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from actors.failure import writable
 from actors.message import message
 
 LONGEST_TEXT: Final = 200
@@ -37,6 +38,12 @@ class DeadLetter:
     text: str
     """The message as text, shortened."""
     reason: str
+
+
+def sendable(letter: DeadLetter) -> DeadLetter:
+    """Return a dead letter whose texts, which are a user's, are Unicode."""
+    text, reason = writable(letter.text), writable(letter.reason)
+    return DeadLetter(letter.target, letter.sender, letter.message, text, reason)
 
 
 def text_of(msg: object) -> str:

@@ -42,7 +42,7 @@ from actors.message import (
     StreamRequest,
     class_of,
 )
-from actors.notices import DeadLetter, Terminated, text_of
+from actors.notices import DeadLetter, Terminated, sendable, text_of
 from actors.peer import Peer
 from actors.ref import ActorRef
 from actors.reply import Pending, Reply, wait_in_loop
@@ -380,7 +380,7 @@ class Portal:
         if self.peer.link(SUPERVISOR).out.full:
             self.undelivered += 1  # it cannot keep up with them; nothing grows without bound
         else:
-            self.notify(SUPERVISOR, letter)
+            self.notify(SUPERVISOR, sendable(letter))
 
     def _text(self, envelope: Envelope) -> str:
         if envelope.frames:

@@ -30,8 +30,8 @@ from actors.attachments import Memory, account_of, directory_of
 from actors.connection import Connection
 from actors.context import Context
 from actors.control import Boot, Die, Failed, Kept, Prepare, Started, Stop, Stopped, Word
-from actors.failure import trace_of
-from actors.lifeline import Lifeline, LifelineHandler
+from actors.failure import said_of, text_of, trace_of
+from actors.lifeline import Lifeline, LifelineHandler, failed
 from actors.log import logger
 from actors.mailbox import Timer
 from actors.peer import Peer
@@ -79,7 +79,7 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
         words.say(Failed(str(error), "", starting=True))
         return 1
     except BaseException as error:  # noqa: BLE001 - importing runs user code
-        words.say(Failed(f"{type(error).__name__}: {error}", trace_of(error), starting=True))
+        words.say(failed(error, starting=True))
         return 1
     with asyncio.Runner() as runner:
         runner.get_loop()  # here, so that a spare has it in advance
@@ -182,8 +182,7 @@ class Life:
         except BaseException as error:
             if self._code.done():
                 raise  # it was stopped meanwhile
-            text = f"{type(error).__name__}: {error}"
-            self._lifeline.say(Failed(text, trace_of(error), starting=True))
+            self._lifeline.say(failed(error, starting=True))
             self._finish(1)
             return
         if self._stop is not None:
@@ -221,7 +220,7 @@ class Life:
                 self._runtime.turn()
             except Exception as error:  # noqa: BLE001 - a fault of ours: end, or messages wait for ever
                 self._runtime.open = False
-                text = f"the runtime itself failed: {error!r}"
+                text = f"the runtime itself failed: {said_of(error)}"
                 self.say(Failed(text, trace_of(error), starting=False))
                 self.end(1, text)
         # Before a snapshot is begun: when it is done there may be more to do, for ever.
@@ -277,14 +276,17 @@ class Life:
 
     async def _end_well(self, stop: Stop, waiting: int) -> None:
         try:
-            await self._saver.last()
-            await self.call(self._actor.on_stop, stop.reason)
-        except Exception as error:  # noqa: BLE001 - user code may raise anything
-            logger.exception("on_stop of %s raised", self._boot.name)
-            self._lifeline.say(Failed(f"on_stop: {error}", trace_of(error), starting=False))
-        await self._be_heard()
-        self._lifeline.say(Stopped(0 if stop.drain else waiting))
-        self._finish(0)
+            try:
+                await self._saver.last()
+                await self.call(self._actor.on_stop, stop.reason)
+            except Exception as error:  # noqa: BLE001 - user code may raise anything
+                logger.exception("on_stop of %s raised", self._boot.name)
+                said = f"on_stop: {text_of(error)}"
+                self._lifeline.say(Failed(said, trace_of(error), starting=False))
+            await self._be_heard()
+            self._lifeline.say(Stopped(0 if stop.drain else waiting))
+        finally:  # whatever a handler of the user's logging does
+            self._finish(0)
 
     async def _be_heard(self) -> None:
         """Stay until what was answered has arrived, or for a moment.
@@ -316,11 +318,13 @@ class Life:
 
     async def _end_badly(self, code: int, reason: str) -> None:
         try:
-            await self.call(self._actor.on_stop, reason)
-        except Exception:  # noqa: BLE001 - user code may raise anything
-            logger.exception("on_stop of %s raised", self._boot.name)
-        await self._be_heard()
-        self._finish(code)
+            try:
+                await self.call(self._actor.on_stop, reason)
+            except Exception:  # noqa: BLE001 - user code may raise anything
+                logger.exception("on_stop of %s raised", self._boot.name)
+            await self._be_heard()
+        finally:
+            self._finish(code)
 
     def _finish(self, code: int) -> None:
         if not self._code.done():

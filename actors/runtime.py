@@ -18,7 +18,6 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
 from actors.admission import Admission
-from actors.control import Failed
 from actors.cycles import Hold
 from actors.dispatch import Dispatch
 from actors.envelope import ASK, TELL, Envelope, Kind
@@ -30,13 +29,15 @@ from actors.errors import (
     MessageError,
     pack_error,
 )
-from actors.failure import from_theirs, trace_of
+from actors.failure import from_theirs, said_of
 from actors.handler import FailurePolicy, Handler, HandlerKind
 from actors.handling import HANDLING, Handling
+from actors.lifeline import failed
 from actors.link import Delivery, Inbound, Link, Signal
 from actors.log import logger
 from actors.mailbox import Mailbox, Timer
 from actors.message import tag_of
+from actors.notices import text_of
 from actors.outcomes import UNRECORDED, Job, Outcomes
 from actors.writers import Writer, count_in
 
@@ -352,27 +353,28 @@ class Runtime:
         policy = (handler and handler.failure_policy) or self._actor.failure_policy
         trace = from_theirs(error.__traceback__)
         told = (type(error), error, trace)
-        logger.error("a handler of %s raised", self._peer.name, exc_info=told)
-        if policy is FailurePolicy.RESUME:
-            self._outcomes.drop(job, f"{type(error).__name__}: {error}")
-        else:
-            self._give_up(error, policy)
+        try:
+            logger.error("a handler of %s raised", self._peer.name, exc_info=told)
+        finally:  # whatever a handler of the user's logging does
+            if policy is FailurePolicy.RESUME:
+                self._outcomes.drop(job, said_of(error))
+            else:
+                self._give_up(error, policy)
 
     def _give_up(self, error: BaseException, policy: FailurePolicy) -> None:
         """End this incarnation; the message stays in progress, which tells its sender."""
         self.open = False
-        text = f"{type(error).__name__}: {error}"
-        final = policy is FailurePolicy.STOP
-        self._owner.say(Failed(text, trace_of(error), starting=False, final=final))
-        self._owner.end(1, text)
+        word = failed(error, starting=False, final=policy is FailurePolicy.STOP)
+        self._owner.say(word)
+        self._owner.end(1, word.text)
 
     def _exit(self, error: BaseException) -> None:
         """A handler called `sys.exit`: the process ends with its code, as any program does."""
         self.open = False
         code: object = error.code if isinstance(error, SystemExit) else 1
-        text = f"{type(error).__name__}({code!r})"
+        text = f"{type(error).__name__}({text_of(code)})"
         if not isinstance(error, SystemExit):
-            self._owner.say(Failed(text, trace_of(error), starting=False))
+            self._owner.say(failed(error, starting=False))
         elif isinstance(code, str):
             logger.error("%s", code)
         self._owner.end(code if isinstance(code, int) else int(code is not None), text)

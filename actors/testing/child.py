@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from actors.blackbox import Record, read
 from actors.control import Boot, ClassName, Failed, Saved, Started, Word
-from actors.failure import trace_of
+from actors.lifeline import failed
 from actors.message import class_name
 from actors.process import Life
 from actors.recorder import Recorder
@@ -170,8 +170,7 @@ class Child:
         try:
             cls = self._house.find_class(boot.actor)
         except BaseException as error:  # noqa: BLE001 - importing runs user code
-            text = f"{type(error).__name__}: {error}"
-            lifeline.say(Failed(text, trace_of(error), starting=True))
+            lifeline.say(failed(error, starting=True))
             node.die(1, None)
             return
         life = Life(lifeline, boot, own_process=False, host=b"", connect=self._connect)
