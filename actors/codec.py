@@ -25,7 +25,8 @@ import msgspec
 
 from actors.annotations import fields_of, schema_of
 from actors.arrays.spec import made_by_attrs, same_fields
-from actors.errors import InvalidMessage, MessageError
+from actors.errors import ActorError, InvalidMessage, MessageError
+from actors.failure import said_of, text_of
 from actors.message import MessageInfo, MessageKind, info_of, is_message, when_defined
 from actors.schema import (
     CannotTravel,
@@ -85,8 +86,13 @@ class ValueCodec:
         """
         try:
             packed = self._pack(value, carrier, None)
+        except (ActorError, MemoryError):
+            raise  # it says itself what is wrong, or nothing is wrong with the value
         except RecursionError:
             raise self._refused("nested too deep, or contains itself") from None
+        except Exception as error:
+            # A field that was never set, or a dict that a thread fills meanwhile.
+            raise self._refused(said_of(error)) from error
         try:
             return _to_bytes(packed)
         except Exception as error:
@@ -106,7 +112,7 @@ class ValueCodec:
         except msgspec.MsgspecError as error:
             raise self._undecodable(str(error)) from None
         except Exception as error:
-            text = error.args[0] if error.args else ""  # attrs' further args are whole objects
+            text = text_of(Exception(*error.args[:1]))  # attrs' further args are whole objects
             raise self._refused(f"{type(error).__name__}: {text}") from error
 
     def _refused(self, reason: str, *, field: str = "") -> InvalidMessage:
@@ -238,7 +244,7 @@ def _reason(error: Exception) -> str:
         return "an int outside -2**63 .. 2**64 - 1"
     if isinstance(error, UnicodeError):
         return "text with half a surrogate pair, which is not Unicode"
-    return f"{type(error).__name__}: {error}"
+    return said_of(error)
 
 
 when_defined(_check_definition)

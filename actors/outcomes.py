@@ -144,6 +144,10 @@ class Outcomes:
             except MessageError as error:
                 self._wrong_answer(job, error)
                 return
+            except Exception as error:  # noqa: BLE001 - no memory for it, say: its asker hears of it
+                self._recorder.failed()
+                self.fail(job, pack_error(error))
+                return
             reply = Envelope(Kind.REPLY, 0, envelope.correlation, "", payload, len(carrier.frames))
             self._post(
                 job,

@@ -17,7 +17,7 @@ import msgspec
 from actors.credit import WriterCredit
 from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
-from actors.errors import MessageError, OutcomeUnknown, pack_error
+from actors.errors import OutcomeUnknown, pack_error
 from actors.letter import Letter
 from actors.log import logger
 from actors.verbs import answer_codec
@@ -138,7 +138,7 @@ class Writer:
     def _send(self, item: Any) -> bool:
         try:
             payload, carrier = self._portal.encode(self._codec, item, self._link)
-        except MessageError as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the reader must not wait for it
             self.close(pack_error(error))
             return False
         envelope = Envelope(Kind.ITEM, 0, self._correlation, "", payload, len(carrier.frames))

@@ -521,6 +521,22 @@ def test_a_value_of_another_type_is_refused_in_the_senders_call_with_the_field_n
     assert len(str(caught.value)) < 300
 
 
+def test_what_raises_while_it_is_read_is_refused_with_the_reason():
+    unset = Four.__new__(Four)
+
+    with pytest.raises(InvalidMessage, match="AttributeError"):
+        codec_for(Four).encode(unset, FrameCarrier())
+
+
+def test_that_there_is_no_memory_is_not_the_messages_fault():
+    class Full:
+        def put(self, _array):
+            raise MemoryError
+
+    with pytest.raises(MemoryError):
+        value_codec(np.ndarray).encode(np.zeros(3), Full())
+
+
 def test_a_container_that_contains_itself_is_refused():
     node = Node(1)
     node.children.append(node)

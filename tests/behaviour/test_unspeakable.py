@@ -1,15 +1,38 @@
-"""Errors whose text raises, or is not Unicode: the actor ends, or lives on, all the same."""
+"""Errors that cannot be said, answers that cannot be read: the actor ends, or lives on."""
 
 from __future__ import annotations
 
+import logging
+
 import pytest
-from unspeakable import ERRORS, Canceller, Enduring, Grumbler, Life, LogTorn, Raise, RaiseLater
+from unspeakable import (
+    ERRORS,
+    Canceller,
+    Enduring,
+    Form,
+    Give,
+    GiveAll,
+    GiveAllLater,
+    GiveLater,
+    Grumbler,
+    Life,
+    LogTorn,
+    Raise,
+    RaiseLater,
+)
 
 from actors import DeadLetter
-from actors.errors import SpawnError
+from actors.errors import HandlerError, SpawnError
+from actors.log import logger
 
 KINDS = pytest.mark.parametrize("kind", list(ERRORS))
 HANDLERS = pytest.mark.parametrize("told", [Raise, RaiseLater])
+
+
+@pytest.fixture(autouse=True)
+def unheard(system, caplog):
+    """What actors that are threads log would stand in pytest's report, which must be Unicode."""
+    caplog.set_level(logging.CRITICAL + 1, logger=logger.name)
 
 
 @KINDS
@@ -75,5 +98,26 @@ def test_a_text_that_is_not_unicode_can_be_logged(spawn):
     ref = spawn(Grumbler)
 
     ref.ask(LogTorn()).result()
+
+    assert ref.ask(Life()).result() == 1
+
+
+@pytest.mark.parametrize("asked", [Give, GiveLater])
+def test_an_answer_that_cannot_be_read_is_an_error_and_the_actor_lives_on(spawn, asked):
+    ref = spawn(Grumbler)
+
+    with pytest.raises(HandlerError, match=f"{asked.__name__} does not promise.*filled"):
+        ref.ask(asked()).result()
+
+    assert ref.ask(Life()).result() == 1
+
+
+@pytest.mark.parametrize("asked", [GiveAll, GiveAllLater])
+def test_a_streams_item_that_cannot_be_read_ends_it_with_an_error(spawn, asked):
+    ref = spawn(Grumbler)
+    with ref.stream(asked()) as items:
+        assert next(items) == Form(1)
+        with pytest.raises(HandlerError, match="filled"):
+            next(items)
 
     assert ref.ask(Life()).result() == 1

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
-from actors import Actor, Request, message, receive
+import attrs
+
+from actors import Actor, Request, StreamRequest, message, receive
 from actors.actor import FailurePolicy
 
 TORN = "\udcff.fits"
@@ -52,6 +55,33 @@ class Life(Request[int]):
     """Which incarnation answers."""
 
 
+@attrs.define
+class Form:
+    """What is answered; its field may never have been set."""
+
+    filled: int
+
+
+@message
+class Give(Request[Form]):
+    pass
+
+
+@message
+class GiveLater(Request[Form]):
+    """The same, from an `async` handler."""
+
+
+@message
+class GiveAll(StreamRequest[Form]):
+    pass
+
+
+@message
+class GiveAllLater(StreamRequest[Form]):
+    """The same, from an `async` handler."""
+
+
 class Grumbler(Actor):
     """Raises, here or there, what cannot be said."""
 
@@ -78,6 +108,24 @@ class Grumbler(Actor):
     def say(self, msg: LogTorn) -> None:
         self.context.log.info("reading %s", TORN)
         self.context.log.getChild(TORN).info("read")
+
+    @receive
+    def give(self, msg: Give) -> Form:
+        return Form.__new__(Form)
+
+    @receive
+    async def give_later(self, msg: GiveLater) -> Form:
+        return Form.__new__(Form)
+
+    @receive
+    def give_all(self, msg: GiveAll) -> Iterator[Form]:
+        yield Form(1)
+        yield Form.__new__(Form)
+
+    @receive
+    async def give_all_later(self, msg: GiveAllLater) -> AsyncIterator[Form]:
+        yield Form(1)
+        yield Form.__new__(Form)
 
     @receive
     def life(self, msg: Life) -> int:
