@@ -173,6 +173,8 @@ class Life:
             beginning.cancel()
             self._lifeline.deaf()
             self._pump.close(LINGER)
+            # A thread of theirs that waits for an answer would keep the process from ending.
+            portal.lose("the actor that asked has ended")
             memory.close()
         return code
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import math
 import threading
 import time
 
@@ -28,6 +29,13 @@ class Rest(Request[str]):
 @message
 class RestOf(Request[str]):
     """Have another actor rest."""
+
+    other: ActorRef
+
+
+@message
+class RestInThread(Request[None]):
+    """Have another actor rest, and wait for it in a thread; answered meanwhile."""
 
     other: ActorRef
 
@@ -77,6 +85,11 @@ class Slow(Actor):
     @receive(concurrent=True)
     async def rest_of(self, msg: RestOf) -> str:
         return await msg.other.ask(Rest())
+
+    @receive
+    async def rest_in_thread(self, msg: RestInThread) -> None:
+        reply = msg.other.ask(Rest(), timeout=math.inf)
+        self.waiting = asyncio.create_task(asyncio.to_thread(reply.result))
 
     @receive(concurrent=True)
     async def lateness(self, msg: Lateness) -> float:

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from latecomers import GATE, Pass, Patient, Rest
+from latecomers import GATE, Pass, Patient, Rest, RestInThread, Seen, Slow
 from troupe import Add, Calculator, Collector, Open, WaitTogether, Who
 
 import supervisor
@@ -327,3 +327,17 @@ def test_asks_that_are_given_up_while_nothing_is_in_progress_hold_nobody_up():
 
         first.result(30.0)
         assert {other.result(30.0) for other in others[1::2]} == {"rested"}
+
+
+def test_a_thread_of_an_actor_that_waits_for_an_answer_does_not_hold_up_its_end(system, spawn):
+    other, ref = spawn(Slow), spawn(Slow)
+    ref.ask(RestInThread(other)).result()
+    while "rest" not in other.ask(Seen()).result():
+        pass
+
+    with system.watch(ref) as ends:
+        system.stop(ref)
+        notice = next(ends)
+
+    assert (notice.reason, notice.signal) == ("stopped", None)
+    system.kill(other)  # it rests for longer than its end may take
