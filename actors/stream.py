@@ -158,15 +158,21 @@ class Stream(Generic[T_co]):
             except SenderGoneError as error:
                 call, reason = self._call, str(error)
                 where = {} if call is None else {"target": call.target, "message": call.message}
-                self._over, self._error = True, OutcomeUnknown(**where, reason=reason)
+                self._break_off(OutcomeUnknown(**where, reason=reason))
             except MessageError as error:
-                self._over, self._error = True, error
+                self._break_off(error)
         else:
             self._over = True
             if envelope.kind == Kind.FAILURE:
                 self._error = unpack_error(envelope.payload)
         self._wake()
         return self._over
+
+    def _break_off(self, error: ActorError) -> None:
+        """End the stream from this side, because of what has come: its writer would go on."""
+        if self._call is not None:
+            self._door.cancel(self._call)
+        self._over, self._error = True, error
 
     def fail(self, error: ActorError) -> None:
         """End the stream with `error`, after the items that are here."""

@@ -22,9 +22,13 @@ class Door:
 
     def __init__(self):
         self.lock = threading.RLock()
+        self.given_up = []
 
     def check(self):
         pass
+
+    def cancel(self, call):
+        self.given_up.append(call)
 
     def block(self, pending, timeout):
         sleep(pending, timeout, lambda gate: gate.release())
@@ -90,8 +94,10 @@ def test_an_item_whose_arrays_went_with_their_sender_ends_the_stream_as_its_end_
             raise SenderGoneError("the shared array of process 7 cannot be attached")
         return payload
 
-    stream = Stream(Door(), decode)
-    stream.attach(Call(stream, target="camera", message="Images", deadline=1.0))
+    door = Door()
+    stream = Stream(door, decode)
+    call = Call(stream, target="camera", message="Images", deadline=1.0)
+    stream.attach(call)
     stream.take(Envelope(Kind.ITEM, 0, 1, "", b"first"), [])
 
     assert stream.take(Envelope(Kind.ITEM, 0, 1, "", b"gone"), [])
@@ -99,6 +105,7 @@ def test_an_item_whose_arrays_went_with_their_sender_ends_the_stream_as_its_end_
     with pytest.raises(OutcomeUnknown, match=r"camera.*process 7") as caught:
         next(stream)
     assert not isinstance(caught.value, MessageError)
+    assert door.given_up == [call]
 
 
 @pytest.fixture

@@ -14,12 +14,16 @@ from troupe import (
     CountCancelled,
     CountLater,
     FailTold,
+    Get,
+    Page,
+    Pages,
     Produced,
+    Scribe,
     Source,
     Who,
 )
 
-from actors.errors import HandlerError, OutcomeUnknown
+from actors.errors import HandlerError, InvalidMessage, OutcomeUnknown
 
 COUNTS = pytest.mark.parametrize("count", [Count, CountLater])
 
@@ -182,3 +186,15 @@ def test_a_stream_whose_generator_was_cancelled_ends_with_an_error(spawn):
 
     with pytest.raises(HandlerError, match="Cancelled"):
         stream.next(10.0)
+
+
+def test_a_stream_that_ends_because_an_item_cannot_be_read_closes_its_generator(spawn):
+    ref = spawn(Scribe)
+    stream = ref.stream(Pages())
+
+    assert next(stream) == Page([1])
+    with pytest.raises(InvalidMessage, match="lines"):
+        next(stream)
+
+    while not ref.ask(Get()).result():
+        pass

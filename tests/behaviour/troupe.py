@@ -798,6 +798,11 @@ class Bind(Request[None]):
     lines: int
 
 
+@message
+class Pages(StreamRequest[Page]):
+    """A good page, one that no reader takes, and good ones for ever."""
+
+
 class Scribe(Actor):
     """Saves what it is asked to, and takes a page over."""
 
@@ -806,6 +811,18 @@ class Scribe(Actor):
 
     def restore(self, state: Page) -> None:
         self.lines = state.lines
+
+    @receive
+    def pages(self, msg: Pages) -> Iterator[Page]:
+        try:
+            yield Page([1])
+            torn = Page()
+            torn.lines.extend(range(9))
+            yield torn
+            while True:
+                yield Page()
+        finally:
+            self.lines.append(len("closed"))
 
     @receive
     def bind(self, msg: Bind) -> None:

@@ -1,0 +1,94 @@
+"""What one program keeps of the events it has subscribed to."""
+
+from __future__ import annotations
+
+import math
+
+import attrs
+import numpy as np
+import pytest
+
+from actors import message
+from actors.attachments import Memory, encoded
+from actors.codec import codec_for
+from actors.control import SUPERVISOR, Standing
+from actors.envelope import Envelope, Kind
+from actors.errors import InvalidMessage
+from actors.link import Delivery, Inbound, Link
+from actors.peer import Peer
+from actors.portal import Portal
+from actors.topics import Topics
+
+
+@message
+class Frame:
+    pixels: np.ndarray
+
+
+@message
+class Page:
+    lines: list[int] = attrs.field(factory=list, validator=attrs.validators.max_len(3))
+
+
+class Driver:
+    """A network on which the supervisor is there, and says nothing."""
+
+    may_block = False
+
+    def __init__(self, portal):
+        self.portal = portal
+
+    def block_briefly(self, _pending, _timeout):
+        self.portal.peer.link(SUPERVISOR).standing = Standing.UP
+
+    def block(self, _pending, _timeout):
+        pass
+
+    def wake(self):
+        pass
+
+
+@pytest.fixture
+def portal():
+    memory = Memory()
+    portal = Portal(Peer("client-1", 1, mailbox=0), memory, ask_timeout=1.0)
+    portal.driver = Driver(portal)
+    yield portal
+    memory.close()
+
+
+@pytest.fixture
+def topics(portal):
+    return Topics(portal)
+
+
+@pytest.fixture
+def publish(portal, topics):
+    """Let an event arrive, with its arrays in shared memory."""
+    memory, link, inbound = Memory(), Link("reporter"), Inbound(1, 1)
+
+    def arrive(event):
+        codec = codec_for(type(event))
+        payload, carrier = encoded(codec, event, memory, near=True)
+        assert not carrier.frames
+        envelope = Envelope(Kind.TELL, inbound.expected, 0, codec.tag, payload)
+        inbound.accept(envelope.seq)
+        portal.peer.deliveries.append(Delivery(link, 1, inbound, envelope, [], math.inf))
+        topics.take_in()
+
+    yield arrive
+    memory.close()
+
+
+def test_a_stream_that_ends_because_an_event_cannot_be_read_is_no_subscription_any_more(
+    portal, topics, publish
+):
+    stream = topics.subscribe(Page)
+    torn = Page()
+    torn.lines.extend(range(9))
+
+    publish(torn)
+
+    with pytest.raises(InvalidMessage, match="lines"):
+        next(stream)
+    assert not len(portal.peer.calls)
