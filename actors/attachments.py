@@ -291,13 +291,15 @@ def encoded(
 class Incoming:
     """Finds the arrays and refs of one message that is being decoded."""
 
-    __slots__ = ("frames", "memory", "outlet")
+    __slots__ = ("frames", "memory", "outlet", "shared")
 
     def __init__(self, frames: Frames, memory: Memory | None, outlet: Outlet) -> None:
         self.frames = frames
         self.memory = memory
         """None when the sender has no business with the memory of this host."""
         self.outlet = outlet
+        self.shared = 0
+        """Bytes of the arrays that were found in shared memory."""
 
     def put(self, array: npt.NDArray[Any]) -> Part:
         """Nothing is written while decoding."""
@@ -310,7 +312,9 @@ class Incoming:
                 raise MessageError("an array is neither in a frame nor in shared memory")
             if self.memory is None:
                 raise MessageError("shared memory of this host, named by a program on another")
-            return self.memory.mapper.read(part.shared, part.dtype, part.shape)
+            array = self.memory.mapper.read(part.shared, part.dtype, part.shape)
+            self.shared += array.nbytes
+            return array
         if part.where >= len(self.frames):
             raise MessageError(f"array frame {part.where} is missing")
         try:

@@ -16,7 +16,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
-from actors.attachments import encoded
+from actors.attachments import Incoming, encoded
 from actors.calls import Call
 from actors.codec import Codec, codec_for
 from actors.control import SUPERVISOR
@@ -200,9 +200,8 @@ class _Subscription:
         self.tag = codec.tag
         self.ready = False
         """Whether every publisher knows of it, or it is over."""
-        self.stream: Stream[Any] = Stream(
-            self, lambda payload, frames: portal.decode(codec, payload, frames)
-        )
+        self._codec = codec
+        self.stream: Stream[Any] = Stream(self, self._decode)
         self.call = Call(self, target=SUPERVISOR, message="SubscribeStream", deadline=math.inf)
         self.stream.attach(self.call)
         self._sizes: list[int] = []
@@ -213,17 +212,36 @@ class _Subscription:
     def deliver(self, delivery: Delivery) -> None:
         """An event has come."""
         envelope, frames = delivery.envelope, delivery.frames
-        self._sizes.append(len(envelope.payload) + sum(len(frame) for frame in frames))
-        self._bytes += self._sizes[-1]
-        if len(self._sizes) > UNREAD or self._bytes > max(UNREAD_BYTES, self._sizes[-1]):
+        self._sizes.append(0)
+        self._weigh(len(envelope.payload) + sum(len(frame) for frame in frames))
+        fits = not self._full
+        if fits:  # what it holds in shared memory is known when it has been read
+            self.stream.take(Envelope(Kind.ITEM, 0, 0, "", envelope.payload), frames)
+        if self._full:
             text = (
-                f"{len(self._sizes) - 1} events of {self._name} wait unread in this program: the "
-                "stream has ended. Read faster, or subscribe again."
+                f"{len(self._sizes) - (not fits)} events of {self._name} wait unread in this "
+                "program: the stream has ended. Read faster, or subscribe again."
             )
             self.stream.fail(MailboxFull(text, message=self._name, limit=UNREAD))
             self.cancel(self.call)
-            return
-        self.stream.take(Envelope(Kind.ITEM, 0, 0, "", envelope.payload), frames)
+
+    def _decode(self, payload: bytes, frames: Frames) -> Any:
+        if not self._codec.beside:
+            return self._portal.decode(self._codec, payload, frames)
+        carrier = Incoming(frames, self._portal.memory, self._portal)
+        event = self._codec.decode(payload, carrier)
+        self._weigh(carrier.shared)
+        return event
+
+    def _weigh(self, size: int) -> None:
+        """The event that has come last holds so many bytes more."""
+        self._sizes[-1] += size
+        self._bytes += size
+
+    @property
+    def _full(self) -> bool:
+        """Whether more waits unread than may; one event may be as large as it likes."""
+        return len(self._sizes) > UNREAD or self._bytes > max(UNREAD_BYTES, self._sizes[-1])
 
     # --- the sink of the request
 

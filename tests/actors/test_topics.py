@@ -13,7 +13,7 @@ from actors.attachments import Memory, encoded
 from actors.codec import codec_for
 from actors.control import SUPERVISOR, Standing
 from actors.envelope import Envelope, Kind
-from actors.errors import InvalidMessage
+from actors.errors import InvalidMessage, MailboxFull
 from actors.link import Delivery, Inbound, Link
 from actors.peer import Peer
 from actors.portal import Portal
@@ -92,3 +92,23 @@ def test_a_stream_that_ends_because_an_event_cannot_be_read_is_no_subscription_a
     with pytest.raises(InvalidMessage, match="lines"):
         next(stream)
     assert not len(portal.peer.calls)
+
+
+def test_what_unread_events_hold_in_shared_memory_counts_as_what_came_with_them(topics, publish):
+    stream = topics.subscribe(Frame)
+    frame = Frame(np.zeros(15 << 20, np.uint8))  # four of them are less than what may wait
+    for _ in range(2):
+        for _ in range(4):
+            publish(frame)
+        for _ in range(4):  # what was read makes room
+            next(stream)
+    for _ in range(4):
+        publish(frame)
+
+    publish(frame)
+    publish(frame)
+
+    for _ in range(5):
+        next(stream)
+    with pytest.raises(MailboxFull, match="5 events of Frame wait unread"):
+        next(stream)
