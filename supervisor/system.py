@@ -177,13 +177,14 @@ class System(Calls):
 
     def _unfinished(self, *, up: bool = False) -> dict[str, int]:
         """Return how much each name has not handled, or only the names that are `up`."""
-        return {
-            link.name: link.out.unfinished
-            for link in self._peer.links.values()
-            # An exception of a signal's handler may have come between a message and its count.
-            if link.out.unfinished and not link.out.idle and link.name != SUPERVISOR
-            if not up or link.standing is Standing.UP
-        }
+        with self._portal.lock:  # the connection's thread, and theirs, may meet a new name
+            return {
+                link.name: link.out.unfinished
+                for link in self._peer.links.values()
+                # An exception of a signal's handler may have come between a message and its count.
+                if link.out.unfinished and not link.out.idle and link.name != SUPERVISOR
+                if not up or link.standing is Standing.UP
+            }
 
     def _leave(self) -> None:
         with self._portal.lock:

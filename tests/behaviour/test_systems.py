@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -34,6 +35,7 @@ from troupe import (
 import supervisor
 from actors import DeadLetter
 from actors.errors import ActorStopped, ConnectionLost
+from actors.link import Link
 from supervisor import Backoff, Child, Tree
 from supervisor import system as program
 
@@ -277,3 +279,32 @@ def test_the_supervisor_answers_however_many_starts_it_waits_for():
 
         assert set(asked) == {system.status().name}
         assert len({start.result().name for start in starts}) == len(starts)
+
+
+def test_what_is_unfinished_is_counted_while_another_thread_sends_to_a_new_name(start_system):
+    system = start_system()
+    peer, lock, home = system._peer, system._portal.lock, threading.get_ident()
+
+    def send():
+        with lock:
+            peer.links["new"] = Link("new")
+
+    class Meddled(Link):
+        __slots__ = ()
+
+        def __getattribute__(self, name):
+            if name == "out" and threading.get_ident() == home:
+                sender.start()
+                sender.join(0.5)  # it has to wait for us where the lock is held
+            return super().__getattribute__(name)
+
+    sender = threading.Thread(target=send)
+    with lock:
+        peer.links["meddled"] = Meddled("meddled")
+
+    unfinished = system._unfinished()
+
+    sender.join()
+    with lock:
+        del peer.links["meddled"], peer.links["new"]
+    assert not unfinished
