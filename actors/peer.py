@@ -248,8 +248,11 @@ class Peer:
 
     def finished(self, link: Link, inbound: Inbound, seq: int, now: float) -> int:
         """A received letter is done with; return the cumulative mark for the flight recorder."""
-        if inbound.incarnation:  # a timer's message came from nobody
-            self._line.unfinished -= 1
+        if not inbound.incarnation:  # a timer's message came from nobody, who need not hear of it
+            handled = inbound.finish(seq)
+            inbound.news()
+            return handled
+        self._line.unfinished -= 1
         return self._arrivals.finished(link, inbound, seq, now)
 
     # --- what the broker says --------------------------------------------------------------------

@@ -152,6 +152,9 @@ class Topics:
                 subscription.deliver(delivery)
             now = time.monotonic()
             peer.finished(delivery.link, delivery.inbound, delivery.envelope.seq, now)
+        # A program does nothing for others, so there is nothing to end for them.
+        peer.departed.clear()
+        peer.signals.clear()
 
 
 @final

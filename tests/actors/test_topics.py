@@ -14,7 +14,7 @@ from actors.codec import codec_for
 from actors.control import SUPERVISOR, Standing
 from actors.envelope import Envelope, Kind
 from actors.errors import InvalidMessage, MailboxFull
-from actors.link import Delivery, Inbound, Link
+from actors.link import Delivery, Inbound, Link, Signal
 from actors.peer import Peer
 from actors.portal import Portal
 from actors.topics import Topics
@@ -112,3 +112,14 @@ def test_what_unread_events_hold_in_shared_memory_counts_as_what_came_with_them(
         next(stream)
     with pytest.raises(MailboxFull, match="5 events of Frame wait unread"):
         next(stream)
+
+
+def test_a_program_keeps_no_list_of_those_who_have_left_or_of_what_they_gave_up(portal, topics):
+    word = Envelope(Kind.CANCEL, 1, 0, "", b"")
+    portal.peer.departed.append(("reporter", 1))
+    portal.peer.signals.append(Signal(Link("stranger"), 1, word))
+
+    topics.take_in()
+
+    assert not portal.peer.departed
+    assert not portal.peer.signals
