@@ -217,8 +217,7 @@ class Arrivals:
     def _accept(
         self, link: Link, inbound: Inbound, batch: Batch, frames: list[bytes], now: float
     ) -> None:
-        # What has waited on its way must not count as a difference of the clocks.
-        inbound.ahead = min(inbound.ahead, now - batch.now)
+        inbound.compare_clocks(now, batch.now)
         near = link.host != b"" and link.host == self._departures.host
         clocks = 0.0 if near else inbound.ahead
         position, here = 2, len(frames)

@@ -26,14 +26,17 @@ from actors.runs import Runs
 
 _NEVER: Final = 1 << 63
 
+DRIFT: Final = 1e-4
+"""Seconds that two clocks may drift apart in a second; quartz does a tenth of that."""
+
 
 @final
 class Inbound:
     """The receiver's half: one life of a sender."""
 
     __slots__ = (
-        "_asked", "_early", "_gap", "_heavy", "_news", "ahead", "bytes", "expected", "handled",
-        "incarnation", "joint", "owed", "sends", "wanted",
+        "_asked", "_early", "_gap", "_heard", "_heavy", "_news", "ahead", "bytes", "expected",
+        "handled", "incarnation", "joint", "owed", "sends", "wanted",
     )  # fmt: skip
 
     def __init__(self, base: int, incarnation: int = 0) -> None:
@@ -41,6 +44,8 @@ class Inbound:
         """The sender's life."""
         self.ahead = math.inf
         """By how much our clock is ahead of the sender's (s), as the quickest batch has shown."""
+        self._heard = 0.0
+        """When the clocks were compared last."""
         self.expected = base
         """The next number that is new."""
         self.handled = base - 1
@@ -63,6 +68,13 @@ class Inbound:
         """Of those together."""
         self.joint = Joint()
         """What went ahead of a large letter."""
+
+    def compare_clocks(self, now: float, theirs: float) -> None:
+        """A batch that left when the sender's clock said `theirs` is here."""
+        # What has waited on its way must not count as a difference of the clocks; what they have
+        # drifted apart since must, or deadlines are seconds too early after some days.
+        drifted = self.ahead + DRIFT * (now - self._heard)
+        self.ahead, self._heard = min(drifted, now - theirs), now
 
     def accept(self, seq: int) -> bool:
         """Whether this number is the next one; a repeated or an early one is refused."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.link import Inbound
 
 
@@ -141,3 +143,25 @@ def test_a_probe_of_what_is_finished_already_waits_for_nothing():
     inbound.probed(1)
 
     assert inbound.finish(2) < inbound.wanted
+
+
+DAY = 86_400.0
+
+
+@pytest.mark.parametrize("drift", [20e-6, -20e-6], ids=["ours gains", "theirs gains"])
+def test_the_difference_of_two_clocks_is_followed_for_days(drift):
+    inbound = Inbound(1, 1)
+    for second in range(0, int(3 * DAY), 60):
+        ours = 1000.0 + second * (1.0 + drift)
+        inbound.compare_clocks(ours, 400.0 + second)
+
+    assert inbound.ahead == pytest.approx(600.0 + 3 * DAY * drift, abs=0.01)
+
+
+def test_a_batch_that_was_late_hardly_counts_as_a_difference_of_the_clocks():
+    inbound = Inbound(1, 1)
+    inbound.compare_clocks(1000.0, 400.0)
+
+    inbound.compare_clocks(1012.0, 402.0)
+
+    assert inbound.ahead == pytest.approx(600.0, abs=0.002)
