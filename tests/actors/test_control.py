@@ -35,7 +35,7 @@ WORDS = [
     Die(),
     Ping(),
     Declare("a", Standing.UP, 2, b"r" * 16, 10),
-    Ended("a", 2, "killed", {b"k" * 16: LaneRecord(3, (5,), (4,))}),
+    Ended("a", 2, "killed", {b"k" * 16: LaneRecord(3, (5, 6), (4,))}),
     Obituary("a", 2, "killed", None, known=False),
     Logged("root", 30, "text", 1.5),
 ]

@@ -13,7 +13,7 @@ class Room:
     """A context that notes what it is asked to do, and a state that may be out of reach."""
 
     name = "count"
-    log = logging.getLogger("understudy.test")
+    log = logging.getLogger("of a computation")
 
     def __init__(self):
         self.value = 0

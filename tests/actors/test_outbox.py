@@ -340,7 +340,7 @@ def test_a_rewind_to_what_was_never_sent_sends_nothing():
 def test_at_a_death_the_record_decides_about_each_letter():
     out, letters = flying(5)
 
-    verdicts = out.bury(LaneRecord(1, (3,), (2,)), known=True)
+    verdicts = out.bury(LaneRecord(1, (3, 3), (2,)), known=True)
 
     assert verdicts == [
         (letters[0], Verdict.FINISHED),

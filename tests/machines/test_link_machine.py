@@ -17,6 +17,7 @@ from actors.envelope import Envelope, Kind
 from actors.letter import Letter, Verdict
 from actors.link import Inbound
 from actors.outbox import Outbound
+from actors.runs import Runs
 
 
 class OneLane(RuleBasedStateMachine):
@@ -128,8 +129,12 @@ class OneLane(RuleBasedStateMachine):
 
     @rule(known=st.booleans())
     def die(self, known):
-        early = tuple(seq for seq in self.finished if seq > self.handled)
-        lane = LaneRecord(self.handled, early, tuple(seq for seq, _ in self.running))
+        early = Runs()
+        for seq in self.finished:
+            if seq > self.handled:
+                early.add(seq)
+        finished = tuple(early.pairs())
+        lane = LaneRecord(self.handled, finished, tuple(seq for seq, _ in self.running))
         interrupted = {number for _, number in self.running}
         for letter, verdict in self.out.bury(lane if self.inbound else None, known=known):
             number = int(letter.envelope.payload)
