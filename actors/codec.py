@@ -48,6 +48,7 @@ __all__ = [
     "Part",
     "ValueCodec",
     "codec_for",
+    "field_codecs",
     "register_reference",
     "value_codec",
 ]
@@ -55,6 +56,7 @@ __all__ = [
 _forms: Final = WireForms()
 _codecs: Final[dict[type, Codec]] = {}
 _value_codecs: Final[dict[Any, ValueCodec]] = {}
+_field_codecs: Final[dict[type, dict[str, ValueCodec]]] = {}
 _to_bytes: Final = msgspec.msgpack.Encoder().encode
 _PATH: Final = re.compile(r" - at `\$\[(\d+)\](.*)`$")
 
@@ -181,6 +183,27 @@ def value_codec(annotation: Any) -> ValueCodec:
         codec = ValueCodec("answer", wire, schema_text(schema))
         _value_codecs[annotation] = codec
     return codec
+
+
+def field_codecs(cls: type) -> dict[str, ValueCodec]:
+    """Return the codecs of the fields of an attrs class by name, in the order of its payloads.
+
+    What one encodes is the field's part of the payload.
+
+    Raises:
+        TypeError: a field has a type that cannot travel.
+    """
+    codecs = _field_codecs.get(cls)
+    if codecs is None:
+        codec_for(cls)  # says in words what is not yet defined
+        record, codecs = schema_of(cls), {}
+        assert isinstance(record, RecordOf)
+        for field in fields_of(record):
+            wire = _forms.of(field.schema, Place(cls.__qualname__, field.name))
+            name = f"{cls.__qualname__}.{field.name}"
+            codecs[field.name] = ValueCodec(name, wire, schema_text(field.schema))
+        _field_codecs[cls] = codecs
+    return codecs
 
 
 def _compiled(cls: type) -> Codec:

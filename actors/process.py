@@ -40,7 +40,8 @@ from actors.pump import LoopPump
 from actors.recorder import Recorder, open_page
 from actors.reply import wait_in_loop
 from actors.runtime import Runtime
-from actors.saving import Saver, read_state
+from actors.saved import read_state
+from actors.saving import Saver
 from actors.spawning import decode_fields
 from actors.standby import files_behind, stand_by
 

@@ -23,16 +23,13 @@ from actors.codec import codec_for
 from actors.control import Kept, Saved, Word
 from actors.errors import MessageError
 from actors.log import logger
-from actors.message import class_of
-from actors.spawning import pack_state, unpack_state
+from actors.saved import pack_state, why
 from actors.wire.carrier import FrameCarrier
 
 if TYPE_CHECKING:
-    from actors.address import Address
     from actors.codec import Codec
     from actors.driver import Pump
     from actors.recorder import Recorder
-    from actors.ref import ActorRef
     from actors.runtime import Runtime
 
 LARGEST_STATE: Final = 48 << 20
@@ -113,7 +110,7 @@ class Saver:
         carrier = FrameCarrier()
         payload = codec.encode(state, carrier)
         self._read_back(codec, payload, carrier)
-        data = pack_state(payload, carrier.frames)
+        data = pack_state(type(state), payload, carrier.frames)
         if len(data) > LARGEST_STATE:
             raise ValueError(
                 f"state of {len(data) >> 20} MiB is too large to be kept for the next incarnation "
@@ -158,7 +155,7 @@ class Saver:
             codec.decode(payload, again)
         except MessageError as error:
             raise ValueError(
-                f"no next incarnation could read this state: {_why(error)}. Validators and "
+                f"no next incarnation could read this state: {why(error)}. Validators and "
                 "converters run again there: save what they accept."
             ) from error
 
@@ -232,19 +229,3 @@ class Saver:
 
 def _shown(annotation: Any) -> str:
     return annotation.__qualname__ if isinstance(annotation, type) else str(annotation)
-
-
-def _why(error: MessageError) -> str:
-    return str(error).rstrip(".")
-
-
-def read_state(tag: str, data: bytes, bind: Callable[[Address], ActorRef]) -> Any:
-    """Return the state that a former incarnation has saved; raises `RuntimeError`."""
-    try:
-        payload, frames = unpack_state(data)
-        return codec_for(class_of(tag)).decode(payload, FrameCarrier(frames, bind=bind))
-    except MessageError as error:
-        raise RuntimeError(
-            f"the state that was saved under this name cannot be read: {_why(error)}. Keep the "
-            "class of the state readable for what older versions saved, or use another name."
-        ) from error

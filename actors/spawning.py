@@ -199,13 +199,3 @@ def _names_around(cls: type) -> dict[str, Any]:
         outer = getattr(outer, part, None)
         names.update(vars(outer) if isinstance(outer, type) else {})
     return {**names, **vars(cls), cls.__name__: cls}
-
-
-def pack_state(payload: bytes, frames: list[bytes | memoryview]) -> bytes:
-    """Return a snapshot's payload and arrays as one piece of bytes."""
-    return _pack((payload, frames))
-
-
-def unpack_state(data: bytes) -> tuple[bytes, list[bytes]]:
-    """Return what `pack_state` joined."""
-    return _unpack(data)

@@ -11,8 +11,7 @@ from actors.compute.pacing import Pacing
 from actors.compute.words import Value
 from actors.message import message
 from actors.ref import ActorRef
-from actors.saving import read_state
-from actors.spawning import pack_state
+from actors.saved import pack_state, read_state
 
 
 @message(tag="understudy:compute.Checkpoint")
@@ -35,7 +34,8 @@ def checkpoint_of(parameters: dict[str, Value], pacing: Pacing, state: object) -
         codec, carrier = codec_for(type(state)), FrameCarrier()
         if not codec.tag:  # the next life would take it for none
             raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
-        tag, data = codec.tag, pack_state(codec.encode(state, carrier), carrier.frames)
+        payload = codec.encode(state, carrier)
+        tag, data = codec.tag, pack_state(type(state), payload, carrier.frames)
     return Checkpoint(parameters, pacing.steps, pacing.frames, pacing.running, tag, data)
 
 
