@@ -51,7 +51,8 @@ _MOST_NESTING: Final = 50  # an alias that contains itself would nest for ever
 _NOTHING: Final[Mapping[Any, Schema]] = types.MappingProxyType({})
 _SELF: Final[Any] = getattr(typing, "Self")  # noqa: B009 - type checkers treat the name specially
 _CALLABLE: Final[Any] = abc.Callable
-_WRAPPERS: Final = frozenset({typing.Final, typing.Required, typing.NotRequired})
+_READ_ONLY: Final[Any] = getattr(typing, "ReadOnly", Annotated)  # before 3.13 there is none
+_WRAPPERS: Final = frozenset({typing.Final, typing.Required, typing.NotRequired, _READ_ONLY})
 
 
 def schema_of(
@@ -266,9 +267,10 @@ class _Reader:
         return TupleOf(tuple(self.read(hints[name]) for name in cls._fields), cls, cls._fields)
 
     def _table(self, cls: Any) -> Schema:
-        hints = typing.get_type_hints(cls, include_extras=False)
+        hints = typing.get_type_hints(cls, include_extras=True)
         items = tuple((name, self.read(hint)) for name, hint in hints.items())
-        return TableOf(cls, items, frozenset(cls.__optional_keys__))
+        optional = {name for name, hint in hints.items() if _may_be_missing(cls, name, hint)}
+        return TableOf(cls, items, frozenset(optional))
 
     @staticmethod
     def _scalar(scalar: Any) -> Schema:
@@ -279,6 +281,19 @@ class _Reader:
         if spec.dtype is None:
             raise _refusal(scalar, "it names a family of types", "Use one, such as np.float64")
         return ScalarOf(np.dtype(spec.dtype).type, spec.dtype)
+
+
+def _may_be_missing(table: Any, name: str, hint: Any) -> bool:
+    """Tell whether a key of a TypedDict is optional.
+
+    What its annotation says counts: where annotations are postponed the class itself has read
+    only text, and takes every NotRequired for required.
+    """
+    while (origin := get_origin(hint)) in {Annotated, _READ_ONLY}:
+        hint = get_args(hint)[0]
+    if origin in {typing.NotRequired, typing.Required}:
+        return origin is typing.NotRequired
+    return name in table.__optional_keys__
 
 
 def _refusal(annotation: Any, why: str, advice: str) -> CannotTravel:

@@ -13,7 +13,19 @@ import tracemalloc
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path, PurePath
-from typing import Annotated, Any, Generic, Literal, NamedTuple, NewType, Self, TypedDict, TypeVar
+from typing import (
+    Annotated,
+    Any,
+    Generic,
+    Literal,
+    NamedTuple,
+    NewType,
+    NotRequired,
+    Required,
+    Self,
+    TypedDict,
+    TypeVar,
+)
 from uuid import UUID, uuid4
 
 import attrs
@@ -63,7 +75,20 @@ class Cell(TypedDict, total=False):
 # Linters take the words of an array for names: they stay out of the annotations.
 Image = Array["float32", ("h", "w")]
 Square = Array["float32", ("h", "h")]
+Column = Array["float32", ("h",)]
 Metres = NewType("Metres", float)
+
+
+class Reading(TypedDict):
+    column: Column
+    count: Annotated[int, msgspec.Meta(ge=0)]
+    note: NotRequired[str]
+    unit: Annotated[NotRequired[str], "as the SI writes it"]
+
+
+class Named(TypedDict, total=False):
+    name: Required[str]
+    note: str
 
 
 @attrs.frozen
@@ -440,6 +465,45 @@ def test_numbers_of_numpy_and_members_of_int_enums_may_stand_for_plain_ones(
 
     assert received == arrives
     assert type(received) is type(arrives)
+
+
+READING = {"column": np.zeros(2, "f4"), "count": 1}
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    numbered(
+        [
+            (Reading, READING),
+            (Reading, {**READING, "note": "a"}),
+            (Reading, {**READING, "unit": "m", "note": "a"}),
+            (Named, {"name": "a"}),
+            (Named, {"name": "a", "note": "b"}),
+        ]
+    ),
+)
+def test_a_key_of_a_typed_dict_is_required_as_its_annotation_says(annotation, value):
+    received = over_the_wire(value, value_codec(annotation))
+
+    assert received.keys() == value.keys()
+    assert all(same_value(received[key], value[key]) for key in value)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value", "why"),
+    numbered(
+        [
+            (Reading, {**READING, "count": -1}, r"\['count'\] is not valid: .*>= 0"),
+            (Reading, {**READING, "column": np.zeros(2, "i1")}, "float32"),
+            (Reading, {**READING, "column": np.zeros((2, 2), "f4")}, "shape"),
+            (Reading, {"count": 1}, "keys missing.*'column'"),
+            (Named, {"note": "a"}, "keys missing.*'name'"),
+        ]
+    ),
+)
+def test_what_the_annotations_of_a_typed_dict_forbid_is_refused(annotation, value, why):
+    with pytest.raises(InvalidMessage, match=why):
+        value_codec(annotation).encode(value, FrameCarrier())
 
 
 class Grandchild(float):

@@ -26,6 +26,7 @@ from actors.message import (
 )
 
 T = TypeVar("T")
+U = TypeVar("U")
 
 
 @message

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 import pytest
 
 from actors import Actor, ActorRef
 from actors.errors import InvalidMessage
 from actors.spawning import decode_fields, encode_fields
+
+T = TypeVar("T")
 
 
 class Till(Actor):
@@ -15,9 +19,9 @@ class Till(Actor):
     printer: ActorRef | str = ""
 
 
-def arrive(**given):
-    encoded = encode_fields(Till, given)
-    return decode_fields(Till, encoded, lambda address: ActorRef(address.name, None))
+def arrive(cls=Till, **given):
+    encoded = encode_fields(cls, given)
+    return decode_fields(cls, encoded, lambda address: ActorRef(address.name, None))
 
 
 def test_a_name_stands_for_the_ref_of_a_sibling():
