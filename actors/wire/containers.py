@@ -234,9 +234,10 @@ def _numbered(arms: Sequence[Wire], place: Place, *, optional: bool, structs: li
 def _first_fit(arms: Sequence[Wire], place: Place) -> Pack:
     """Return a function to (number of the arm, packed value), for the first arm that fits.
 
-    Arms for the value's own class come first: a bool fits bool | int as a bool.
+    Arms for the value's own class come first: a bool fits bool | int as a bool. Among them, those
+    that change the least: a list of ints fits list[float] too, but not without loss.
     """
-    numbered = list(enumerate(arms))
+    numbered = sorted(enumerate(arms), key=lambda pair: pair[1].soft)
     expected = " or ".join(sorted(cls.__qualname__ for arm in arms for cls in arm.classes))
 
     def pack(value: Any, carrier: Carrier, names: Names) -> Any:
@@ -296,6 +297,7 @@ def _joined(
         arrays=any(part.arrays for part in parts),
         named=any(part.named for part in parts),
         beside=any(part.beside for part in parts),
+        soft=max((part.soft for part in parts), default=0),
     )
 
 

@@ -11,8 +11,8 @@ plain field at the sender, and nothing at the receiver.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NoReturn, TypeAlias
+from collections.abc import Callable, Mapping
+from typing import Any, Final, NoReturn, TypeAlias
 
 import attrs
 
@@ -27,6 +27,11 @@ Pack: TypeAlias = Callable[[Any, Carrier, Names], Any]
 """A value to plain data, or a shadow to a value."""
 
 
+SOFTNESS: Final[Mapping[type, int]] = {bool: 1, int: 1, str: 1, float: 2, complex: 3}
+"""Leaves that take what is not quite theirs, the most generous last: numpy's numbers and members of
+enums; ints, which a float may cut short; ints and floats."""
+
+
 @attrs.define(eq=False)
 class Wire:
     """The wire form of one schema at one place."""
@@ -39,6 +44,7 @@ class Wire:
     arrays: bool = False  # whether == on two values would compare arrays
     named: bool = False  # whether arrays in it have named dimensions
     beside: bool = False  # whether anything of it may go to, or come from, the carrier
+    soft: int = 0  # how much of other classes' values it takes, and changes: see `SOFTNESS`
 
 
 @attrs.frozen

@@ -18,7 +18,7 @@ from actors.arrays.spec import ArraySpec
 from actors.errors import InvalidMessage
 from actors.schema import ArrayOf, ScalarOf, address_of
 from actors.wire.carrier import Carrier, Part
-from actors.wire.form import Names, Place, Wire
+from actors.wire.form import SOFTNESS, Names, Place, Wire
 
 NATIVE: Final = frozenset(
     {type(None), bool, int, float, str, bytes, bytearray, dt.date, UUID, Decimal}
@@ -61,7 +61,8 @@ def _native(cls: type, place: Place) -> Wire:
     def pack(value: Any, _carrier: Carrier, _names: Names) -> Any:
         return value if value.__class__ is cls else _softened(cls, value, place)
 
-    return Wire(cls, pack, frozenset({cls}), exact=frozenset({cls}))
+    exact = frozenset({cls})
+    return Wire(cls, pack, exact, exact=exact, soft=SOFTNESS.get(cls, 0))
 
 
 def _coded(cls: Any, place: Place) -> Wire:
@@ -74,7 +75,7 @@ def _coded(cls: Any, place: Place) -> Wire:
     def unpack(value: Any, _carrier: Carrier, _names: Names) -> Any:
         return from_shadow(value)
 
-    return Wire(shadow, pack, frozenset({real}), unpack)
+    return Wire(shadow, pack, frozenset({real}), unpack, soft=SOFTNESS.get(cls, 0))
 
 
 def _softened(cls: Any, value: Any, place: Place) -> Any:

@@ -211,6 +211,7 @@ def _fulfil(
     wire.pack, wire.unpack = scope["pack"], scope["unpack"]
     wire.arrays = any(form.arrays for form in forms)
     wire.beside = any(form.beside for form in forms)
+    wire.soft = max((form.soft for form in forms), default=0)
 
 
 def _pack_lines(fields: Sequence[FieldSchema], forms: Sequence[Wire]) -> list[str]:
