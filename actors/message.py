@@ -33,7 +33,6 @@ from typing import (
     cast,
     dataclass_transform,
     final,
-    get_args,
     get_origin,
     get_type_hints,
     overload,
@@ -43,6 +42,7 @@ import attr
 import attrs
 
 from actors.errors import UnknownMessage
+from actors.generics import arguments
 
 MAIN_ALIAS: Final = "__understudy_main__"
 """Module name under which a child process imports the script that is its program's `__main__`."""
@@ -317,28 +317,13 @@ def _kind_and_answer(cls: type) -> tuple[MessageKind, Any]:
         return MessageKind.TELL, None
     base = Request if asks else StreamRequest
     kind = MessageKind.ASK if asks else MessageKind.STREAM
-    answer = _argument(cls, base, {})
-    if answer is None:
+    args = arguments(cls, base)
+    if not args:
         raise TypeError(
             f"{cls.__qualname__} derives from a bare {base.__name__}. "
             f"Say what it answers: {base.__name__}[float], or {base.__name__}[None]."
         )
-    return kind, answer
-
-
-def _argument(cls: type, base: type, known: Mapping[Any, Any]) -> Any:
-    """Find what `cls`, through whatever generic classes between, puts in the brackets of `base`."""
-    for parent in vars(cls).get("__orig_bases__", cls.__bases__):
-        origin = get_origin(parent) or parent
-        if not (isinstance(origin, type) and issubclass(origin, base)):
-            continue
-        args = tuple(
-            known.get(arg, arg) if isinstance(arg, TypeVar) else arg for arg in get_args(parent)
-        )
-        if origin is base:
-            return type(None) if args == (None,) else args[0] if args else None
-        return _argument(origin, base, dict(zip(_parameters(origin), args, strict=False)))
-    return None
+    return kind, type(None) if args == (None,) else args[0]
 
 
 def _used_names(cls: type, scope: Mapping[str, Any], answer: Any) -> dict[str, Any]:
@@ -347,10 +332,6 @@ def _used_names(cls: type, scope: Mapping[str, Any], answer: Any) -> dict[str, A
         return {}  # the names of a module stay reachable
     said = " ".join(map(str, (*vars(cls).get("__annotations__", {}).values(), answer)))
     return {word: scope[word] for word in set(re.findall(r"\w+", said)) if word in scope}
-
-
-def _parameters(cls: type) -> tuple[Any, ...]:
-    return getattr(cls, "__parameters__", ())
 
 
 def _checked_tag(tag: str) -> str:

@@ -23,6 +23,7 @@ from actors.agreement import alternatives, namespace_of
 from actors.classes import name_of
 from actors.codec import value_codec
 from actors.errors import InvalidMessage, MessageError
+from actors.generics import arguments, filled, variables
 from actors.hints import similar
 from actors.ref import ActorRef
 from actors.requests import SpawnActor
@@ -181,12 +182,14 @@ def _read_hint(cls: type[Actor], name: str) -> Any:
             scope = dict(namespace_of(base))
             holder = SimpleNamespace(__annotations__={name: notes[name]})
             try:
-                return get_type_hints(holder, scope, _names_around(base), include_extras=True)[name]
+                names = _names_around(base)
+                hint = get_type_hints(holder, scope, names, include_extras=True)[name]
             except NameError as error:
                 raise TypeError(
                     f"{cls.__qualname__}.{name}: {error}. Define or import that name above the "
                     "class, not under TYPE_CHECKING and not inside a function."
                 ) from None
+            return filled(hint, variables(base, arguments(cls, base)))
     # Made by `attrs.field(type=...)`.
     return next(field.type for field in fields_of(cls).values() if field.name == name)
 

@@ -119,6 +119,36 @@ def test_an_answer_that_could_be_anything_is_refused_when_asked_for():
         answer_type(Get)
 
 
+def test_a_type_variable_within_an_answer_is_filled_in():
+    @message
+    class GetMany(Request[list[T]], Generic[T]):
+        count: int
+
+    @message
+    class GetInts(GetMany[int]):
+        pass
+
+    @message
+    class GetRows(GetMany[list[U]], Generic[U]):
+        pass
+
+    @message
+    class GetNames(GetRows[str]):
+        pass
+
+    @message
+    class Find(StreamRequest[dict[str, T] | None], Generic[T]):
+        pass
+
+    @message
+    class FindLines(Find["Line"]):
+        pass
+
+    assert answer_type(GetInts) == list[int]
+    assert answer_type(GetNames) == list[list[str]]
+    assert answer_type(FindLines) == dict[str, Line] | None
+
+
 def test_two_kinds_of_answer_are_refused():
     with pytest.raises(TypeError, match="one kind of answer"):
 

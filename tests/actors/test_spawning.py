@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Generic, TypeVar
 
 import pytest
 
@@ -17,6 +17,19 @@ class Till(Actor):
     catalogue: ActorRef
     backup: ActorRef | None = None
     printer: ActorRef | str = ""
+
+
+class Shelf(Actor, Generic[T]):
+    rows: list[T]
+    top: T
+
+
+class Books(Shelf[list[T]]):
+    pass
+
+
+class Titles(Books[str]):
+    pass
 
 
 def arrive(cls=Till, **given):
@@ -42,3 +55,11 @@ def test_no_ref_is_no_ref():
 def test_what_is_no_name_is_refused(wrong):
     with pytest.raises((InvalidMessage, ValueError)):
         encode_fields(Till, {"catalogue": wrong})
+
+
+def test_the_type_variables_of_a_generic_actor_are_filled_in():
+    fields = {"rows": [["a"], ["b"]], "top": ["c"]}
+
+    assert arrive(Titles, **fields) == fields
+    with pytest.raises(InvalidMessage, match=r"Titles\.top"):
+        encode_fields(Titles, {**fields, "top": ["c", 1]})
