@@ -176,13 +176,26 @@ def value_codec(annotation: Any) -> ValueCodec:
     Raises:
         TypeError: such values cannot travel.
     """
-    codec = _value_codecs.get(annotation)
+    key: Any = annotation
+    if not _has_hash(key):
+        # A note may be a dict: Annotated[float, {"unit": "mm"}]. It is no part of the schema.
+        key = schema_of(annotation)
+    codec = _value_codecs.get(key) if _has_hash(key) else None
     if codec is None:
         schema = schema_of(annotation)
         wire = _forms.of(schema, Place("answer"))
         codec = ValueCodec("answer", wire, schema_text(schema))
-        _value_codecs[annotation] = codec
+        if _has_hash(key):  # not that of a msgspec.Meta with a dict
+            _value_codecs[key] = codec
     return codec
+
+
+def _has_hash(key: Any) -> bool:
+    try:
+        hash(key)
+    except TypeError:
+        return False
+    return True
 
 
 def field_codecs(cls: type) -> dict[str, ValueCodec]:

@@ -539,6 +539,20 @@ def test_a_union_takes_the_arm_that_changes_nothing(annotation, value, arrives):
     assert repr(received) == repr(arrives)  # its classes too: 1 == 1.0
 
 
+def test_an_annotation_may_have_notes_that_have_no_hash():
+    @message
+    class Width(Request[Annotated[float, {"unit": "mm"}]]):
+        limit: Annotated[float, {"unit": "mm"}]
+
+    codec = value_codec(Annotated[float, {"unit": "mm"}])
+
+    assert_travels(Width(2.0))
+    assert over_the_wire(1.5, codec) == 1.5
+    assert value_codec(Annotated[float, {"unit": "mm"}]) is codec
+    noted = Annotated[int, msgspec.Meta(ge=0, extra={"unit": "mm"})]
+    assert over_the_wire(1, value_codec(noted)) == 1
+
+
 class Grandchild(float):
     pass
 
