@@ -21,7 +21,7 @@ from actors.actor import Actor, fields_of
 from actors.address import Address, check_name
 from actors.agreement import alternatives, namespace_of
 from actors.classes import name_of
-from actors.codec import value_codec
+from actors.codec import ValueCodec, value_codec
 from actors.errors import InvalidMessage, MessageError
 from actors.generics import arguments, filled, variables
 from actors.hints import similar
@@ -92,10 +92,7 @@ def encode_fields(
     ]
     if missing:
         raise TypeError(f"{cls.__qualname__} needs {', '.join(missing)}{_taken(missing, options)}")
-    encoded = {
-        name: _encode(cls, name, _hint(cls, known[name].name), value)
-        for name, value in given.items()
-    }
+    encoded = {name: _encode(cls, known[name], value) for name, value in given.items()}
     size = sum(map(len, encoded.values()))
     if size > LARGEST:
         raise InvalidMessage(
@@ -145,19 +142,42 @@ def decode_fields(
     return values
 
 
-def _encode(cls: type[Actor], name: str, hint: Any, value: Any) -> bytes:
-    carrier = FrameCarrier()
+def _encode(cls: type[Actor], field: attrs.Attribute[Any], value: Any) -> bytes:
+    """Return one argument as bytes: as it is or, where it does not fit, as its converter makes it.
+
+    The converter runs once more in the actor's process. What fits is left to it alone there.
+    """
+    name, hint = field.alias or field.name, _hint(cls, field.name)
     meanings = alternatives(hint)
     if isinstance(value, str) and ActorRef in meanings and str not in meanings:
         # In a tree that is written before there is a system, a sibling is known by its name only.
         value = ActorRef(check_name(value), None)
     try:
-        payload = value_codec(hint).encode(value, carrier)
+        codec = value_codec(hint)
+        try:
+            return _packed(codec, value)
+        except InvalidMessage as error:
+            return _packed(codec, _converted(field, value, error))
     except CannotTravel as error:
         raise TypeError(f"{cls.__qualname__}.{name} cannot be a spawn argument: {error}") from None
     except InvalidMessage as error:
         raise InvalidMessage(message=cls.__qualname__, field=name, reason=error.reason) from None
-    return _pack((payload, carrier.frames))
+
+
+def _packed(codec: ValueCodec, value: Any) -> bytes:
+    carrier = FrameCarrier()
+    return _pack((codec.encode(value, carrier), carrier.frames))
+
+
+def _converted(field: Any, value: Any, refusal: InvalidMessage) -> Any:
+    """Return what a field's converter makes of a value that was refused, or raise the refusal."""
+    convert = field.converter
+    if convert is None or isinstance(convert, attrs.Converter):  # this one may want the actor
+        raise refusal
+    try:
+        return convert(value)
+    except Exception:  # noqa: BLE001 - it is user code; what was expected says more than its words
+        raise refusal from None
 
 
 def _hint(cls: type[Actor], name: str) -> Any:

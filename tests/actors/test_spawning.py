@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from pathlib import Path
+from typing import Annotated, Generic, TypeVar
 
+import attrs
 import pytest
 
 from actors import Actor, ActorRef
@@ -30,6 +32,12 @@ class Books(Shelf[list[T]]):
 
 class Titles(Books[str]):
     pass
+
+
+class Printer(Actor):
+    path: Path = attrs.field(converter=Path)
+    copies: Annotated[int, {"unit": "sheets"}] = attrs.field(default=1, converter=int)
+    names: str = attrs.field(default="", converter=str.split)
 
 
 def arrive(cls=Till, **given):
@@ -63,3 +71,20 @@ def test_the_type_variables_of_a_generic_actor_are_filled_in():
     assert arrive(Titles, **fields) == fields
     with pytest.raises(InvalidMessage, match=r"Titles\.top"):
         encode_fields(Titles, {**fields, "top": ["c", 1]})
+
+
+def test_a_converter_makes_of_an_argument_what_its_field_takes():
+    assert arrive(Printer, path="a/b", copies="2") == {"path": Path("a/b"), "copies": 2}
+
+
+def test_an_argument_that_fits_is_left_to_the_converter_in_the_actor():
+    assert arrive(Printer, path=Path("a"), names="Ann Bob")["names"] == "Ann Bob"
+
+
+def test_an_argument_of_which_a_converter_makes_nothing_is_refused_by_name():
+    with pytest.raises(InvalidMessage, match=r"Printer\.copies.*expected int, got str 'two'"):
+        encode_fields(Printer, {"path": "a", "copies": "two"})
+
+
+def test_notes_without_a_hash_do_no_harm():
+    assert arrive(Printer, path=Path("a"), copies=3)["copies"] == 3
