@@ -30,12 +30,23 @@ BESIDE_FROM: Final = 256 << 10
 
 _BYTES: Final = ArraySpec(dtype=np.dtype(np.uint8).str, shape=(None,))
 
+
+def _iso(when: dt.datetime | dt.time) -> str:
+    if when.tzinfo is not None and when.utcoffset() is None:
+        raise ValueError(
+            f"a {type(when).__name__} whose zone says no offset from UTC, as most do for a time "
+            "without a date; it would arrive without zone. Send a datetime, or the zone's name "
+            "beside it"
+        )
+    return when.isoformat()
+
+
 # class: (shadow, to plain data, from shadow). msgspec's own form of a datetime with a zone would
 # arrive in UTC; the others it does not know.
 _CODED: Final[Mapping[type, tuple[Any, Callable[[Any], Any], Callable[[Any], Any]]]] = {
     complex: (tuple[float, float], lambda z: (z.real, z.imag), lambda pair: complex(*pair)),
-    dt.datetime: (str, dt.datetime.isoformat, dt.datetime.fromisoformat),
-    dt.time: (str, dt.time.isoformat, dt.time.fromisoformat),
+    dt.datetime: (str, _iso, dt.datetime.fromisoformat),
+    dt.time: (str, _iso, dt.time.fromisoformat),
     dt.timedelta: (
         tuple[int, int, int],
         lambda delta: (delta.days, delta.seconds, delta.microseconds),
@@ -70,7 +81,11 @@ def _coded(cls: Any, place: Place) -> Wire:
     real = type(cls()) if issubclass(cls, PurePath) else cls  # Path() makes a PosixPath
 
     def pack(value: Any, _carrier: Carrier, _names: Names) -> Any:
-        return to_plain(value if value.__class__ is real else _softened(cls, value, place))
+        mine = value if value.__class__ is real else _softened(cls, value, place)
+        try:
+            return to_plain(mine)
+        except ValueError as error:
+            raise place.error(str(error)) from None
 
     def unpack(value: Any, _carrier: Carrier, _names: Names) -> Any:
         return from_shadow(value)

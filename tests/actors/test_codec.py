@@ -27,6 +27,7 @@ from typing import (
     TypeVar,
 )
 from uuid import UUID, uuid4
+from zoneinfo import ZoneInfo
 
 import attrs
 import msgspec
@@ -551,6 +552,36 @@ def test_an_annotation_may_have_notes_that_have_no_hash():
     assert value_codec(Annotated[float, {"unit": "mm"}]) is codec
     noted = Annotated[int, msgspec.Meta(ge=0, extra={"unit": "mm"})]
     assert over_the_wire(1, value_codec(noted)) == 1
+
+
+class Vague(dt.tzinfo):
+    def utcoffset(self, moment: dt.datetime | None) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    numbered(
+        [
+            (dt.time, dt.time(12, tzinfo=ZoneInfo("Europe/Paris"))),
+            (dt.time | None, dt.time(12, tzinfo=ZoneInfo("Europe/Paris"))),
+            (dt.datetime, dt.datetime(2024, 1, 1, tzinfo=Vague())),
+        ]
+    ),
+)
+def test_a_zone_that_says_no_offset_is_refused_and_not_left_out(annotation, value):
+    with pytest.raises(InvalidMessage, match=r"no offset from UTC.*Send a datetime"):
+        value_codec(annotation).encode(value, FrameCarrier())
+
+
+def test_a_zone_arrives_as_the_offset_it_has_at_that_time():
+    moment = dt.datetime(2024, 7, 1, 12, tzinfo=ZoneInfo("Europe/Paris"))
+    hour = dt.time(12, tzinfo=UTC_PLUS_2)
+
+    received = over_the_wire(moment, value_codec(dt.datetime))
+
+    assert (received, received.tzinfo) == (moment, UTC_PLUS_2)
+    assert over_the_wire(hour, value_codec(dt.time)).tzinfo == UTC_PLUS_2
 
 
 class Grandchild(float):
