@@ -101,13 +101,27 @@ def _softened(cls: Any, value: Any, place: Place) -> Any:
     """
     if cls in {int, str, float} and _is_member(cls, value):
         return str.__str__(value) if cls is str else cls(value)
-    worth = value.item() if issubclass(type(value), np.generic) else value
+    worth = _worth(value)
     if type(worth) not in _STANDS_FOR.get(cls, {cls}):
         place.refuse(cls.__name__, value)
     try:
         return worth if type(worth) is cls else cls(worth)
     except OverflowError:
         raise place.error("an int beyond the range of float") from None
+
+
+def _worth(value: Any) -> Any:
+    """Return what a numpy scalar is in plain Python, and anything else as it is.
+
+    So is a time of numpy that no time of Python stands for: in nanoseconds or years it would become
+    an int that has lost its unit, as NaT it would become None.
+    """
+    if not issubclass(type(value), np.generic):
+        return value
+    plain: Any = value.item()
+    if issubclass(type(value), np.datetime64 | np.timedelta64):
+        return plain if isinstance(plain, dt.date | dt.timedelta) else value
+    return plain
 
 
 def _is_member(cls: type, value: object) -> bool:

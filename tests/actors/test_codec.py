@@ -584,6 +584,28 @@ def test_a_zone_arrives_as_the_offset_it_has_at_that_time():
     assert over_the_wire(hour, value_codec(dt.time)).tzinfo == UTC_PLUS_2
 
 
+@pytest.mark.parametrize(
+    ("annotation", "value"),
+    numbered(
+        [
+            (int, np.timedelta64(5, "ns")),
+            (float, np.timedelta64(5, "Y")),
+            (complex, np.datetime64("2024-01-01", "ns")),
+            (int | str, np.datetime64("2024-01-01", "ns")),
+            (int | None, np.datetime64("NaT")),
+            (type(None), np.timedelta64("NaT")),
+        ]
+    ),
+)
+def test_a_time_of_numpy_is_no_number(annotation, value):
+    with pytest.raises(InvalidMessage, match=r"expected .*got (datetime64|timedelta64)"):
+        value_codec(annotation).encode(value, FrameCarrier())
+
+
+def test_a_time_of_numpy_stands_for_the_time_it_is():
+    assert over_the_wire(np.timedelta64(5, "s"), value_codec(dt.timedelta)) == dt.timedelta(0, 5)
+
+
 class Grandchild(float):
     pass
 
