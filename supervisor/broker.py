@@ -4,8 +4,9 @@
                                                     no:  ask `Routing`, say what it says
 
 It holds no message and reads no payload, so losing it loses nothing.  Routing ids are random and
-set by the parties; a second peer with the same id is refused (HANDOVER off), an unroutable send
-is an error instead of a silent loss (MANDATORY on).
+set by the parties; a second peer with the same id is refused on this machine (HANDOVER off) and
+takes the first one's place on the network (see `Gate`), an unroutable send is an error instead of
+a silent loss (MANDATORY on).
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ import time
 
 import pytest
 import zmq
+from halfway import Halfway
 
 import supervisor
 from actors import Actor, DeadLetter, Request, message, receive
@@ -143,6 +144,22 @@ def test_connections_that_never_speak_are_cut_off_and_keep_nobody_out(host, endp
             one.settimeout(10.0)
             while one.recv(1024):  # ends when the other side closes
                 pass
+
+
+def test_a_program_that_is_back_before_its_end_was_noticed_is_heard(host, endpoint, stranger):
+    host.keys.allow(stranger.public, name="laptop", role=Role.OPERATOR)
+    key = key_text(host.keys.identity().public)
+    with (
+        Halfway(int(endpoint.rpartition(":")[2])) as way,
+        supervisor.connect(way.endpoint, key=key) as system,
+    ):
+        player = system.ref("player")
+        assert player.ask(Double(1)).result() == 2
+
+        way.lose()
+
+        assert player.ask(Double(2), timeout=20.0).result() == 4
+    host.keys.revoke("laptop")
 
 
 # --- who is who -----------------------------------------------------------------------------------
