@@ -181,7 +181,7 @@ def encode_batch(batch: Batch) -> bytes:
     return _encode(batch)
 
 
-def decode_batch(frame: bytes) -> Batch:
+def decode_batch(frame: bytes | memoryview) -> Batch:
     """Return the batch in `frame`; raises `MessageError` for anything else."""
     try:
         return _decode_batch(frame)

@@ -19,7 +19,7 @@ import msgspec
 
 from actors.address import NET_PREFIX
 from actors.control import Standing
-from actors.envelope import Envelope, Frames
+from actors.envelope import Envelope, Frames, Kind
 from actors.outbox import Outbound
 from actors.pieces import Joint
 from actors.runs import Runs
@@ -236,6 +236,20 @@ class Link:
         self.mark = 0
         """`out.base` when progress was last looked at; -1: ask for an acknowledgement."""
         self.way = Way()
+
+    @property
+    def writes(self) -> bool:
+        """Whether the other side has written to us, in a life that is not over."""
+        return self.inbound is not None and self.inbound.incarnation > self.ended
+
+    @property
+    def answers(self) -> bool:
+        """Whether the other side may not have got an answer of ours yet."""
+        if self.standing is not Standing.UP:
+            return False
+        out, arrived = self.out, self.way.arrived
+        late = (letter for seq, letter in out.flying.items() if seq > arrived)
+        return any(Kind.REPLY <= one.envelope.kind <= Kind.END for one in (*late, *out.unsent))
 
     def near(self, host: bytes) -> bool:
         """Whether memory can be shared with the other end, from the host with this key."""

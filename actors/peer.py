@@ -193,7 +193,7 @@ class Peer:
     @property
     def answering(self) -> list[Link]:
         """Links to those who may not have got an answer of ours yet."""
-        return [link for link in self.links.values() if _answers(link)]
+        return [link for link in self.links.values() if link.answers]
 
     def ask_for_news(self) -> None:
         """Have whoever is to get an answer of ours say at once whether it is there."""
@@ -297,11 +297,18 @@ class Peer:
             # whether there is a record of it, and its answer begins with an obituary.
             self._words.append(Resolve(link.name, link.out.incarnation))
             return
-        link.standing, link.reason, link.held = word.standing, word.reason, False
+        link.held = False
+        if word.standing is Standing.DENIED and link.writes and link.out.idle:
+            self._departures.mark(link)  # its events come to us, who may only acknowledge them
+        else:
+            self._change(link, word, now)
+
+    def _change(self, link: Link, word: Stands, now: float) -> None:
+        link.standing, link.reason = word.standing, word.reason
         if word.standing in ENDED:
             self._close(link, now)
             return
-        if up:
+        if word.standing is Standing.UP:
             link.host, link.way.endpoint = word.host, word.endpoint
             link.known = word.incarnation
             self._departures.bind(link, word.incarnation, word.mailbox)
@@ -381,14 +388,6 @@ class Peer:
             messages.extend([route, encode_word(word)] for word in words)
         messages += self._departures.outgoing(now, self._arrivals.credit, online=self.online)
         return messages
-
-
-def _answers(link: Link) -> bool:
-    if link.standing is not Standing.UP:
-        return False
-    out, arrived = link.out, link.way.arrived
-    late = (letter for seq, letter in out.flying.items() if seq > arrived)
-    return any(Kind.REPLY <= one.envelope.kind <= Kind.END for one in (*late, *out.unsent))
 
 
 def _unrecorded(link: Link, incarnation: int) -> Obituary:

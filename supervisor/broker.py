@@ -185,7 +185,9 @@ class Broker:
             routing.refused += 1
             self._refuse(party, Refused("unsupported", str(error)))
             return
-        target = routing.forward(party, route)
+        # Longer, or in more frames, is no acknowledgement: see `Routing.forward`.
+        short = len(rest) == 1 and len(rest[0]) <= LONGEST_WORD
+        target = routing.forward(party, route, rest[0].buffer if short else b"")
         if isinstance(target, Refused):
             self._refuse(party, target)
             return

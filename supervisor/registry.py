@@ -7,10 +7,10 @@ connected and said Hello   ─┴─► up
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final, TypeVar, final
 
-from actors.control import Ended, Standing, Stands
+from actors.control import Ended, Resolve, Standing, Stands
 from actors.hints import similar
 
 _K = TypeVar("_K")
@@ -74,6 +74,16 @@ def absent(name: str, gone: Mapping[str, str], names: Mapping[str, Entry]) -> St
         return Stands(name, Standing.GONE, 0, reason=gone[name])
     known = [one for one, entry in names.items() if not entry.client and one[0] != "@"]
     return Stands(name, Standing.UNKNOWN, 0, reason=" ".join(similar(name, known)))
+
+
+def missed(word: Resolve, ended: Iterable[Ended], incarnation: int) -> list[Ended]:
+    """Return the lives that have ended since whoever asks has heard of one, that one included."""
+    if not word.known:
+        return []
+    found = [one for one in ended if one.incarnation >= word.known]
+    if word.known < incarnation and all(one.incarnation != word.known for one in found):
+        found.insert(0, Ended(word.name, word.known, "it ended long ago", {}, known=False))
+    return found
 
 
 def remember(memory: dict[_K, _T], key: _K, value: _T, limit: int) -> None:

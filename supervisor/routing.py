@@ -39,8 +39,8 @@ from actors.control import (
 )
 from actors.envelope import Route, decode_route
 from actors.errors import MessageError
-from supervisor.registry import Entry, absent, remember
-from supervisor.visas import Visas
+from supervisor.registry import Entry, absent, missed, remember
+from supervisor.visas import Visas, is_acknowledgement
 
 CLIENT_SILENCE: Final = 5.0
 """Seconds after which it is tried whether a silent client can be reached at all."""
@@ -100,7 +100,9 @@ class Routing:
 
     # --- batches ---------------------------------------------------------------------------------
 
-    def forward(self, party: bytes, frame: bytes) -> bytes | Refused:
+    def forward(
+        self, party: bytes, frame: bytes, batch: bytes | memoryview = b""
+    ) -> bytes | Refused:
         """Return the routing id a batch goes to; a `Refused` is for its sender."""
         try:
             route = decode_route(frame)
@@ -118,8 +120,10 @@ class Routing:
             return Refused("no-route", f"{route.target}/{route.target_incarnation} is not here")
         forbidden = self.visas.forbids(party, route.target)
         if forbidden:
-            self.refused += 1
-            return Refused("denied", forbidden)
+            # Who may not write has contacts because they write to it; each batch is looked into.
+            news = name in target.contacts and is_acknowledgement(batch)
+            self.refused += not news
+            return target.party if news else Refused("denied", forbidden)
         self._names[name].contacts.add(route.target)
         target.contacts.add(name)
         self.routes[party + frame] = target.party
@@ -270,12 +274,8 @@ class Routing:
             entry.contacts.add(asker)
             self._names[asker].contacts.add(word.name)
             stands, ended, incarnation = entry.stands(word.name), entry.ended, entry.incarnation
-        missed = [e for e in ended if word.known and e.incarnation >= word.known]
-        sends = [Send(party, self._obituary(one, party)) for one in missed]
-        if 0 < word.known < incarnation and not any(e.incarnation == word.known for e in missed):
-            lost = Obituary(word.name, word.known, "it ended long ago", None, known=False)
-            sends.insert(0, Send(party, lost))
-        return [*sends, Send(party, stands)]
+        lives = missed(word, ended, incarnation)
+        return [*(Send(party, self._obituary(one, party)) for one in lives), Send(party, stands)]
 
     def _ask(self, party: bytes, word: Resolve) -> None:
         """Let a question wait."""

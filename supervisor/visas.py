@@ -6,7 +6,8 @@ that a role has to be asked for; whoever has none may do nothing.
     Hello     ─► the name must be one of theirs
     welcome   ─► the supervisor is told name, key and role (`Vouched`) before anything they send;
                  when it comes to a new broker after them, it is told then
-    route     ─► a viewer's messages go to the supervisor only
+    route     ─► a viewer's messages go to the supervisor only; its acknowledgements of events also
+                 to the actors that have sent it some, or they would stop
     re-check  ─► a key that was revoked, or has another role now, is shown out
 """
 
@@ -17,6 +18,8 @@ from typing import Final, NamedTuple, final
 
 from actors.address import NET_PREFIX
 from actors.control import SUPERVISOR, Refused, Vouched
+from actors.envelope import decode_batch
+from actors.errors import MessageError
 from supervisor.roles import Role
 
 OUTSIDE: Final = b"~"
@@ -77,3 +80,11 @@ class Visas:
     def forget(self, party: bytes) -> None:
         """A party is gone."""
         self._visas.pop(party, None)
+
+
+def is_acknowledgement(batch: bytes | memoryview) -> bool:
+    """Whether a batch says what has arrived, and holds nothing that reaches anybody."""
+    try:
+        return not decode_batch(batch).envelopes
+    except MessageError:
+        return False

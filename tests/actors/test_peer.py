@@ -388,6 +388,21 @@ def test_a_name_that_nobody_had_may_come_to_life_and_write():
 # --- the broker comes and goes
 
 
+def test_whoever_may_only_listen_still_hears_after_a_reconnection(pair):
+    a, viewer, link = pair
+    tell(a, link)
+    carry(a, viewer)
+    viewer.disconnected()
+    viewer.connected()
+
+    hear(viewer, Stands("a", Standing.DENIED, 0, reason="it may look"))
+    tell(a, link)
+    carry(a, viewer)
+
+    assert len(viewer.deliveries) == 2
+    assert carry(viewer, a) == 1  # what came before, and this
+
+
 def test_after_a_reconnection_everybody_is_looked_up_before_anything_is_sent(pair):
     a, _, link = pair
     tell(a, link)

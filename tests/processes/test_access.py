@@ -224,6 +224,39 @@ def test_a_viewer_hears_events_and_publishes_none(host, join):
         assert [next(iter(news)).text for news in (here, there)] == ["true", "true"]
 
 
+def test_a_viewer_hears_as_many_events_as_there_are(host, join):
+    system = join(Role.VIEWER)
+    with system.subscribe(News) as news:
+        for _ in range(4):  # no more at once than may wait for a subscriber
+            for number in range(500):
+                host.publish(News(str(number)))
+            heard = [news.next(timeout=20.0).text for _ in range(500)]
+
+            assert heard == [str(number) for number in range(500)]
+
+
+def test_a_viewer_that_was_away_for_a_moment_hears_the_events_of_meanwhile(
+    host, endpoint, stranger
+):
+    host.keys.allow(stranger.public, name="laptop", role=Role.VIEWER)
+    key = key_text(host.keys.identity().public)
+    with (
+        Halfway(int(endpoint.rpartition(":")[2])) as way,
+        supervisor.connect(way.endpoint, key=key) as system,
+        system.subscribe(News) as news,
+    ):
+        host.publish(News("before"))
+        heard = [news.next(timeout=20.0).text]
+
+        way.lose()
+        for _ in range(300):
+            host.publish(News("after"))
+
+        heard += [news.next(timeout=20.0).text for _ in range(300)]
+        assert heard == ["before", *300 * ["after"]]
+    host.keys.revoke("laptop")
+
+
 def test_what_an_operator_told_in_vain_is_a_dead_letter_like_anybodys(host, join):
     system = join(Role.OPERATOR)
     with host.subscribe(DeadLetter) as letters:

@@ -7,7 +7,7 @@ import itertools
 import pytest
 
 from actors.control import Declare, Goodbye, Hello, Resolve, Standing, Stands, Synced, Vouched
-from actors.envelope import MAGIC, Route, encode_route
+from actors.envelope import MAGIC, Batch, Envelope, Kind, Route, encode_batch, encode_route
 from actors.errors import AccessDenied
 from actors.requests import KillActor, SpawnActor, StopActor
 from supervisor.roles import Role, admit
@@ -46,8 +46,12 @@ def hear(broker, party, word, name=NAME):
     return [(send.party, send.word) for send in sends]
 
 
-def forward(broker, target, party=FAR, name=NAME):
-    return broker.forward(party, encode_route(Route(MAGIC, target, 1, name, 1)))
+def forward(broker, target, party=FAR, name=NAME, batch=b""):
+    return broker.forward(party, encode_route(Route(MAGIC, target, 1, name, 1)), batch)
+
+
+def batch_of(*envelopes):
+    return encode_batch(Batch(0.0, 1, 0, 0, 0, [], 100, 0, list(envelopes)))
 
 
 # --- names ----------------------------------------------------------------------------------------
@@ -103,6 +107,28 @@ def test_a_viewer_talks_to_the_supervisor_only(broker):
     assert (stands.standing, "may look" in stands.reason) == (Standing.DENIED, True)
     assert stands.incarnation == 0
     assert broker.refused == 1
+
+
+def test_a_viewer_acknowledges_what_an_actor_has_written_to_it(broker):
+    enter(broker, Role.VIEWER)
+    before = forward(broker, "a", batch=batch_of())
+
+    forward(broker, NAME, ACTOR, "a")
+
+    assert (before.code, forward(broker, "a", batch=batch_of())) == ("denied", ACTOR)
+    assert FAR not in {route[: len(FAR)] for route in broker.routes}  # each is looked at
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_viewer_puts_nothing_into_an_acknowledgement(broker, kind):
+    enter(broker, Role.VIEWER)
+    forward(broker, NAME, ACTOR, "a")
+    batch = batch_of(Envelope(kind, 1, 1, "play:Add", b""))
+
+    assert forward(broker, "a", batch=batch).code == "denied"
+    for junk in (b"", b"\xc0", b"\x99" + b"\xc0" * 8, batch[:-1], batch_of() + b"\0"):
+        assert forward(broker, "a", batch=junk).code == "denied"
+    assert broker.routes.keys() == {ACTOR + encode_route(Route(MAGIC, NAME, 1, "a", 1))}
 
 
 def test_nobody_is_sent_to_an_endpoint_that_a_guest_has_named(broker):
