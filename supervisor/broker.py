@@ -201,14 +201,16 @@ class Broker:
         return decode_word(frame.buffer)
 
     def _check_key(self, party: bytes, frame: zmq.Frame) -> bool:
-        """Find out whose key it is; one that was revoked since the handshake is turned away."""
+        """Find out whose key it is; one that was revoked, or may something else now, has to go."""
         assert self._gate is not None, "nobody comes over the network without a gate"
         visa = self._gate.visa(frame)
         if visa is None:
             self._refuse(party, Refused("expelled", "its key is not allowed any more"))
             return False
-        self.routing.visas.issue(party, visa)
-        return True
+        changed = self.routing.visas.issue(party, visa)
+        if changed:
+            self.say(self.routing.expel(party, changed))
+        return not changed
 
     def _refuse(self, party: bytes, word: Refused) -> None:
         self._told[party] += 1

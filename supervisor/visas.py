@@ -8,7 +8,8 @@ that a role has to be asked for; whoever has none may do nothing.
                  when it comes to a new broker after them, it is told then
     route     ─► a viewer's messages go to the supervisor only; its acknowledgements of events also
                  to the actors that have sent it some, or they would stop
-    re-check  ─► a key that was revoked, or has another role now, is shown out
+    re-check  ─► a key that was revoked, or has another role now, is shown out: once a second, and
+                 when it says Hello again
 """
 
 from __future__ import annotations
@@ -42,9 +43,13 @@ class Visas:
     def __init__(self) -> None:
         self._visas: dict[bytes, Visa] = {}
 
-    def issue(self, party: bytes, visa: Visa) -> None:
-        """The key of a party was recognised."""
-        self._visas[party] = visa
+    def issue(self, party: bytes, visa: Visa) -> str:
+        """The key of a party was recognised; return why the party has to go, "" when it may stay.
+
+        What it holds is never exchanged for another: the ways it was shown would stay open to it.
+        """
+        held = self._visas.setdefault(party, visa)
+        return "" if held == visa else _changed(visa)
 
     def refusal(self, party: bytes, name: str) -> Refused | None:
         """Say why a party may not take this name; None when it may."""
@@ -74,12 +79,16 @@ class Visas:
             if now is None:
                 found.append((party, f"its key {visa.owner} was revoked"))
             elif now != visa:
-                found.append((party, f"its key is {now.owner}, {now.role}, now; connect again"))
+                found.append((party, _changed(now)))
         return found
 
     def forget(self, party: bytes) -> None:
         """A party is gone."""
         self._visas.pop(party, None)
+
+
+def _changed(now: Visa) -> str:
+    return f"its key is {now.owner}, {now.role}, now; connect again"
 
 
 def is_acknowledgement(batch: bytes | memoryview) -> bool:

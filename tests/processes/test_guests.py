@@ -55,12 +55,14 @@ def guest(host):
     with contextlib.ExitStack() as stack:
 
         def enter(role, routing_id=None):
-            pair = new_key_pair()
-            host.keys.allow(pair.public, name=f"guest-{secrets.token_hex(4)}", role=role)
+            pair, owner = new_key_pair(), f"guest-{secrets.token_hex(4)}"
+            host.keys.allow(pair.public, name=owner, role=role)
             server = host.keys.identity().public
             curve = Curve(server, pair.public, pair.secret)
             (endpoint,) = host.status().listening
-            return stack.enter_context(Stranger(endpoint, routing_id, curve))
+            guest = stack.enter_context(Stranger(endpoint, routing_id, curve))
+            guest.demote = lambda less: host.keys.allow(pair.public, name=owner, role=less)
+            return guest
 
         yield enter
 
@@ -92,6 +94,21 @@ def test_nothing_that_a_viewer_addresses_to_an_actor_arrives(host, player, guest
 
     assert player.ask(Add(1, 2)).result() == 3.0
     assert host.status().actors[0].handled == handled + 1
+
+
+def test_a_demoted_key_talks_to_actors_no_more_by_saying_hello_again(host, player, guest):
+    operator = guest(Role.OPERATOR)
+    operator.settle()
+    operator.write("player")  # nothing yet, but the way is known
+    operator.settle()
+    payload = codec_for(Add).encode(Add(1, 2), Outgoing(None))
+
+    operator.demote(Role.VIEWER)
+    operator.say(Hello(operator.name, 1))
+
+    assert "its key" in operator.hear(Refused).text
+    operator.write("player", Envelope(Kind.ASK, 1, 1, tag_of(Add), payload))
+    assert operator.hear(Refused).code == "unregistered"
 
 
 def test_a_routing_id_of_the_network_is_not_served_on_this_machine(host, player):

@@ -189,6 +189,27 @@ def test_a_key_that_may_less_now_is_shown_out(broker, now):
     assert broker.visas.expired(lambda _key: None) == []
 
 
+@pytest.mark.parametrize("now", [visa(Role.VIEWER), visa(Role.OPERATOR, b"o" * 32)])
+def test_a_hello_under_a_key_that_may_something_else_now_shows_out(broker, now):
+    enter(broker, Role.OPERATOR)
+    forward(broker, "a")
+
+    said = broker.expel(FAR, broker.visas.issue(FAR, now))
+
+    assert (said[0].party, said[0].word.code) == (FAR, "expelled")
+    assert "its key is laptop" in said[0].word.text
+    assert not any(route.startswith(FAR) for route in broker.routes)
+    assert forward(broker, "a").code == "unregistered"
+
+
+def test_a_hello_again_under_the_same_key_changes_nothing(broker):
+    enter(broker, Role.OPERATOR)
+    forward(broker, "a")
+
+    assert broker.visas.issue(FAR, visa(Role.OPERATOR)) == ""
+    assert forward(broker, "a") == ACTOR
+
+
 def test_whoever_is_shown_out_before_it_has_a_name_has_no_role_left(broker):
     broker.visas.issue(FAR, visa(Role.ADMIN))
 
