@@ -191,6 +191,8 @@ class Routing:
         refusal = self._refusal(party, word)
         if refusal is not None:
             self.refused += 1
+            if party not in self._parties:
+                self.visas.forget(party)
             return [Send(party, refusal)]
         entry = self._names.get(word.name)
         if word.name == SUPERVISOR or (word.name.startswith(CLIENT_PREFIX) and entry is None):

@@ -94,6 +94,24 @@ def test_ids_of_the_network_are_no_ids_of_this_machine(broker):
     assert (party, word.code) == (OUTSIDE + BOSS, "impostor")
 
 
+def test_whoever_is_turned_away_leaves_nothing(broker):
+    for number in range(10):
+        party = OUTSIDE + number.to_bytes(16, "big")
+        ((_, word),) = enter(broker, Role.OPERATOR, "client-1", party)
+        assert word.code == "impostor"
+
+    assert broker.visas.expired(lambda _key: None) == []
+
+
+def test_whoever_is_here_and_asks_for_another_name_keeps_its_role(broker):
+    enter(broker, Role.VIEWER)
+
+    ((_, word),) = hear(broker, FAR, Hello("client-net-other", 1))
+
+    assert word.code == "impostor"
+    assert forward(broker, "a").code == "denied"
+
+
 # --- roles ----------------------------------------------------------------------------------------
 
 
