@@ -66,6 +66,8 @@ class Topics:
         self._portal = portal
         self._followed: dict[str, _Followed] = {}
         self._subscriptions: dict[str, list[_Subscription]] = {}
+        self.near = False
+        """Whether the event that is being given to its streams may name memory of this host."""
 
     # --- publishing
 
@@ -148,6 +150,7 @@ class Topics:
         peer = self._portal.peer
         while peer.deliveries:
             delivery = peer.deliveries.popleft()
+            self.near = delivery.link.near(peer.host)
             for subscription in list(self._subscriptions.get(delivery.envelope.tag, ())):
                 subscription.deliver(delivery)
             now = time.monotonic()
@@ -231,7 +234,8 @@ class _Subscription:
     def _decode(self, payload: bytes, frames: Frames) -> Any:
         if not self._codec.beside:
             return self._portal.decode(self._codec, payload, frames)
-        carrier = Incoming(frames, self._portal.memory, self._portal)
+        memory = self._portal.memory if self._topics.near else None
+        carrier = Incoming(frames, memory, self._portal)
         event = self._codec.decode(payload, carrier)
         self._weigh(carrier.shared)
         return event

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 
 import msgspec
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 from scenes import Add, Player
 from strangers import Stranger
 
 import supervisor
+from actors import message
 from actors.attachments import Outgoing
 from actors.codec import codec_for
 from actors.connection import Curve
 from actors.control import BROKER, Hello, Refused, encode_word
 from actors.envelope import MAGIC, Envelope, Kind, Route, encode_route
+from actors.errors import MessageError
 from actors.message import tag_of
 from actors.requests import KillActor
 from supervisor.access import new_key_pair
@@ -23,6 +28,11 @@ from supervisor.keys import KeyRing
 from supervisor.roles import Role
 
 pytestmark = pytest.mark.process
+
+
+@message
+class Picture:
+    data: NDArray[np.float64]
 
 
 @pytest.fixture(scope="module")
@@ -94,6 +104,18 @@ def test_nothing_that_a_viewer_addresses_to_an_actor_arrives(host, player, guest
 
     assert player.ask(Add(1, 2)).result() == 3.0
     assert host.status().actors[0].handled == handled + 1
+
+
+def test_of_an_event_of_a_guest_no_word_about_shared_memory_is_taken(host, player, guest):
+    operator = guest(Role.OPERATOR)
+    operator.settle()
+    somewhere = [os.getpid(), 3, 1, 0, 800, 1]  # process, descriptor, inode, offset, bytes, block
+    payload = msgspec.msgpack.encode([[-1, "<f8", [100], somewhere]])
+    with host.subscribe(Picture) as pictures:
+        operator.write(host._peer.name, Envelope(Kind.TELL, 1, 0, tag_of(Picture), payload))
+
+        with pytest.raises(MessageError, match="named by a program on another"):
+            pictures.next(timeout=20.0)
 
 
 def test_a_demoted_key_talks_to_actors_no_more_by_saying_hello_again(host, player, guest):
