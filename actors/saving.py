@@ -201,9 +201,11 @@ class Saver:
 
     async def _take_between(self) -> None:
         """Take a snapshot while the next message waits."""
-        await self._take()
-        self._runtime.held = False
-        self._pump.again()
+        try:
+            await self._take()
+        finally:  # a snapshot may end as cancelled, too
+            self._runtime.held = False
+            self._pump.again()
 
     async def last(self) -> None:
         """Take a snapshot at the end, of what no other has seen."""

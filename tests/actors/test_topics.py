@@ -19,6 +19,8 @@ from actors.peer import Peer
 from actors.portal import Portal
 from actors.topics import Topics
 
+HERE = b"this host"
+
 
 @message
 class Frame:
@@ -51,7 +53,7 @@ class Driver:
 @pytest.fixture
 def portal():
     memory = Memory()
-    portal = Portal(Peer("client-1", 1, mailbox=0), memory, ask_timeout=1.0)
+    portal = Portal(Peer("client-1", 1, host=HERE, mailbox=0), memory, ask_timeout=1.0)
     portal.driver = Driver(portal)
     yield portal
     memory.close()
@@ -66,6 +68,7 @@ def topics(portal):
 def publish(portal, topics):
     """Let an event arrive, with its arrays in shared memory."""
     memory, link, inbound = Memory(), Link("reporter"), Inbound(1, 1)
+    link.host = HERE
 
     def arrive(event):
         codec = codec_for(type(event))

@@ -19,6 +19,7 @@ from troupe import (
     ExitAsked,
     Fail,
     FailTold,
+    Faint,
     Forgetful,
     Get,
     Keeper,
@@ -327,6 +328,13 @@ def test_a_name_that_was_stopped_may_be_used_again(system, spawn):
 
     assert again == ref
     assert ref.ask(Add(1, 1)).result() == 2.0
+
+
+def test_a_snapshot_that_is_cancelled_holds_up_no_message(spawn):
+    ref = spawn(Faint)
+    for n in range(1, 5):
+        ref.tell(Put(n))
+        assert ref.ask(Get()).result(20.0)[0] == sum(range(n + 1))
 
 
 @pytest.mark.parametrize("keeper", [Keeper, AsyncKeeper, Saver])

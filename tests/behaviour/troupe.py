@@ -774,6 +774,13 @@ class AsyncKeeper(Keeper):
         self.total, self.array = state.total, state.array.copy()
 
 
+class Faint(Keeper):
+    """Gives its snapshots up."""
+
+    async def snapshot(self) -> State:
+        raise asyncio.CancelledError
+
+
 class Saver(Keeper):
     """Saves when it likes."""
 
