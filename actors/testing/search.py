@@ -8,6 +8,7 @@ every pair          a second fault at each message that comes after the first, i
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, NoReturn, final
 
@@ -25,7 +26,7 @@ from actors.testing.schedule import (
 )
 from actors.testing.simulation import NO_DATA, Run, Scenario, Stage
 from actors.testing.tally import Flaw
-from actors.testing.verdict import CounterExample
+from actors.testing.verdict import CounterExample, call_of
 from actors.testing.workers import CAN_FORK, Places, sensible, spread
 
 _UNHEEDED: Final = (
@@ -66,7 +67,7 @@ class Search:
         """Run one world."""
         self.worlds += 1
         stage = Stage(schedule, seed=self.seed, **self.options)
-        stage.run(self.scenario, data)
+        stage.run(self.scenario, _fresh(data))
         return stage
 
     def must_pass(self, schedule: Iterable[Deviation], data: Any = NO_DATA) -> Stage:
@@ -84,7 +85,8 @@ class Search:
             better = self.stage(_named(run), data)
             if better.error is not None:
                 run = better.report()
-        return CounterExample(name_of(self.scenario), run, worlds=found, data=data)
+        name = name_of(self.scenario)
+        return CounterExample(name, run, worlds=found, data=data, options=self.options)
 
     # --- every schedule
 
@@ -134,7 +136,8 @@ class Search:
 
     def _explain(self, schedule: Schedule, flaw: Flaw) -> NoReturn:
         """Raise what was wrong with the world of a worker."""
-        shown = f"check({name_of(self.scenario)}, schedule={list(schedule)}, seed={self.seed})"
+        name = name_of(self.scenario)
+        shown = call_of(name, schedule, self.seed, self.value, self.options)
         if flaw.died:
             raise RuntimeError(
                 f"the process that tried {list(schedule)} has died {flaw.died}, and with it what "
@@ -196,6 +199,16 @@ class Search:
 
 class _Failed(Exception):  # noqa: N818 - never seen by anybody
     """A drawn world failed."""
+
+
+def _fresh(data: Any) -> Any:
+    """Return data for one world: its scenario may use it up, and the next world needs it whole."""
+    if data is NO_DATA:
+        return data
+    try:
+        return copy.deepcopy(data)
+    except Exception:  # noqa: BLE001 - a lock, a generator: no two worlds can have their own
+        return data
 
 
 def name_of(scenario: Scenario) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, final
 
@@ -58,7 +59,15 @@ class Report:
 class CounterExample(AssertionError):  # noqa: N818 - the contract's name
     """A scenario failed: the schedule under which it does, and the chart of that run."""
 
-    def __init__(self, scenario: str, run: Run, *, worlds: int, data: Any = NO_DATA) -> None:
+    def __init__(
+        self,
+        scenario: str,
+        run: Run,
+        *,
+        worlds: int,
+        data: Any = NO_DATA,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.scenario = scenario
         self.run = run
         self.schedule: Schedule = run.schedule
@@ -67,6 +76,8 @@ class CounterExample(AssertionError):  # noqa: N818 - the contract's name
         self.worlds = worlds
         """Runs until it was found."""
         self.data = data
+        """As it was drawn, whatever the scenario does to its own copy."""
+        self._options = options or {}
         super().__init__(self._text())
 
     def _text(self) -> str:
@@ -74,14 +85,29 @@ class CounterExample(AssertionError):  # noqa: N818 - the contract's name
         shown = ", ".join(map(repr, self.schedule))
         remarks = "".join(f"\n    {remark}" for remark in self.run.remarks)
         under = f"under [{shown}]" if self.schedule else "without any fault"
-        given_data = "" if self.data is NO_DATA else f", data=st.just({self.data!r})"
+        again = call_of(self.scenario, self.schedule, self.run.seed, self.data, self._options)
+        strategies = "" if self.data is NO_DATA else "    from hypothesis import strategies as st\n"
         names = sorted({type(one).__name__ for one in self.schedule} | {"check"})
         return (
             f"{self.scenario} fails {under} (world {self.worlds}):\n\n"
             f"    {what}{remarks}\n\n{self.chart}\n\nto repeat it:\n\n"
-            f"    from actors.testing import {', '.join(names)}\n"
-            f"    check({self.scenario}, schedule=[{shown}], seed={self.run.seed}{given_data})"
+            f"    from actors.testing import {', '.join(names)}\n{strategies}"
+            f"    {again}"
         )
+
+
+def call_of(
+    scenario: str, schedule: Schedule, seed: int, data: Any, options: Mapping[str, Any]
+) -> str:
+    """Return the call that runs one world again; a tree goes by that name, as the scenario does."""
+    said = f"{scenario}, schedule=[{', '.join(map(repr, schedule))}], seed={seed}"
+    if data is not NO_DATA:
+        said += f", data=st.just({data!r})"
+    if options.get("tree") is not None:
+        said += ", tree=tree"
+    if options.get("files"):
+        said += ", files=True"
+    return f"check({said})"
 
 
 def _said(error: BaseException) -> str:

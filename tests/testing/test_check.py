@@ -6,6 +6,7 @@ import importlib
 import re
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from actors.testing import (
     check,
     simulate,
 )
+from supervisor import Child, Tree
 
 PROTOCOLS = Path(__file__).resolve().parents[2] / "examples" / "protocols"
 BUDGET = 1_000
@@ -211,6 +213,67 @@ def test_data_is_drawn_and_shrunk(bank):
 
     assert caught.value.data == [20]
     assert caught.value.schedule == ()
+
+
+def test_every_world_has_the_data_for_itself(bank):
+    async def empties(sim, amounts):
+        seen.append(list(amounts))
+        ref = sim.spawn(bank.Bank, name="bank")
+        while amounts:
+            await bank.pay(ref, f"a{len(amounts)}", amounts.pop())
+        await sim.settle()
+
+    seen = []
+    check(empties, data=st.just([1, 2]), kinds=[Drop], max_faults=1, examples=3, processes=1)
+
+    assert len(seen) > 4
+    assert seen == [[1, 2]] * len(seen)
+
+
+def test_a_scenario_that_uses_its_data_up_fails_with_the_data_as_it_was(bank):
+    async def totals_are_small(sim, amounts):
+        ref = sim.spawn(bank.Bank, name="bank")
+        while amounts:
+            await bank.pay(ref, f"a{len(amounts)}", amounts.pop())
+        await sim.settle()
+        assert await ref.ask(bank.Balance()) < 20
+
+    amounts = st.lists(st.integers(0, 50), max_size=3)
+    with pytest.raises(CounterExample) as caught:
+        check(totals_are_small, data=amounts, max_faults=0)
+
+    assert caught.value.data == [20]
+    assert "data=st.just([20])" in str(caught.value)
+
+
+def test_data_that_cannot_be_copied_is_handed_on_as_it_is():
+    async def takes(_sim, data):
+        seen.append(data)
+
+    generator, seen = (number for number in range(3)), []
+    check(takes, data=st.just(generator), max_faults=0, examples=1)
+
+    assert seen
+    assert all(data is generator for data in seen)
+
+
+def test_the_lines_that_repeat_a_failure_do_so_with_data_tree_and_files(bank, tmp_path):
+    async def overdrawn(sim, amounts):
+        (tmp_path / "note").write_text("seen", encoding="utf-8")
+        for amount in amounts:
+            await bank.pay(sim.ref("bank"), "a", amount)
+        assert not amounts
+
+    tree = Tree(children=[Child(bank.Bank, name="bank")])
+    amounts = st.lists(st.integers(1, 9), min_size=1)
+    with pytest.raises(CounterExample) as caught:
+        check(overdrawn, data=amounts, max_faults=0, tree=tree, files=True)
+    lines = textwrap.dedent(str(caught.value).partition("to repeat it:\n")[2])
+
+    with pytest.raises(CounterExample) as again:
+        exec(lines, {"overdrawn": overdrawn, "tree": tree})
+    assert again.value.chart == caught.value.chart
+    assert again.value.data == caught.value.data
 
 
 def test_two_faults_are_found_when_one_is_not_enough(bank):
