@@ -1,7 +1,8 @@
 """The ways out of a process: threads, sockets, sleeping, subprocesses, files.
 
 Inside the simulation each of them raises `SimEscape`, naming the call and what to write instead.
-`staged` puts that in place, and the clock and chance of `senses.py`, once for many runs.
+`staged` puts that in place, and the clock and chance of `senses.py`, and the order of
+`numbered.py`, once for many runs.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager
 from typing import Any, Final, NamedTuple, final
 
+from actors.testing.numbered import replacements as in_order
 from actors.testing.senses import calendar, chance, replacements
 from actors.testing.stage import STAGE, Replacement, present
 from actors.testing.sweeping import kept_out
@@ -128,7 +130,7 @@ def _exit(real: Callable[[int], Any]) -> Callable[[int], Any]:
 
 
 def _replacements() -> list[Replacement]:
-    found = replacements()
+    found = replacements() + in_order()
     found += [Replacement(way.owner, way.name, _refused(way)) for way in _exits()]
     found += [Replacement(os, name, _opened(f"os.{name}", getattr(os, name))) for name in _WRITING]
     found += [Replacement(owner, "open", _opened("open", open)) for owner in (builtins, io)]

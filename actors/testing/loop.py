@@ -14,6 +14,7 @@ from contextvars import Context, copy_context
 from typing import TYPE_CHECKING, Any, Final, NoReturn, TypeVar, final
 
 from actors.testing.escapes import SimEscape
+from actors.testing.numbered import NumberedFuture, NumberedTask
 
 if TYPE_CHECKING:
     # Type checkers find every method in the one; the other has none that would do anything.
@@ -135,7 +136,7 @@ class NodeLoop(Loop):
 
     def create_future(self) -> asyncio.Future[Any]:
         """Return a future of this loop."""
-        return asyncio.Future(loop=self)
+        return NumberedFuture(next(self._world.numbers), self)
 
     def create_task(
         self,
@@ -148,7 +149,7 @@ class NodeLoop(Loop):
         """Return a task of this loop."""
         self._made += 1
         label = f"{self._node.label}-{self._made}" if name is None else str(name)
-        task: asyncio.Task[T] = asyncio.Task(coro, loop=self, name=label, context=context)
+        task = NumberedTask(next(self._world.numbers), coro, self, label, context)
         # What a power cut leaves pending is nobody's mistake.
         setattr(task, "_log_destroy_pending", False)  # noqa: B010 - it is no public attribute
         if len(self._tasks) >= self._prune_at:

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
+import itertools
 import math
 from collections import deque
 from collections.abc import Callable
@@ -87,6 +88,8 @@ class World:
         """Says who waits for whom."""
         self.hope: Callable[[], bool] = lambda: False
         """Whether some ask has a deadline."""
+        self.numbers = itertools.count()
+        """Of tasks and futures, which decide on their order in sets."""
         self._agenda: list[_Entry] = []
         self._serial = 0
         self._reminders = 0

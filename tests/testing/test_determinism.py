@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import datetime as dt
 import importlib.util
 import os
@@ -64,6 +66,107 @@ def test_neither_hash_seed_nor_time_zone_nor_process_changes_the_trace():
     }
 
     assert traces == {chance.trace() + "\n"}
+
+
+# --- where asyncio uses sets ----------------------------------------------------------------------
+
+
+@message
+class Note(Request[int]):
+    n: int
+
+
+class Clerk(Actor):
+    """Answers what it was asked."""
+
+    @receive
+    def note(self, msg: Note) -> int:
+        return msg.n
+
+
+async def as_completed(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+
+    async def ask(n):
+        return await clerk.ask(Note(n))
+
+    for first in asyncio.as_completed([ask(n) for n in range(6)]):
+        await first
+
+
+async def wait(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+
+    async def ask(n):
+        return await clerk.ask(Note(n))
+
+    done, _ = await asyncio.wait([asyncio.create_task(ask(n)) for n in range(6)])
+    for task in done:
+        await clerk.ask(Note(task.result()))
+
+
+async def wait_for_futures(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+    futures = [asyncio.get_running_loop().create_future() for _ in range(6)]
+    for n, future in enumerate(futures):
+        future.set_result(n)
+
+    done, _ = await asyncio.wait(futures)
+    for future in done:
+        await clerk.ask(Note(future.result()))
+
+
+async def task_group(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+
+    async def tell_at_the_end(n):
+        try:
+            await sim.sleep(10)
+        finally:
+            clerk.tell(Note(n))
+
+    async def fail():
+        await sim.sleep(1)
+        raise ValueError("enough")
+
+    with contextlib.suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            for n in range(6):
+                group.create_task(tell_at_the_end(n))
+            group.create_task(fail())
+    await sim.settle()
+
+
+@pytest.mark.parametrize("scenario", [as_completed, wait, wait_for_futures, task_group])
+def test_where_the_objects_of_a_run_lie_in_memory_makes_no_difference(scenario):
+    traces, ballast = set(), []
+    with contextlib.closing(asyncio.new_event_loop()) as nowhere:
+        for size in range(0, 600, 40):
+            run = simulate(scenario)
+            assert run.error is None
+            traces.add(run.trace)
+            ballast.append([asyncio.Future(loop=nowhere) for _ in range(size)])
+
+    assert len(traces) == 1
+
+
+async def completes_one(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+    one = asyncio.ensure_future(clerk.ask(Note(1)))
+    with pytest.raises(TypeError):
+        list(asyncio.as_completed(one))
+
+    # The same one twice is one; a limit counts as ever.
+    (same,) = asyncio.as_completed([one, one])
+    assert await same == 1
+    (late,) = asyncio.as_completed([sim.sleep(10)], timeout=1)
+    with pytest.raises(TimeoutError):
+        await late
+    assert sim.now() < 2
+
+
+def test_as_completed_is_otherwise_as_ever():
+    assert simulate(completes_one).error is None
 
 
 # --- what is around a run -------------------------------------------------------------------------
