@@ -66,9 +66,9 @@ class Sequential:
                 f"{type(message).__qualname__}, which is in the history."
             )
         after = copied(self._states[state])
+        own = _own(message)
         try:
-            # The handler may keep parts of the message, and change them later.
-            answer = Answer(handler(after, copied(message)))
+            answer = Answer(handler(after, own))
         except Exception as error:  # noqa: BLE001 - what an actor's client would get, too
             answer = Answer(error=error)
         # The answer may be a part of the state, which nobody changes any more.
@@ -79,6 +79,17 @@ class Sequential:
         if number == len(self._states):
             self._states.append(state)
         return number
+
+
+def _own(message: Any) -> Any:
+    """Copy a message: its handler may keep parts of it, and change them later."""
+    try:
+        return copied(message)
+    except Exception as error:
+        raise TypeError(
+            f"a {type(message).__qualname__} in the history cannot be copied: {error}. Keep to "
+            "plain data: numbers, text, lists, dicts, refs."
+        ) from error
 
 
 def _start(actor: Actor) -> None:

@@ -26,12 +26,13 @@ import attrs
 import numpy as np
 
 from actors.message import is_message
+from actors.ref import ActorRef
 
 _PLAIN: Final = frozenset({int, str, bytes, type(None)})
 """Equal only when they are the same, within this set."""
 
 _ATOMS: Final = _PLAIN | {bool, float, complex, Decimal, Fraction, UUID, range, type(Ellipsis)} | {
-    dt.date, dt.datetime, dt.time, dt.timedelta
+    dt.date, dt.datetime, dt.time, dt.timedelta, ActorRef
 }  # fmt: skip
 """Cannot change, and their repr says all of them."""
 

@@ -33,7 +33,8 @@ from actors.errors import (
     unpack_error,
 )
 from actors.message import Request, message
-from actors.testing import History, Operation, Outcome, linearizable
+from actors.ref import ActorRef
+from actors.testing import History, Operation, Outcome, linearizable, simulate
 from actors.testing.operation import Fate
 from actors.testing.specification import Sequential
 from actors.testing.states import copied, key_of
@@ -410,6 +411,61 @@ def test_neither_the_message_nor_the_answer_is_shared_with_the_state():
 
     assert linearizable(history, Stack)
     assert history[0].message == Push([7])
+
+
+@message
+class Acquire(Request[bool]):
+    who: ActorRef
+
+
+@message
+class Holder(Request[ActorRef | None]):
+    pass
+
+
+class Lock(Actor):
+    """Keeps the ref of its holder in its state."""
+
+    holder = None
+
+    @receive
+    def acquire(self, msg: Acquire) -> bool:
+        if self.holder is None:
+            self.holder = msg.who
+        return self.holder == msg.who
+
+    @receive
+    def tell_holder(self, _msg: Holder) -> ActorRef | None:
+        return self.holder
+
+
+def test_refs_in_messages_answers_and_states_are_values():
+    async def scenario(sim):
+        lock = sim.spawn(Lock, name="lock")
+        one, other = (sim.spawn(Store, name=name) for name in ("one", "other"))
+        client = history.client("c", lock)
+        assert await client.ask(Acquire(one))
+        assert not await client.ask(Acquire(other))
+        assert await client.ask(Acquire(one))
+        assert await client.ask(Holder()) == one
+
+    history = History(clock=lambda: next(ticks))
+    ticks = itertools.count()
+    assert simulate(scenario).error is None
+
+    linearizable(history, Lock).require()
+    lie = op("d", Acquire(ActorRef("other", None)), 100.0, 101.0, result=True)
+    assert not linearizable([*history, lie], Lock)
+
+
+def test_a_message_that_cannot_be_copied_is_no_answer_of_the_specification():
+    class Counts:
+        handlers = {deque: lambda _self, _message: 1}  # noqa: RUF012
+
+    message = deque([threading.Lock()])
+
+    with pytest.raises(TypeError, match=r"a deque in the history cannot be copied: .*lock"):
+        linearizable([op("a", message, 0, 1, result=1)], Counts)
 
 
 def test_results_compare_by_value_arrays_and_nan_included():
