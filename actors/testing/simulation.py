@@ -31,6 +31,7 @@ from actors.testing.director import Director
 from actors.testing.escapes import staged
 from actors.testing.house import House
 from actors.testing.node import Node
+from actors.testing.outcome import is_failure
 from actors.testing.party import Pump
 from actors.testing.post import Post
 from actors.testing.schedule import Deviation, Passing, Schedule, checked_schedule
@@ -282,7 +283,7 @@ class Stage:
             self.error = world.failure
             world.close()
         wrong = isinstance(self.error, NotAScenario)
-        if self.error is not None and (wrong or not isinstance(self.error, Exception)):
+        if self.error is not None and (wrong or not is_failure(self.error)):
             raise self.error  # nothing to look for; Ctrl-C, or a time limit of the test
 
     def _begin(self, scenario: Scenario, data: Any) -> None:

@@ -125,10 +125,11 @@ def _said(error: BaseException) -> str:
 
 
 def _is_ours(filename: str) -> bool:
-    """Whether a line of code is none that the user has written, or asyncio's."""
+    """Whether a line of code is none that the user has written: of asyncio or pytest, too."""
     path = Path(filename)
     return (
         path.is_relative_to(_HOUSE)
         or path.is_relative_to(_HOUSE.with_name("supervisor"))
-        or (path.parent == _ASYNCIO)
+        or path.parent == _ASYNCIO
+        or "_pytest" in path.parts
     )

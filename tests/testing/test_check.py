@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import re
 import subprocess
@@ -10,8 +11,10 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from _pytest.outcomes import Skipped, XFailed
 from hypothesis import strategies as st
 
+from actors.errors import NotDelivered, OutcomeUnknown
 from actors.testing import (
     CounterExample,
     Crash,
@@ -195,6 +198,55 @@ def test_an_error_is_shown_at_the_line_of_the_user():
         check(misspelt)
 
     assert 'await sim.ref("bnak").wait_ready(1.0)' in str(caught.value)
+
+
+def expects_an_error(bank):
+    async def scenario(sim):
+        ref = sim.spawn(bank.Bank, name="bank")
+        try:
+            await ref.ask(bank.Deposit("a", 1), timeout=5.0)
+        except (OutcomeUnknown, NotDelivered):
+            with pytest.raises(ZeroDivisionError):
+                await ref.ask(bank.Balance())
+
+    return scenario
+
+
+def fails_in_a_group(bank):
+    async def scenario(sim):
+        ref = sim.spawn(bank.Bank, name="bank")
+
+        async def pays():
+            try:
+                await ref.ask(bank.Deposit("a", 1), timeout=5.0)
+            except (OutcomeUnknown, NotDelivered):
+                pytest.fail("no money")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(pays())
+
+    return scenario
+
+
+@pytest.mark.parametrize("made", [expects_an_error, fails_in_a_group])
+def test_what_pytest_calls_a_failure_is_a_counter_example(bank, made):
+    with pytest.raises(CounterExample) as caught:
+        check(made(bank), kinds=[Crash], max_faults=1)
+
+    assert caught.value.schedule == (Crash("bank", at=bank.Deposit, when="lost"),)
+    assert "test_check.py" in str(caught.value)
+    assert "Failed: " in str(caught.value)
+
+
+@pytest.mark.parametrize("end", [Skipped, XFailed, KeyboardInterrupt])
+def test_what_is_no_failure_ends_the_search(end):
+    async def scenario(_sim):
+        raise end("not here")
+
+    with pytest.raises(BaseException, match="not here") as caught:
+        check(scenario, max_faults=0)
+
+    assert not isinstance(caught.value, Exception)
 
 
 def test_data_is_drawn_and_shrunk(bank):

@@ -161,6 +161,23 @@ def test_a_counter_example_is_shown_as_it_is(session):
     assert "E       to repeat it" not in output
 
 
+def test_the_time_limit_of_a_test_is_no_counter_example(session):
+    code, output = session("""
+        async def busy(sim):
+            assert await sim.spawn(Adder, name="adder").ask(Add(1)) == 1
+            while True:
+                pass
+
+        @pytest.mark.timeout(1, method="signal")
+        def test_it(simulation):
+            simulation(busy)
+    """)
+
+    assert code == 1, output
+    assert "Timeout" in output
+    assert "counter-example" not in output
+
+
 def test_it_brings_nothing_optional_into_every_run():
     heavy = ["greenlet", "hypothesis", "psutil", "supervisor", "zmq", "actors.testing"]
     script = f"import sys, actors.plugin; print([m for m in {heavy} if m in sys.modules])"
