@@ -17,14 +17,15 @@ from hypothesis.extra import numpy as hnp
 from actors.arrays.spec import ArraySpec, wire_dtype
 from actors.errors import InvalidMessage
 from actors.schema import ScalarOf
-from actors.testing.leaves import Strategy, check_class, ends, lengths, sound
-from actors.testing.limits import Limits
+from actors.testing.leaves import Strategy, check_class, ends, lengths, real, sound, whole
+from actors.testing.limits import Bound, Limits
 
 LONGEST_SIDE: Final = 4
 """Length of a free dimension, at most, unless a validator wants it longer."""
 
 _MOST_RANK: Final = 3  # of an array whose rank is free
 _MOST_ELEMENTS: Final = 256  # drawn one by one; a larger array repeats them
+_LONGEST_FLOAT: Final = 8  # bytes, of those that Hypothesis draws
 _REAL: Final = ("f8", "f4", "f2", "f16")
 _WHOLE: Final = ("i8", "i4", "i2", "i1", "u8", "u4", "u2", "u1")
 # Machine order first: that is what failures shrink to.
@@ -73,18 +74,30 @@ def scalar(schema: ScalarOf, limits: Limits) -> Strategy:
     kind = np.dtype(schema.dtype)
     between: dict[str, Any] = {}
     if kind.kind in "iuf":
-        least, most = _range_of(kind)
-        # An int bound within the class; the checks know where an end is open.
-        between |= {} if low is None else {"min_value": max(low.value, least)}
-        between |= {} if high is None else {"max_value": min(high.value, most)}
+        between |= {} if low is None else {"min_value": _end(kind, low, upwards=True)}
+        between |= {} if high is None else {"max_value": _end(kind, high, upwards=False)}
     return sound(hnp.from_dtype(kind, **between)).map(schema.cls)
 
 
-def _range_of(kind: np.dtype[Any]) -> tuple[Any, Any]:
+def _end(kind: np.dtype[Any], end: Bound, *, upwards: bool) -> int | float:
+    """Return one end of a range as a value of the class, which Hypothesis demands."""
     if kind.kind == "f":
-        return -math.inf, math.inf
+        return _nearest(kind, end, upwards=upwards)
     info = np.iinfo(kind)
-    return int(info.min), int(info.max)
+    inner = whole(end, upwards=upwards)
+    return max(inner, int(info.min)) if upwards else min(inner, int(info.max))
+
+
+def _nearest(kind: np.dtype[Any], end: Bound, *, upwards: bool) -> float:
+    """Return the innermost value of the class that leaves nothing out; the checks know the rest."""
+    cls: Any = kind.type if kind.itemsize <= _LONGEST_FLOAT else np.float64
+    with np.errstate(over="ignore"):  # that is infinity then
+        near = cls(real(end))
+    if upwards and float(near) > end.value:
+        near = np.nextafter(near, cls(-math.inf))
+    elif not upwards and float(near) < end.value:
+        near = np.nextafter(near, cls(math.inf))
+    return float(near)
 
 
 def _dtypes(spec: ArraySpec) -> Strategy:

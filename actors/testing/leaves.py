@@ -147,15 +147,15 @@ def _check_bounds(sample: Any, limits: Limits) -> None:
 
 def _integers(limits: Limits) -> Strategy:
     low, high = ends(limits)
-    least = SMALLEST_INT if low is None else max(SMALLEST_INT, _whole(low, upwards=True))
-    most = LARGEST_INT if high is None else min(LARGEST_INT, _whole(high, upwards=False))
+    least = SMALLEST_INT if low is None else max(SMALLEST_INT, whole(low, upwards=True))
+    most = LARGEST_INT if high is None else min(LARGEST_INT, whole(high, upwards=False))
     step = limits.step
     if isinstance(step, int) and step:
         return st.integers(-(-least // step), most // step).map(lambda n: n * step)
     return st.integers(least, most)
 
 
-def _whole(end: Bound, *, upwards: bool) -> int:
+def whole(end: Bound, *, upwards: bool) -> int:
     """Return the outermost int within one end of a range."""
     inwards: Any = math.ceil if upwards else math.floor
     try:
@@ -178,17 +178,16 @@ def _floats(limits: Limits) -> Strategy:
             lambda quotient: float(math.floor(quotient) * step)
         )
     return st.floats(
-        _float(low),
-        _float(high),
+        None if low is None else real(low),
+        None if high is None else real(high),
         exclude_min=low is not None and low.open,
         exclude_max=high is not None and high.open,
         allow_nan=not limits.lows and not limits.highs,
     )
 
 
-def _float(end: Bound | None) -> float | None:
-    if end is None:
-        return None
+def real(end: Bound) -> float:
+    """Return one end of a range as a float."""
     try:
         return float(end.value)
     except OverflowError:
