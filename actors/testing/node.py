@@ -39,6 +39,7 @@ class Node:
         """In which its code begins."""
         self.dead = False
         self.frozen = False
+        self._frozen_until = 0.0
         self.parked: greenlet | None = None
         """The greenlet in which plain code of this process waits."""
         self.woken = False
@@ -95,11 +96,13 @@ class Node:
         """Stand still for a while."""
         if not self.dead:
             self.frozen = True
-            self.world.at(self.world.now + seconds, self.thaw)
+            end = self.world.now + seconds
+            self._frozen_until = max(self._frozen_until, end)
+            self.world.at(end, self._thaw)
 
-    def thaw(self) -> None:
-        """Go on."""
-        if self.dead or not self.frozen:
+    def _thaw(self) -> None:
+        """Go on, unless another hang lasts longer."""
+        if self.dead or not self.frozen or self.world.now < self._frozen_until:
             return
         self.frozen = False
         for pump in self.pumps:

@@ -201,7 +201,8 @@ class Post:
             target.arrive(packet.frames)
         elif fate.startswith("delayed"):
             pair.packets.appendleft(packet)
-            self._world.remind(packet.when, self._drain, pair)
+            # No reminder: it is known to bring something, however long nothing else happens.
+            self._world.at(packet.when, self._drain, pair)
 
     def _find(self, source: Pump, route: bytes) -> Pump | None:
         """Return the party a batch goes to, as the broker does."""

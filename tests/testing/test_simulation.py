@@ -285,6 +285,16 @@ def test_a_delayed_message_holds_up_those_behind_it():
     run(scenario, Delay(at=2, seconds=7.0))
 
 
+@pytest.mark.parametrize("fault", [Delay, Partition])
+def test_waiting_long_for_what_is_on_its_way_is_no_deadlock(fault):
+    async def scenario(sim):
+        adder = sim.spawn(troupe.Adder, name="adder")
+        assert await adder.ask(Add(1), timeout=math.inf) == 2
+        assert sim.now() > 100
+
+    run(scenario, fault(at=Add, seconds=100.0))
+
+
 def test_a_crash_before_leaves_the_message_to_the_next_life():
     async def scenario(sim):
         adder = sim.spawn(troupe.Adder, name="adder")
@@ -353,6 +363,19 @@ def test_a_hanging_actor_goes_on_where_it_was():
         assert 5 < sim.now() < 10
 
     run(scenario, Hang("adder", at=Put, seconds=5.0))
+
+
+@pytest.mark.parametrize("seconds", [(1.0, 20.0), (20.0, 1.0)])
+def test_who_hangs_twice_goes_on_after_the_later_end(seconds):
+    async def scenario(sim):
+        adder = sim.spawn(troupe.Adder, name="adder")
+        adder.tell(Put(1))
+        await sim.sleep(0.5)
+        adder.tell(Put(2))
+        assert await adder.ask(Total(), timeout=60) == 3
+        assert 20 < sim.now() < 25
+
+    run(scenario, *(Hang("adder", at=n, seconds=took) for n, took in enumerate(seconds, 1)))
 
 
 def test_a_partition_heals():
