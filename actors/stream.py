@@ -115,6 +115,11 @@ class Stream(Generic[T_co]):
         """Whether an item, or the end, is here."""
         return bool(self._items) or self._over
 
+    @property
+    def waiting(self) -> int:
+        """How many items are here and unread."""
+        return len(self._items)
+
     def _pop(self) -> Any:
         with self._door.lock:
             if not self._items:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 import threading
 import time
+from collections import deque
 from typing import TYPE_CHECKING, Any, Final, TypeVar, final
 
 from actors.attachments import Incoming, encoded
@@ -210,14 +211,15 @@ class _Subscription:
         self.stream: Stream[Any] = Stream(self, self._decode)
         self.call = Call(self, target=SUPERVISOR, message="SubscribeStream", deadline=math.inf)
         self.stream.attach(self.call)
-        self._sizes: list[int] = []
-        """Bytes of the events delivered since `_first`."""
-        self._first = 0
+        self._sizes: deque[int] = deque()
+        """Bytes of the events that waited unread when the last one came."""
         self._bytes = 0
 
     def deliver(self, delivery: Delivery) -> None:
         """An event has come."""
         envelope, frames = delivery.envelope, delivery.frames
+        while len(self._sizes) > self.stream.waiting:  # the others were read meanwhile
+            self._bytes -= self._sizes.popleft()
         self._sizes.append(0)
         self._weigh(len(envelope.payload) + sum(len(frame) for frame in frames))
         fits = not self._full
@@ -278,10 +280,5 @@ class _Subscription:
         self._topics.drop(self)
         self._portal.cancel(call)
 
-    def grant(self, call: Call, read: int) -> None:  # noqa: ARG002 - the publishers need no leave
-        """So many events were read."""
-        with self.lock:
-            count = read - self._first
-            self._bytes -= sum(self._sizes[:count])
-            del self._sizes[:count]
-            self._first = read
+    def grant(self, call: Call, read: int) -> None:
+        """So many events were read: what that makes room for is counted when the next one comes."""

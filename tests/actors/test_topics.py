@@ -117,6 +117,18 @@ def test_what_unread_events_hold_in_shared_memory_counts_as_what_came_with_them(
         next(stream)
 
 
+@pytest.mark.parametrize(("mebibytes", "behind"), [(24, 0), (3, 1), (24, 1)])
+def test_a_program_that_reads_each_event_hears_them_all(topics, publish, mebibytes, behind):
+    stream = topics.subscribe(Frame)
+    frame = Frame(np.zeros(mebibytes << 20, np.uint8))
+    for _ in range(behind):
+        publish(frame)
+
+    for _ in range(480 // mebibytes):
+        publish(frame)
+        assert next(stream).pixels.nbytes == frame.pixels.nbytes
+
+
 def test_a_program_keeps_no_list_of_those_who_have_left_or_of_what_they_gave_up(portal, topics):
     word = Envelope(Kind.CANCEL, 1, 0, "", b"")
     portal.peer.departed.append(("reporter", 1))
