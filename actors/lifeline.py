@@ -11,7 +11,7 @@ import select
 import socket
 import threading
 from collections.abc import Callable
-from typing import final
+from typing import Protocol, final
 
 import msgspec
 
@@ -19,6 +19,30 @@ from actors.control import Deframer, Failed, Logged, Word, frame
 from actors.errors import MessageError
 from actors.failure import said_of, text_of, trace_of, writable
 from actors.notices import text_of as shown
+
+
+class Words(Protocol):
+    """What a life needs of its lifeline (the simulation has one without a socket)."""
+
+    def say(self, word: Word, /) -> None:
+        """Send a word to the supervisor."""
+        ...
+
+    def hear(self) -> list[Word] | None:
+        """Return the words that have arrived; None at the end."""
+        ...
+
+    def ready(self, seconds: float, /) -> bool:
+        """Whether words, or the end, arrive within so many seconds."""
+        ...
+
+    def listen(self, hear: Callable[[], None], /) -> None:
+        """Have the running loop call `hear` whenever words have arrived, or the end."""
+        ...
+
+    def deaf(self) -> None:
+        """Listen no longer."""
+        ...
 
 
 def failed(error: BaseException, *, starting: bool, final: bool = False) -> Failed:

@@ -36,7 +36,7 @@ class Inbound:
 
     __slots__ = (
         "_asked", "_early", "_gap", "_heard", "_heavy", "_news", "ahead", "bytes", "expected",
-        "handled", "incarnation", "joint", "owed", "sends", "wanted",
+        "handled", "incarnation", "joint", "owed", "run", "sends", "wanted",
     )  # fmt: skip
 
     def __init__(self, base: int, incarnation: int = 0) -> None:
@@ -66,6 +66,8 @@ class Inbound:
         """Sizes of large messages that are not finished."""
         self.bytes = 0
         """Of those together."""
+        self.run = (0, 0)
+        """Of what is finished above `handled`, the run around the number that was finished last."""
         self.joint = Joint()
         """What went ahead of a large letter."""
 
@@ -122,7 +124,7 @@ class Inbound:
             self.bytes -= self._heavy.pop(seq, 0)
         if seq != self.handled + 1:
             # An early one: a handler that overlaps others, or an answer, which waits for nobody.
-            self._early.add(seq)
+            self.run = self._early.add(seq)
             self._news.append(seq)
         else:
             self.handled = self._early.take(seq + 1) if self._early.count else seq

@@ -214,7 +214,8 @@ class Outcomes:
             handled = self._peer.finished(delivery.link, delivery.inbound, seq, now)
         self._recorder.alive(now)
         if job.index != UNRECORDED:
-            self._recorder.finish(job.index, job.slot, seq, handled)
+            run = delivery.inbound.run if seq > handled else None
+            self._recorder.finish(job.index, job.slot, seq, handled, run)
         self.handled += 1
 
     def _post(self, job: Job, letter: Letter) -> None:

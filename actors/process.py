@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias, final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 from actors import classes, lastwords
 from actors.actor import Actor
@@ -31,7 +31,7 @@ from actors.connection import Connection
 from actors.context import Context
 from actors.control import Boot, Die, Failed, Kept, Prepare, Started, Stop, Stopped, Word
 from actors.failure import said_of, text_of, trace_of
-from actors.lifeline import Lifeline, LifelineHandler, failed
+from actors.lifeline import Lifeline, LifelineHandler, Words, failed
 from actors.log import logger
 from actors.mailbox import Timer
 from actors.peer import Peer
@@ -89,31 +89,19 @@ def main(lifeline: socket.socket, fds: dict[str, int]) -> int:
         if not isinstance(boot, Boot):
             return ORPHANED
         life = Life(words, boot, own_process=own_process, host=host_key(), connect=_connect)
-        return runner.run(life.live(cls, page))
+        code = runner.run(life.live(cls, page))
+        runner.run(_cancel_others())  # first: to a handler that waits this is no failed ask
+        life.let_threads_go()
+        return code
 
 
-class Words(Protocol):
-    """What a life needs of its lifeline (the simulation has one without a socket)."""
-
-    def say(self, word: Word, /) -> None:
-        """Send a word to the supervisor."""
-        ...
-
-    def hear(self) -> list[Word] | None:
-        """Return the words that have arrived; None at the end."""
-        ...
-
-    def ready(self, seconds: float, /) -> bool:
-        """Whether words, or the end, arrive within so many seconds."""
-        ...
-
-    def listen(self, hear: Callable[[], None], /) -> None:
-        """Have the running loop call `hear` whenever words have arrived, or the end."""
-        ...
-
-    def deaf(self) -> None:
-        """Listen no longer."""
-        ...
+async def _cancel_others() -> None:
+    """Cancel what still runs, as the end of the loop would."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    if others:
+        await asyncio.wait(others)
 
 
 Connect: TypeAlias = "Callable[[Portal, Boot, Callable[[], None], Callable[[float], None]], Pump]"
@@ -174,10 +162,12 @@ class Life:
             beginning.cancel()
             self._lifeline.deaf()
             self._pump.close(LINGER)
-            # A thread of theirs that waits for an answer would keep the process from ending.
-            portal.lose("the actor that asked has ended")
             memory.close()
         return code
+
+    def let_threads_go(self) -> None:
+        """Wake threads of the actor that wait for an answer, or they would keep the process."""
+        self._portal.lose("the actor that asked has ended")
 
     async def _begin(self, cls: type[Actor]) -> None:
         try:

@@ -242,10 +242,7 @@ class Recorder:
 
     @property
     def spare(self) -> bool:
-        """Whether one may be recorded that ends before its turn: refused, or given up by its asker.
-
-        Without it whoever dies then knows less of it than it could: it may come to the next life.
-        """
+        """Whether one may be recorded that ends before its turn, as it is refused or given up."""
         return self._late.spare and bool(self._idle)
 
     def begin(self, slot: int, seq: int, tag: str, now: float) -> int:
@@ -279,7 +276,9 @@ class Recorder:
         self._idle.pop()
         return index
 
-    def finish(self, index: int, slot: int, seq: int, handled: int) -> None:
+    def finish(
+        self, index: int, slot: int, seq: int, handled: int, run: tuple[int, int] | None = None
+    ) -> None:
         """Record that a handler has ended, well or badly.
 
         Args:
@@ -288,13 +287,14 @@ class Recorder:
             seq: The message's number.
             handled: Every message of this link up to this number is finished now; less than
                 `seq` when an earlier one is still in progress.
+            run: If so, the first and the last of those around it that are finished with it.
 
         Raises:
             LookupError: nothing is in progress at `index`.
         """
         del self._busy[index]
         if seq > handled or self._late_links or self._parting:
-            self._finish_late(slot, seq, handled)
+            self._finish_late(slot, run or (seq, seq), handled)
         else:
             self._marks[slot] = handled
         self._commits[index] = 0
@@ -312,7 +312,7 @@ class Recorder:
             if view is not None:
                 view.release()
 
-    def _finish_late(self, slot: int, seq: int, handled: int) -> None:
+    def _finish_late(self, slot: int, run: tuple[int, int], handled: int) -> None:
         """Do what is rare: out of order, or the sender was unlinked meanwhile."""
         rid = self._rids.get(slot)
         if rid is None:
@@ -320,8 +320,8 @@ class Recorder:
                 self._parting = {rid: one for rid, one in self._parting.items() if one != slot}
                 self._slots.append(slot)
             return
-        if seq > handled:
-            self._late.keep(slot, rid, seq)
+        if run[0] > handled:
+            self._late.keep(slot, rid, run)
         if handled != self._marks[slot]:
             self._marks[slot] = handled
             self._late.passed(slot, handled)
@@ -361,7 +361,9 @@ class UnreadRecorder(Recorder):
         """All messages share a record."""
         return 0
 
-    def finish(self, index: int, slot: int, seq: int, handled: int) -> None:
+    def finish(
+        self, index: int, slot: int, seq: int, handled: int, run: tuple[int, int] | None = None
+    ) -> None:
         """There is nothing to clear."""
 
 

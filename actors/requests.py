@@ -121,7 +121,7 @@ class FindRing(Request[tuple[int, int, int, bytes] | str]):
 
 @message(tag="understudy:KnownNames")
 class KnownNames(Request[list[str]]):
-    """Which of these names does somebody have, who lives or is about to?"""
+    """Which of these names has an actor, also one that is stopped, a pool or a tree?"""
 
     names: list[str]
 

@@ -26,12 +26,13 @@ class Runs:
         self.count = 0
         """How many numbers there are."""
 
-    def add(self, number: int) -> None:
-        """Add a number that is not in the set."""
+    def add(self, number: int) -> tuple[int, int]:
+        """Add a number that is not in the set; return the run that it stands in now."""
         first = self._firsts.pop(number - 1, number)
         last = self._lasts.pop(number + 1, number)
         self._lasts[first], self._firsts[last] = last, first
         self.count += 1
+        return first, last
 
     def take(self, first: int) -> int:
         """Remove the run that begins there; return its last number, the one before for none."""

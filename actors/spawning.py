@@ -145,7 +145,7 @@ def decode_fields(
 def _encode(cls: type[Actor], field: attrs.Attribute[Any], value: Any) -> bytes:
     """Return one argument as bytes: as it is or, where it does not fit, as its converter makes it.
 
-    The converter runs once more in the actor's process. What fits is left to it alone there.
+    What fits is left to the converter in the actor's process.
     """
     name, hint = field.alias or field.name, _hint(cls, field.name)
     meanings = alternatives(hint)
@@ -157,7 +157,7 @@ def _encode(cls: type[Actor], field: attrs.Attribute[Any], value: Any) -> bytes:
         try:
             return _packed(codec, value)
         except InvalidMessage as error:
-            return _packed(codec, _converted(field, value, error))
+            return _converted(codec, field, value, error)
     except CannotTravel as error:
         raise TypeError(f"{cls.__qualname__}.{name} cannot be a spawn argument: {error}") from None
     except InvalidMessage as error:
@@ -169,15 +169,22 @@ def _packed(codec: ValueCodec, value: Any) -> bytes:
     return _pack((codec.encode(value, carrier), carrier.frames))
 
 
-def _converted(field: Any, value: Any, refusal: InvalidMessage) -> Any:
-    """Return what a field's converter makes of a value that was refused, or raise the refusal."""
+def _converted(codec: ValueCodec, field: Any, value: Any, refusal: InvalidMessage) -> bytes:
+    """Return a value that was refused as its field's converter makes it, or raise the refusal.
+
+    As it runs once more in the actor's process, it must leave alone what it has made.
+    """
     convert = field.converter
     if convert is None or isinstance(convert, attrs.Converter):  # this one may want the actor
         raise refusal
     try:
-        return convert(value)
+        made = convert(value)
+        data, again = _packed(codec, made), _packed(codec, convert(made))
     except Exception:  # noqa: BLE001 - it is user code; what was expected says more than its words
         raise refusal from None
+    if again != data:
+        raise refusal
+    return data
 
 
 def _hint(cls: type[Actor], name: str) -> Any:

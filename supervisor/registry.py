@@ -7,10 +7,10 @@ connected and said Hello   ─┴─► up
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final, TypeVar, final
 
-from actors.control import Ended, Resolve, Standing, Stands
+from actors.control import Ended, Hello, Resolve, Standing, Stands
 from actors.hints import similar
 
 _K = TypeVar("_K")
@@ -76,10 +76,24 @@ def absent(name: str, gone: Mapping[str, str], names: Mapping[str, Entry]) -> St
     return Stands(name, Standing.UNKNOWN, 0, reason=" ".join(similar(name, known)))
 
 
-def missed(word: Resolve, ended: Iterable[Ended], incarnation: int) -> list[Ended]:
-    """Return the lives that have ended since whoever asks has heard of one, that one included."""
+def is_next(word: Hello, entry: Entry | None, last: Sequence[Ended]) -> bool:
+    """Whether it may be a life of which the supervisor's word is still on its way.
+
+    Of a name that is gone `last` are its lives.
+    """
+    if entry is not None:
+        return not entry.client and word.incarnation > entry.incarnation
+    return bool(last) and word.incarnation > last[-1].incarnation
+
+
+def missed(word: Resolve, entry: Entry | None, last: Sequence[Ended]) -> list[Ended]:
+    """Return the lives that have ended since whoever asks has heard of one, that one included.
+
+    Of a name that is gone `last` are its lives.
+    """
     if not word.known:
         return []
+    ended, incarnation = (last, 0) if entry is None else (entry.ended, entry.incarnation)
     found = [one for one in ended if one.incarnation >= word.known]
     if word.known < incarnation and all(one.incarnation != word.known for one in found):
         found.insert(0, Ended(word.name, word.known, "it ended long ago", {}, known=False))

@@ -39,7 +39,7 @@ from actors.control import (
 )
 from actors.envelope import Route, decode_route
 from actors.errors import MessageError
-from supervisor.registry import Entry, absent, missed, remember
+from supervisor.registry import Entry, absent, is_next, missed, remember
 from supervisor.visas import Visas, is_acknowledgement
 
 CLIENT_SILENCE: Final = 5.0
@@ -249,18 +249,16 @@ class Routing:
 
     def _is_next(self, word: Hello) -> bool:
         """Whether it may be a life of which the supervisor's word is still on its way."""
-        entry = self._names.get(word.name)
-        if entry is not None:
-            return not entry.client and word.incarnation > entry.incarnation
-        ended = self._last_words.get(word.name)
-        return ended is not None and word.incarnation > ended[-1].incarnation
+        return is_next(word, self._names.get(word.name), self._last_words.get(word.name, ()))
 
     # --- questions -------------------------------------------------------------------------------
 
     def _resolve(self, party: bytes, word: Resolve, now: float) -> list[Send]:
         forbidden = self.visas.forbids(party, word.name)
         if forbidden:
-            return [Send(party, Stands(word.name, Standing.DENIED, 0, reason=forbidden))]
+            # Events come to it all the same, and each life counts what it has acknowledged.
+            denied = Stands(word.name, Standing.DENIED, 0, reason=forbidden)
+            return [*self._missed(party, word), Send(party, denied)]
         if len(word.name) > LONGEST_NAME:  # comparing it with others would take long
             return [Send(party, Stands(word.name, Standing.UNKNOWN, 0))]
         asker, _ = self._parties[party]
@@ -271,13 +269,15 @@ class Routing:
                 return []
             # Whoever may ask about a name may know of the others too: see `Visas.forbids`.
             stands = absent(word.name, self._gone, self._names)
-            ended, incarnation = self._last_words.get(word.name, ()), 0
         else:
             entry.contacts.add(asker)
             self._names[asker].contacts.add(word.name)
-            stands, ended, incarnation = entry.stands(word.name), entry.ended, entry.incarnation
-        lives = missed(word, ended, incarnation)
-        return [*(Send(party, self._obituary(one, party)) for one in lives), Send(party, stands)]
+            stands = entry.stands(word.name)
+        return [*self._missed(party, word), Send(party, stands)]
+
+    def _missed(self, party: bytes, word: Resolve) -> list[Send]:
+        lives = missed(word, self._names.get(word.name), self._last_words.get(word.name, ()))
+        return [Send(party, self._obituary(one, party)) for one in lives]
 
     def _ask(self, party: bytes, word: Resolve) -> None:
         """Let a question wait."""

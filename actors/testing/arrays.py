@@ -93,10 +93,10 @@ def _nearest(kind: np.dtype[Any], end: Bound, *, upwards: bool) -> float:
     cls: Any = kind.type if kind.itemsize <= _LONGEST_FLOAT else np.float64
     with np.errstate(over="ignore"):  # that is infinity then
         near = cls(real(end))
-    if upwards and float(near) > end.value:
-        near = np.nextafter(near, cls(-math.inf))
-    elif not upwards and float(near) < end.value:
-        near = np.nextafter(near, cls(math.inf))
+        if upwards and float(near) > end.value:
+            near = np.nextafter(near, cls(-math.inf))
+        elif not upwards and float(near) < end.value:
+            near = np.nextafter(near, cls(math.inf))
     return float(near)
 
 

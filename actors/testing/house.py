@@ -22,7 +22,7 @@ from actors.control import SUPERVISOR, ClassName, Word
 from actors.envelope import Kind
 from actors.peer import Peer
 from actors.portal import Portal
-from actors.recorder import Recorder
+from actors.recorder import UnreadRecorder
 from actors.runtime import Runtime
 from actors.testing.child import Child
 from actors.testing.node import Node
@@ -95,7 +95,7 @@ class House:
         supervisor.child_life = self._child
         supervisor.launcher = cast("Any", None)
         portal = Portal(Peer(SUPERVISOR, 1), Memory(), ask_timeout=self.ask_timeout)
-        recorder = Recorder(Recorder.blank())
+        recorder = UnreadRecorder(UnreadRecorder.blank())
         desk = supervisor.desk = Desk().open(supervisor, portal)
         owner = _Owner()
         runtime = Runtime(desk, portal, recorder=recorder, owner=owner, own_errors=True)

@@ -20,6 +20,7 @@ from actors.recorder import (
     create_page,
 )
 from actors.recorder import open_page as map_again
+from actors.runs import Runs
 from tests.descriptors import opened
 
 A = b"a" * 16
@@ -129,7 +130,8 @@ def test_late_records_are_used_again(page, writer):
     for base in range(1, 20 * LATE, 100):
         first = writer.begin(slot, base, "m:Slow", 1.0)
         for seq in range(base + 1, base + 100):
-            writer.finish(writer.begin(slot, seq, "m:Quick", 1.0), slot, seq, base - 1)
+            index = writer.begin(slot, seq, "m:Quick", 1.0)
+            writer.finish(index, slot, seq, base - 1, (base + 1, seq))
         writer.finish(first, slot, base, base + 99)
         assert finished(page, A) == (base + 99, set())
 
@@ -140,19 +142,32 @@ def test_a_long_message_may_overlap_any_number_of_others(page, writer):
     for seq in range(2, 10 * LATE):
         assert writer.room
         assert writer.spare
-        writer.finish(writer.begin(slot, seq, "m:Quick", 1.0), slot, seq, 0)
+        writer.finish(writer.begin(slot, seq, "m:Quick", 1.0), slot, seq, 0, (2, seq))
 
     assert read(page).links[A] == LinkRecord(0, (2, 10 * LATE - 1))
     writer.finish(long, slot, 1, 10 * LATE - 1)
     assert read(page).links[A] == LinkRecord(10 * LATE - 1)
 
 
+def test_a_run_takes_in_what_is_in_no_record(page, writer):
+    slot = writer.link(A)
+    long, *quick = [writer.begin(slot, seq, "m", 1.0) for seq in (1, 2, 4)]
+    writer.finish(quick[0], slot, 2, 0, (2, 2))
+    writer.finish(quick[1], slot, 4, 0, (2, 4))  # 3 was an answer
+
+    assert read(page).links[A] == LinkRecord(0, (2, 4))
+    assert finished(page, A) == (0, {2, 3, 4})
+    writer.finish(long, slot, 1, 4)
+    assert read(page).links[A] == LinkRecord(4)
+
+
 def test_runs_join_in_every_order(page, writer):
     slot = writer.link(A)
     for order in permutations(range(2, 7)):
         indexes = {seq: writer.begin(slot, seq, "m:Quick", 1.0) for seq in order}
+        runs = Runs()
         for done, seq in enumerate(order, 1):
-            writer.finish(indexes[seq], slot, seq, 0)
+            writer.finish(indexes[seq], slot, seq, 0, runs.add(seq))
             assert finished(page, A) == (0, set(order[:done]))
         writer.unlink(slot)
         assert writer.link(A) == slot

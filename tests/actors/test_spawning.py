@@ -40,6 +40,11 @@ class Printer(Actor):
     names: str = attrs.field(default="", converter=str.split)
 
 
+class Timer(Actor):
+    delay: int = attrs.field(default=0, converter=lambda seconds: int(seconds * 1000))
+    hosts: list[str] = attrs.field(factory=list, converter=lambda text: text.split(","))
+
+
 def arrive(cls=Till, **given):
     encoded = encode_fields(cls, given)
     return decode_fields(cls, encoded, lambda address: ActorRef(address.name, None))
@@ -84,6 +89,14 @@ def test_an_argument_that_fits_is_left_to_the_converter_in_the_actor():
 def test_an_argument_of_which_a_converter_makes_nothing_is_refused_by_name():
     with pytest.raises(InvalidMessage, match=r"Printer\.copies.*expected int, got str 'two'"):
         encode_fields(Printer, {"path": "a", "copies": "two"})
+
+
+@pytest.mark.parametrize(("field", "given"), [("delay", 0.5), ("hosts", "a,b")])
+def test_a_converter_that_would_change_what_it_has_made_gets_no_argument_that_does_not_fit(
+    field, given
+):
+    with pytest.raises(InvalidMessage, match=rf"Timer\.{field}.*expected"):
+        encode_fields(Timer, {field: given})
 
 
 def test_notes_without_a_hash_do_no_harm():

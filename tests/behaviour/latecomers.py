@@ -147,6 +147,12 @@ class Drop:
     n: int
 
 
+class SlowAndBrittle(Slow):
+    @receive
+    def drop(self, msg: Drop) -> None:
+        raise ValueError("the true reason")
+
+
 @message
 class Drops(Request[list[int]]):
     pass

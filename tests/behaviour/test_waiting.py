@@ -11,7 +11,18 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from latecomers import GATE, Pass, Patient, Rest, RestInThread, Seen, Slow
+from latecomers import (
+    GATE,
+    Drop,
+    Pass,
+    Patient,
+    Rest,
+    RestInThread,
+    RestOf,
+    Seen,
+    Slow,
+    SlowAndBrittle,
+)
 from troupe import Add, Calculator, Collector, Open, WaitTogether, Who
 
 import supervisor
@@ -310,6 +321,19 @@ def test_a_handler_that_waits_may_overlap_any_number_of_others(spawn):
     assert waits.result(30.0) == "for all the others"
 
 
+def test_a_handler_that_waits_may_overlap_what_is_given_up_and_answered_between(spawn):
+    ref = spawn(Collector)
+    waits = ref.ask(WaitTogether("for all the others"))
+    for _ in range(300):  # the word that one is given up has a number of the link, too
+        given_up = ref.ask(WaitTogether("not for long"))
+        ref.ask(Who()).result(30.0)
+        given_up.cancel()
+
+    ref.ask(Who()).result(30.0)
+    ref.tell(Open())
+    assert waits.result(30.0) == "for all the others"
+
+
 def test_asks_that_are_given_up_while_nothing_is_in_progress_hold_nobody_up():
     GATE.set()
     with supervisor.start(inproc=True) as system:
@@ -340,4 +364,18 @@ def test_a_thread_of_an_actor_that_waits_for_an_answer_does_not_hold_up_its_end(
         notice = next(ends)
 
     assert (notice.reason, notice.signal) == ("stopped", None)
+    system.kill(other)  # it rests for longer than its end may take
+
+
+def test_a_handler_that_waits_for_an_answer_has_not_failed_when_its_actor_ends(system, spawn):
+    other, ref = spawn(Slow), spawn(SlowAndBrittle)
+    asked = ref.ask(RestOf(other))
+    while "rest" not in other.ask(Seen()).result():
+        pass
+
+    ref.tell(Drop(1))
+
+    with pytest.raises(OutcomeUnknown, match="the true reason") as caught:
+        asked.result(20.0)
+    assert type(caught.value) is OutcomeUnknown  # it was half done: no answer was lost
     system.kill(other)  # it rests for longer than its end may take

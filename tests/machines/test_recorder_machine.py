@@ -96,11 +96,19 @@ class Sender:
             self.handled += 1
             self.late.discard(self.handled)
 
-    def record(self):
+    def runs(self):
         runs = Runs()
         for number in self.late:
             runs.add(number)
-        return LinkRecord(self.handled, tuple(runs.pairs()))
+        return runs.pairs()
+
+    def run(self, seq):
+        pairs = self.runs()
+        runs = zip(pairs[::2], pairs[1::2], strict=True)
+        return next((run for run in runs if run[0] <= seq <= run[1]), None)
+
+    def record(self):
+        return LinkRecord(self.handled, tuple(self.runs()))
 
 
 class RecorderMachine(RuleBasedStateMachine):
@@ -197,8 +205,8 @@ class RecorderMachine(RuleBasedStateMachine):
         before = self.meant()
         if sender.slot is not None:  # otherwise nobody is left who would ask
             sender.finish(seq)
-        handled = sender.handled
-        _, pages = moments(self.page, lambda: self.writer.finish(index, slot, seq, handled))
+        handled, run = sender.handled, sender.run(seq)
+        _, pages = moments(self.page, lambda: self.writer.finish(index, slot, seq, handled, run))
 
         del self.in_progress[sender, seq]
         self.ended += 1

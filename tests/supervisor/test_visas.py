@@ -6,7 +6,17 @@ import itertools
 
 import pytest
 
-from actors.control import Declare, Goodbye, Hello, Resolve, Standing, Stands, Synced, Vouched
+from actors.control import (
+    Declare,
+    Ended,
+    Goodbye,
+    Hello,
+    Resolve,
+    Standing,
+    Stands,
+    Synced,
+    Vouched,
+)
 from actors.envelope import MAGIC, Batch, Envelope, Kind, Route, encode_batch, encode_route
 from actors.errors import AccessDenied
 from actors.requests import KillActor, SpawnActor, StopActor
@@ -135,6 +145,17 @@ def test_a_viewer_acknowledges_what_an_actor_has_written_to_it(broker):
 
     assert (before.code, forward(broker, "a", batch=batch_of())) == ("denied", ACTOR)
     assert FAR not in {route[: len(FAR)] for route in broker.routes}  # each is looked at
+
+
+def test_a_viewer_that_was_away_hears_which_lives_have_ended_meanwhile(broker):
+    enter(broker, Role.VIEWER)
+    hear(broker, BOSS, Ended("a", 1, "killed", {}), "@supervisor")
+    hear(broker, BOSS, Declare("a", Standing.UP, 2, ACTOR), "@supervisor")
+
+    said = [word for _, word in hear(broker, FAR, Resolve("a", 1))]
+
+    assert [(one.incarnation, one.reason) for one in said[:-1]] == [(1, "killed")]
+    assert said[-1].standing is Standing.DENIED
 
 
 @pytest.mark.parametrize("kind", Kind)

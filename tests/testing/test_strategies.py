@@ -323,6 +323,8 @@ NOON_UTC = dt.datetime(2024, 1, 1, 12, tzinfo=dt.UTC)
 
 VALIDATORS: list[tuple[Any, Any]] = [
     (int, v.in_([1, 2, 3])),
+    (np.float32, v.and_(v.ge(3.4e38), v.le(3.4028235e38))),
+    (np.float16, v.and_(v.ge(65000), v.le(65510))),
     (str, v.in_({"a", "b"})),
     (str, v.in_("abc")),
     (int, v.in_(range(0, 10**9, 7))),
