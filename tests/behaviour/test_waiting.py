@@ -31,6 +31,11 @@ from actors.portal import Until
 from actors.reply import Cancelled, sleep
 
 
+def sleeps(frame):
+    """Whether a thread is done with what it does before it sleeps: that takes the lock of all."""
+    return frame.f_code is sleep.__code__ and frame.f_locals.get("woken") is False
+
+
 @contextmanager
 def once_it_waits(act, *arguments):
     """Have another thread do something as soon as this one sleeps for an answer."""
@@ -38,7 +43,7 @@ def once_it_waits(act, *arguments):
     over = threading.Event()
 
     def watch():
-        while sys._current_frames()[ident].f_code is not sleep.__code__:
+        while not sleeps(sys._current_frames()[ident]):
             if over.wait(0.001):
                 return
         act(*arguments)
