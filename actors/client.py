@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Final, cast, final
 
 from actors.control import Ping
 from actors.errors import ConnectionLost
+from actors.failure import said_of
 from actors.handling import in_event_loop
 from actors.log import logger
 from actors.reply import sleep
@@ -76,7 +77,7 @@ class ClientThread:
         except Exception as error:  # noqa: BLE001 - whatever it is, the program must hear it
             # Nobody else would ever wake those who wait.
             logger.exception("the I/O thread failed")
-            self._portal.lose(f"the I/O thread of this program failed: {error!r}")
+            self._portal.lose(f"the I/O thread of this program failed: {said_of(error)}")
             self._release_all()
             self._connection.close()  # `stop` finds no thread that would
 

@@ -24,7 +24,6 @@ _WORD: Final = 8
 _STEP: Final = 4  # words of a record
 _LAST: Final = 3  # of them
 _END: Final = 9  # word of the header: records at this index and above were never used
-_KEPT: Final = 64  # as many may be in progress
 _RID_BYTES: Final = 16
 _ALL: Final = list(range(LATE - 1, -1, -1))
 """What is free in a fresh page, the lowest last; copied, not made again for every actor."""
@@ -34,7 +33,9 @@ _ALL: Final = list(range(LATE - 1, -1, -1))
 class Late:
     """The writer's side of the records of one page."""
 
-    def __init__(self, page: memoryview, words: memoryview) -> None:
+    def __init__(self, page: memoryview, words: memoryview, *, in_progress: int) -> None:
+        """So many messages may be `in_progress` at the same time."""
+        self._in_progress = in_progress
         self._page = page
         self._words = words
         begin = LATE_BYTES // _WORD
@@ -49,7 +50,7 @@ class Late:
     @property
     def spare(self) -> bool:
         """Whether there are more records than what is in progress may need."""
-        return len(self._idle) > _KEPT
+        return len(self._idle) > self._in_progress
 
     def keep(self, slot: int, rid: bytes, run: tuple[int, int]) -> None:
         """Note the run that a number stands in now: it has grown, has met others, or is new."""

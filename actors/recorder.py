@@ -133,7 +133,7 @@ class Recorder:
         self._idle = _ALL_RECORDS.copy()  # free records, lowest last
         self._bodies = _NO_BODIES.copy()  # record -> routing id and tag that were written there
         self._busy: dict[int, int] = {}  # record in progress -> link slot
-        self._late = Late(self._page, self._words)
+        self._late = Late(self._page, self._words, in_progress=IN_PROGRESS)
         self._late_links = self._late.links  # empty when nothing is late, as it nearly always is
         self._tags: dict[str, bytes] = {}
         self._peak = self._handled = 0

@@ -20,8 +20,9 @@ import attrs
 import msgspec
 
 from actors.address import Address
-from actors.codec import codec_for, field_codecs
+from actors.codec import Codec, codec_for, field_codecs
 from actors.errors import MessageError
+from actors.failure import said_of
 from actors.message import class_of
 from actors.wire.carrier import FrameCarrier
 
@@ -56,6 +57,14 @@ def read_state(tag: str, data: bytes, bind: Callable[[Address], Any]) -> Any:
         ) from error
 
 
+def state_codec(state: object) -> Codec:
+    """Return the codec of a state; raises `TypeError` when it is no message."""
+    codec = codec_for(type(state))
+    if not codec.tag:  # the next life would not find its class
+        raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
+    return codec
+
+
 def why(error: MessageError) -> str:
     """Return the reason of an error, as a part of a longer sentence."""
     return str(error).rstrip(".")
@@ -88,7 +97,7 @@ def _evolved(cls: type, then: Mapping[str, bytes], payload: bytes, carrier: Fram
     try:
         return cls(**values)
     except Exception as error:
-        raise MessageError(f"{cls.__qualname__}: {type(error).__name__}: {error}") from error
+        raise MessageError(f"{cls.__qualname__}: {said_of(error)}") from error
 
 
 def _refuse(cls: type, field: str, reason: str) -> NoReturn:

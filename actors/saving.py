@@ -19,11 +19,10 @@ from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from actors.actor import Actor
 from actors.agreement import evaluated, surely_differ
-from actors.codec import codec_for
 from actors.control import Kept, Saved, Word
 from actors.errors import MessageError
 from actors.log import logger
-from actors.saved import pack_state, why
+from actors.saved import pack_state, state_codec, why
 from actors.wire.carrier import FrameCarrier
 
 if TYPE_CHECKING:
@@ -98,9 +97,7 @@ class Saver:
     def _give(self, state: object) -> int:
         if self._in_vain:
             raise TypeError(self._in_vain)
-        codec = codec_for(type(state))
-        if not codec.tag:
-            raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
+        codec = state_codec(state)
         if surely_differ(type(state), [self._restored]):
             raise TypeError(
                 f"{type(self._actor).__qualname__}.restore takes {_shown(self._restored)}, not the "

@@ -67,8 +67,6 @@ class Topics:
         self._portal = portal
         self._followed: dict[str, _Followed] = {}
         self._subscriptions: dict[str, list[_Subscription]] = {}
-        self.near = False
-        """Whether the event that is being given to its streams may name memory of this host."""
 
     # --- publishing
 
@@ -151,7 +149,6 @@ class Topics:
         peer = self._portal.peer
         while peer.deliveries:
             delivery = peer.deliveries.popleft()
-            self.near = delivery.link.near(peer.host)
             for subscription in list(self._subscriptions.get(delivery.envelope.tag, ())):
                 subscription.deliver(delivery)
             now = time.monotonic()
@@ -208,6 +205,8 @@ class _Subscription:
         self.ready = False
         """Whether every publisher knows of it, or it is over."""
         self._codec = codec
+        self._near = False
+        """Whether the event that has come last may name memory of this host."""
         self.stream: Stream[Any] = Stream(self, self._decode)
         self.call = Call(self, target=SUPERVISOR, message="SubscribeStream", deadline=math.inf)
         self.stream.attach(self.call)
@@ -218,6 +217,7 @@ class _Subscription:
     def deliver(self, delivery: Delivery) -> None:
         """An event has come."""
         envelope, frames = delivery.envelope, delivery.frames
+        self._near = delivery.link.near(self._portal.peer.host)
         while len(self._sizes) > self.stream.waiting:  # the others were read meanwhile
             self._bytes -= self._sizes.popleft()
         self._sizes.append(0)
@@ -236,7 +236,7 @@ class _Subscription:
     def _decode(self, payload: bytes, frames: Frames) -> Any:
         if not self._codec.beside:
             return self._portal.decode(self._codec, payload, frames)
-        memory = self._portal.memory if self._topics.near else None
+        memory = self._portal.memory if self._near else None
         carrier = Incoming(frames, memory, self._portal)
         event = self._codec.decode(payload, carrier)
         self._weigh(carrier.shared)

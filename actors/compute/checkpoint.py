@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import Any
 
 from actors.address import Address
-from actors.codec import FrameCarrier, codec_for
+from actors.codec import FrameCarrier
 from actors.compute.pacing import Pacing
 from actors.compute.words import Value
 from actors.message import message
 from actors.ref import ActorRef
-from actors.saved import pack_state, read_state
+from actors.saved import pack_state, read_state, state_codec
 
 
 @message(tag="understudy:compute.Checkpoint")
@@ -31,9 +31,7 @@ def checkpoint_of(parameters: dict[str, Value], pacing: Pacing, state: object) -
     """Return what to keep; `state` is a message, or None.  Raises `TypeError` for anything else."""
     tag, data = "", b""
     if state is not None:
-        codec, carrier = codec_for(type(state)), FrameCarrier()
-        if not codec.tag:  # the next life would take it for none
-            raise TypeError(f"state is a message, not {state!r:.80}: make its class with @message")
+        codec, carrier = state_codec(state), FrameCarrier()
         payload = codec.encode(state, carrier)
         tag, data = codec.tag, pack_state(type(state), payload, carrier.frames)
     return Checkpoint(parameters, pacing.steps, pacing.frames, pacing.running, tag, data)

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Final, final
 
 from actors.context import Context
-from actors.failure import from_theirs
+from actors.failure import from_theirs, said_of
 from actors.message import message
 
 SHARE: Final = 10
@@ -66,7 +66,7 @@ class Keeping:
         self._took = self._kept_at - begun
 
     def _say(self, error: Exception) -> None:
-        why = f"{type(error).__name__}: {error}"
+        why = said_of(error)
         if why == self._said:
             return
         self._said = why

@@ -13,7 +13,7 @@ from typing import Final, assert_never, final
 
 from actors.compute.pacing import Pacing, Rest, Show, Step
 from actors.context import Context
-from actors.failure import from_theirs
+from actors.failure import from_theirs, said_of, writable
 from actors.message import message
 
 SOON: Final = 0.001
@@ -93,7 +93,7 @@ class Turns:
             act()
         except Exception as error:
             self._pacing.pause()
-            self.error = f"{type(error).__name__}: {error}"
+            self.error = writable(said_of(error))  # each heartbeat has to carry it
             trace = from_theirs(error.__traceback__)
             text = "%s is paused, because its computation raised"
             self._context.log.exception(

@@ -42,6 +42,7 @@ from typing import Any, Final, NoReturn, assert_never
 
 import msgspec
 
+from actors.failure import said_of
 from actors.imported import PRELOADED
 from supervisor.launcher.child import (
     become_child,
@@ -210,7 +211,7 @@ def _load(needed: Sequence[str], theirs: Theirs, line: socket.socket) -> Traces:
             importlib.import_module(name)
         except Exception as error:  # whatever a module raises, it is the answer
             raise CannotPreloadError(
-                f"the zygote cannot preload {name!r}: {type(error).__name__}: {error}. "
+                f"the zygote cannot preload {name!r}: {said_of(error)}. "
                 "Every child needs it: mend the import, or preload without it."
             ) from error
     traces = Traces()

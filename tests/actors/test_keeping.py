@@ -7,6 +7,8 @@ import logging
 import pytest
 
 from actors.compute.keeping import Keep, Keeping
+from actors.compute.pacing import Pacing
+from actors.compute.turns import Turns
 
 
 class Room:
@@ -87,3 +89,33 @@ def test_a_state_that_cannot_be_taken_is_not_tried_more_often_than_one_that_can(
 
     assert len(room.planned) == 1
     assert len(caplog.records) == 1
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def test_a_reason_that_cannot_be_said_is_no_reason_to_fail(caplog):
+    room = Room()
+    for value in (MuteError(), MuteError(), 1):
+        room.change(value)
+
+    assert room.kept == [1]
+    assert len(caplog.records) == 1
+
+
+@pytest.mark.parametrize("error", [MuteError(), ValueError("cannot read \udcff.fits")], ids=repr)
+def test_a_frame_that_fails_pauses_it_for_a_reason_that_a_heartbeat_can_carry(caplog, error):
+    def show(_number):
+        raise error
+
+    # What pytest shows of the log must be Unicode.
+    caplog.set_level(logging.CRITICAL + 1, logger=Room.log.name)
+    pacing = Pacing(steps_per_frame=1, frames_per_second=1.0)
+    turns = Turns(Room(), pacing, advance=int, show=show)
+    turns.turn()
+
+    assert not pacing.running
+    assert turns.error.startswith(type(error).__name__)
+    assert turns.error.encode()
