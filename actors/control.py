@@ -1,7 +1,6 @@
 """Words of the system itself: on a lifeline (supervisor and child) and to and from the broker.
 
-    lifeline    a stream socket between the supervisor and one child process; `frame` puts the
-                length in front of each word, `Deframer` takes the words out again
+    lifeline    a stream socket between the supervisor and one child process: see `deframer.py`
     broker      one word per wire message, in place of the batch (see `envelope.py`)
 
 Every word is a tagged msgpack array; an unknown one is a `MessageError`.
@@ -10,16 +9,12 @@ Every word is a tagged msgpack array; an unknown one is a `MessageError`.
 from __future__ import annotations
 
 import hashlib
-import struct
 from enum import StrEnum
 from typing import Annotated, Final, TypeAlias
 
 import msgspec
 
 from actors.errors import MessageError
-
-MAX_WORD: Final = 64 << 20
-"""Bytes in one lifeline word; a longer one means that the stream is out of step."""
 
 BROKER: Final = ""
 """The broker's name in a route."""
@@ -175,6 +170,12 @@ class Failed(_Word, frozen=True):
     starting: bool
     final: bool = False
     """The actor's failure policy says that it shall not be restarted."""
+
+
+class Ending(_Word, frozen=True):
+    """The incarnation ends because a handler called `sys.exit`."""
+
+    text: str
 
 
 class Stopped(_Word, frozen=True):
@@ -340,14 +341,13 @@ class Met(_Word, frozen=True):
 
 
 Word = (
-    Boot | Prepare | Check | Prepared | BrokerBoot | Stop | Kept | Die | Started | Failed | Stopped
-    | Logged | Saved | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
+    Boot | Prepare | Check | Prepared | BrokerBoot | Stop | Kept | Die | Started | Failed | Ending
+    | Stopped | Logged | Saved | Hello | Resolve | Goodbye | Ping | Declare | Ended | Synced
     | Welcome | Stands | Obituary | Heard | Vouched | Closing | Refused | Meet | Met
 )  # fmt: skip
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Word).decode
-_LENGTH = struct.Struct(">I")
 
 
 def lane_key(name: str, incarnation: int) -> bytes:
@@ -367,34 +367,3 @@ def decode_word(data: bytes | memoryview) -> Word:
     except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
         raise MessageError(f"not a word of the system: {error}") from None
     return word
-
-
-def frame(word: Word) -> bytes:
-    """Return `word` with its length in front, for a lifeline."""
-    data = _encode(word)
-    return _LENGTH.pack(len(data)) + data
-
-
-class Deframer:
-    """Cuts a lifeline's bytes into words again."""
-
-    def __init__(self) -> None:
-        self._pending = bytearray()
-
-    def feed(self, data: bytes) -> list[Word]:
-        """Take what the socket gave; return the words that are complete now."""
-        pending = self._pending
-        pending += data
-        words: list[Word] = []
-        start = 0
-        while len(pending) - start >= _LENGTH.size:
-            (length,) = _LENGTH.unpack_from(pending, start)
-            if length > MAX_WORD:
-                raise MessageError(f"a lifeline word of {length} bytes: the stream is out of step")
-            end = start + _LENGTH.size + length
-            if len(pending) < end:
-                break
-            words.append(decode_word(bytes(pending[start + _LENGTH.size : end])))
-            start = end
-        del pending[:start]
-        return words

@@ -15,7 +15,8 @@ from typing import Protocol, final
 
 import msgspec
 
-from actors.control import Deframer, Failed, Logged, Word, frame
+from actors.control import Failed, Logged, Word
+from actors.deframer import Deframer, frame
 from actors.errors import MessageError
 from actors.failure import said_of, text_of, trace_of, writable
 from actors.notices import text_of as shown

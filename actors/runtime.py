@@ -18,6 +18,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
 from actors.admission import Admission
+from actors.control import Ending
 from actors.cycles import Hold
 from actors.dispatch import Dispatch
 from actors.envelope import ASK, TELL, Envelope, Kind
@@ -373,9 +374,11 @@ class Runtime:
         self.open = False
         code: object = error.code if isinstance(error, SystemExit) else 1
         text = f"{type(error).__name__}({text_of(code)})"
-        if not isinstance(error, SystemExit):
+        if isinstance(error, SystemExit):
+            self._owner.say(Ending(text))  # for the rest it has as long as at a stop
+        else:
             self._owner.say(failed(error, starting=False))
-        elif isinstance(code, str):
+        if isinstance(code, str):
             logger.error("%s", code)
         self._owner.end(code if isinstance(code, int) else int(code is not None), text)
 

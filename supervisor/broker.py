@@ -28,7 +28,6 @@ from actors.control import (
     BROKER,
     BrokerBoot,
     Closing,
-    Deframer,
     Failed,
     Hello,
     Refused,
@@ -37,8 +36,8 @@ from actors.control import (
     Word,
     decode_word,
     encode_word,
-    frame,
 )
+from actors.deframer import Deframer, frame
 from actors.envelope import LONGEST_ROUTE, MAGIC, Route, decode_route, encode_route
 from actors.errors import MessageError
 from actors.recorder import Recorder, open_page

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, final
 
 from actors.blackbox import Pulse, Record, feel, last_words, read
-from actors.control import Deframer, Failed, Logged, Prepare, Word, frame
+from actors.control import Ending, Failed, Logged, Prepare, Word
+from actors.deframer import Deframer, frame
 from actors.errors import MessageError
 from actors.lastwords import ASK
 from actors.recorder import create_page
@@ -37,6 +38,9 @@ class KilledEarlyError(OSError):
 @final
 class ChildLife:
     """From the launch of a process until it is reaped."""
+
+    exiting = ""
+    """The `sys.exit` that it said it ends with."""
 
     def __init__(
         self, name: str, incarnation: int, *, on_word: Callable[[ChildLife, Word], None]
@@ -248,6 +252,8 @@ class ChildLife:
         for word in words:
             if isinstance(word, Failed) and not word.text.startswith("on_stop"):
                 self.failure = word
+            elif isinstance(word, Ending):
+                self.exiting = word.text
             elif isinstance(word, Logged):
                 self.last_lines.append(word.text.partition("\n")[0])
             self._on_word(self, word)

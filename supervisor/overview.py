@@ -229,7 +229,8 @@ def reason_of(child: ChildLife) -> life.ExitReason:
         kind = life.ExitKind.START_FAILED if failure.starting else life.ExitKind.RAISED
         return life.ExitReason(kind, code=how.code, text=failure.text)
     if how.signal is not None:
-        return life.ExitReason(life.ExitKind.SIGNALLED, signal=how.signal, text=str(how))
+        text = f"{how} on its way out after {child.exiting}" if child.exiting else str(how)
+        return life.ExitReason(life.ExitKind.SIGNALLED, signal=how.signal, text=text)
     if child.expected:
         return life.ExitReason(life.ExitKind.STOPPED)
     if how.code == 0:

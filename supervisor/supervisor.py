@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, final
 from actors.control import (
     ClassName,
     Declare,
+    Ending,
     Failed,
     Kept,
     Logged,
@@ -180,7 +181,7 @@ class Supervisor:
                 child.expected = True
                 if self.ending:  # at a restart the next life takes them
                     self._unhandled += word.unhandled
-            case Failed() if (status := self._tree.child(child.name)) is not None:
+            case Failed() | Ending() if (status := self._tree.child(child.name)) is not None:
                 # It ends by itself now; its `on_stop` has no more time than at a stop.
                 asyncio.get_running_loop().call_later(status.spec.grace, child.kill)
             case _:

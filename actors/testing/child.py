@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final, Protocol, final
 
 from actors.blackbox import Record, read
-from actors.control import Boot, ClassName, Failed, Saved, Started, Word
+from actors.control import Boot, ClassName, Ending, Failed, Saved, Started, Word
 from actors.lifeline import failed
 from actors.message import class_name
 from actors.process import Life
@@ -58,6 +58,8 @@ class Family(Protocol):
 @final
 class Child:
     """One life of one child: what `ChildLife` is for a real process."""
+
+    exiting = ""
 
     def __init__(
         self, house: Family, name: str, incarnation: int, on_word: Callable[..., None]
@@ -244,6 +246,8 @@ class Child:
             word = self._said.popleft()
             if isinstance(word, Failed) and not word.text.startswith("on_stop"):
                 self.failure = word
+            elif isinstance(word, Ending):
+                self.exiting = word.text
             self._on_word(self, word)
 
     def _ring(self) -> None:

@@ -1,4 +1,4 @@
-"""Words of the system, and how a lifeline's bytes become words again."""
+"""Words of the system."""
 
 from __future__ import annotations
 
@@ -7,12 +7,11 @@ import pytest
 from hypothesis import given
 
 from actors.control import (
-    MAX_WORD,
     ClassName,
     Declare,
-    Deframer,
     Die,
     Ended,
+    Ending,
     Hello,
     LaneRecord,
     Logged,
@@ -23,7 +22,6 @@ from actors.control import (
     Stop,
     decode_word,
     encode_word,
-    frame,
     lane_key,
 )
 from actors.errors import MessageError
@@ -33,6 +31,7 @@ WORDS = [
     Resolve("b", 3),
     Stop("enough", drain=True),
     Die(),
+    Ending("SystemExit(3)"),
     Ping(),
     Declare("a", Standing.UP, 2, b"r" * 16, 10),
     Ended("a", 2, "killed", {b"k" * 16: LaneRecord(3, (5, 6), (4,))}),
@@ -61,23 +60,6 @@ def test_a_word_that_is_not_one_is_refused():
         decode_word(b"\x92\xa5Blorp\x01")
     with pytest.raises(TypeError):
         ClassName()
-
-
-@given(cuts=st.lists(st.integers(1, 40), max_size=50))
-def test_words_are_found_however_the_stream_is_cut(cuts):
-    data = b"".join(frame(word) for word in WORDS)
-    deframer, found = Deframer(), []
-    for cut in cuts:
-        found += deframer.feed(data[:cut])
-        data = data[cut:]
-    found += deframer.feed(data)
-
-    assert found == WORDS
-
-
-def test_an_impossible_length_is_refused_before_anything_is_kept():
-    with pytest.raises(MessageError, match="out of step"):
-        Deframer().feed((MAX_WORD + 1).to_bytes(4, "big"))
 
 
 def test_every_life_of_every_sender_has_its_own_lane():

@@ -11,7 +11,8 @@ from types import ModuleType
 
 import pytest
 
-from actors.control import Boot, Check, ClassName, Deframer, Prepared, frame
+from actors.control import Boot, Check, ClassName, Prepared
+from actors.deframer import Deframer, frame
 from actors.imported import COARSE, PRELOADED, Imported, stamp
 from actors.lifeline import Lifeline
 from actors.standby import files_behind, stand_by

@@ -708,6 +708,10 @@ class Lingerer(Calculator):
     def fail_told(self, msg: FailTold) -> None:
         raise RuntimeError(msg.text)
 
+    @receive
+    def exit(self, msg: Exit) -> None:
+        sys.exit(msg.code)
+
     async def on_stop(self, reason: str) -> None:
         await asyncio.sleep(3600)
 

@@ -6,7 +6,8 @@ import asyncio
 import logging
 import socket
 
-from actors.control import ClassName, Logged, Prepare, Prepared, frame
+from actors.control import ClassName, Logged, Prepare, Prepared
+from actors.deframer import frame
 from supervisor.launcher.order import Exit, Launched, Life
 from supervisor.lives import ChildLife
 

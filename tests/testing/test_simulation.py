@@ -219,6 +219,22 @@ def test_a_tell_that_raises_restarts_the_actor():
     run(scenario)
 
 
+def test_an_actor_that_exits_has_its_grace_for_the_rest_and_is_then_replaced():
+    async def scenario(sim):
+        ref = sim.ref("leaver")
+        ref.wait_ready()
+        ends = sim.watch(ref)
+        ref.tell(troupe.Fail())
+        begun = asyncio.get_running_loop().time()
+        assert await ref.ask(Add(1)) == 2
+        assert asyncio.get_running_loop().time() - begun >= 7.0
+        end = next(ends)
+        assert (end.signal, end.restarting) == (9, True)
+        assert "killed by SIGKILL on its way out after SystemExit(3)" in end.reason
+
+    run(scenario, tree=Tree(children=[Child(troupe.Exiting, name="leaver", grace=7.0)]))
+
+
 def test_every_client_is_a_party_of_its_own():
     async def scenario(sim):
         adder = sim.spawn(troupe.Adder, name="adder")

@@ -8,6 +8,7 @@ import random
 import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import time
 import uuid
@@ -287,6 +288,17 @@ class Fragile(Adder):
     @receive
     def fail(self, _msg: Fail) -> None:
         raise ValueError("as it was told")
+
+
+class Exiting(Adder):
+    """Ends itself, and then does not find its end."""
+
+    @receive
+    def fail(self, _msg: Fail) -> None:
+        sys.exit(3)
+
+    async def on_stop(self, _reason: str) -> None:
+        await asyncio.get_running_loop().create_future()
 
 
 class Stillborn(Actor):
