@@ -14,6 +14,7 @@ import math
 from collections import deque
 from typing import Final, final
 
+from actors.address import NET_PREFIX
 from actors.control import Standing
 from actors.departures import Departures
 from actors.envelope import (
@@ -176,7 +177,10 @@ class Arrivals:
             return link, link.inbound  # the same route, spelled differently
         self.retire(link)
         inbound = link.inbound = Inbound(base, incarnation)
-        link.known, link.host, link.standing = incarnation, route.host, Standing.UP
+        link.known, link.host = incarnation, route.host
+        # Over the network it depends on our key whether we may write to it: the broker knows.
+        if not me.name.startswith(NET_PREFIX) or link.standing in (Standing.DOWN, Standing.UP):
+            link.standing = Standing.UP
         if not link.out.incarnation:
             self._departures.bind(link, incarnation)
         self.pools.changed(link)

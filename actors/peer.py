@@ -105,6 +105,8 @@ class Peer:
         if found is None:
             found = self.links[name] = Link(name)
             self._words.append(Resolve(name))
+        elif found.standing is None and found.inbound is not None:
+            self._words.append(Resolve(name))  # it has written to us, and nobody has asked yet
         return found
 
     def follow(self, name: str, told: Callable[[int, str], None]) -> None:
@@ -299,6 +301,7 @@ class Peer:
             return
         link.held = False
         if word.standing is Standing.DENIED and link.writes and link.out.idle:
+            link.standing, link.reason = word.standing, word.reason
             self._departures.mark(link)  # its events come to us, who may only acknowledge them
         else:
             self._change(link, word, now)

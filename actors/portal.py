@@ -25,23 +25,13 @@ from actors.codec import Codec, ValueCodec, codec_for
 from actors.control import ENDED, SUPERVISOR, Standing
 from actors.driver import Driver
 from actors.envelope import ASK, STREAM, TELL, Envelope, Frames, Kind
-from actors.errors import (
-    AccessDenied,
-    ActorError,
-    ConnectionLost,
-    MailboxFull,
-)
+from actors.errors import AccessDenied, ActorError, ConnectionLost, MailboxFull
 from actors.fates import meant
 from actors.handling import handling_now
 from actors.hints import no_such_actor
 from actors.letter import Letter
 from actors.link import Link, Loss
-from actors.message import (
-    MessageKind,
-    Request,
-    StreamRequest,
-    class_of,
-)
+from actors.message import MessageKind, Request, StreamRequest, class_of
 from actors.notices import DeadLetter, Terminated, sendable, text_of
 from actors.peer import Peer
 from actors.ref import ActorRef
@@ -65,6 +55,7 @@ START_PATIENCE: Final = 60.0
 # Looked up once: a member of an enumeration costs as much as a call.
 _ASK_KIND: Final = MessageKind.ASK
 _STREAM_KIND: Final = MessageKind.STREAM
+_DENIED: Final = Standing.DENIED
 
 
 @final
@@ -323,7 +314,12 @@ class Portal:
     def _open(self, name: str, codec: Codec) -> Link:
         """Return the link to `name` once a message may be put into it."""
         link = self.peer.links.get(name)
-        if link is None or link.standing is None or self.lost is not None:
+        if (
+            link is None
+            or link.standing is None
+            or link.standing is _DENIED
+            or self.lost is not None
+        ):
             link = self._resolve(name, codec.cls.__name__)
         if link.out.full:
             self._wait_for_room(link, codec.cls.__name__)

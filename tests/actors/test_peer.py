@@ -403,6 +403,24 @@ def test_whoever_may_only_listen_still_hears_after_a_reconnection(pair):
     assert carry(viewer, a) == 1  # what came before, and this
 
 
+def test_whoever_came_over_the_network_asks_before_it_writes_to_who_has_written_to_it():
+    a, viewer = online("a"), online("client-net-1")
+    link = up(a, viewer.name)
+    tell(a, link)
+    carry(a, viewer)
+    assert viewer.links["a"].standing is None
+
+    viewer.link("a")
+
+    assert [decode_word(word) for _, word in viewer.outgoing(0.0) if word] == [Resolve("a")]
+    hear(viewer, Stands("a", Standing.DENIED, 0, reason="it may look"))
+    denied = viewer.links["a"]
+    assert (denied.standing, denied.reason) == (Standing.DENIED, "it may look")
+    tell(a, link)
+    carry(a, viewer)
+    assert len(viewer.deliveries) == 2
+
+
 def test_after_a_reconnection_everybody_is_looked_up_before_anything_is_sent(pair):
     a, _, link = pair
     tell(a, link)

@@ -38,10 +38,19 @@ class News:
     text: str
 
 
+@message
+class Shout:
+    text: str
+
+
 class Player(Actor):
     @receive
     def double(self, msg: Double) -> int:
         return 2 * msg.n
+
+    @receive
+    def shout(self, msg: Shout) -> None:
+        self.context.publish(News(msg.text))
 
 
 @message
@@ -222,6 +231,29 @@ def test_a_viewer_hears_events_and_publishes_none(host, join):
         host.publish(News("true"))
 
         assert [next(iter(news)).text for news in (here, there)] == ["true", "true"]
+
+
+def test_a_viewer_may_not_talk_to_an_actor_whose_events_it_hears_either(host, join):
+    # Recorded: whoever had written to it was taken for somebody to talk to, and the ask expired.
+    system = join(Role.VIEWER)
+    player = system.ref("player")
+    with system.subscribe(News) as news:
+        for text in ("one", "two"):
+            host.ref("player").tell(Shout(text))
+            assert news.next(timeout=20.0).text == text
+            with pytest.raises(AccessDenied, match="it may look, not talk to actors"):
+                player.ask(Double(1), timeout=5.0).result()
+            with pytest.raises(AccessDenied, match="it may look, not talk to actors"):
+                player.tell(Shout("forged"))
+
+
+def test_an_operator_talks_to_an_actor_whose_events_it_hears(host, join):
+    system = join(Role.OPERATOR)
+    with system.subscribe(News) as news:
+        host.ref("player").tell(Shout("one"))
+        assert news.next(timeout=20.0).text == "one"
+
+        assert system.ref("player").ask(Double(2)).result() == 4
 
 
 def test_a_viewer_hears_as_many_events_as_there_are(host, join):
