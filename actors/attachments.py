@@ -27,8 +27,9 @@ from actors.arrays.ring import SharedRing
 from actors.arrays.segment import HAS_MEMFD, sweep
 from actors.arrays.sharing import NOTHING, Sharing
 from actors.codec import ValueCodec
-from actors.envelope import LARGEST_FRAME, Frames
+from actors.envelope import LARGEST_FRAME, Envelope, Frames
 from actors.errors import InvalidMessage, MessageError
+from actors.letter import Letter
 from actors.wire.carrier import Part
 
 if TYPE_CHECKING:
@@ -202,10 +203,15 @@ class Outgoing:
     def freeze(self) -> None:
         """Make the arrays that were born shared read-only: the whole message will be sent.
 
-        A message that is refused leaves them as they were.
+        A message that is refused, or turned away, leaves them as they were.
         """
         while self._born:  # and hold them no longer: their memory is used again when they are gone
             freeze(self._born.pop())
+
+    def letter(self, envelope: Envelope, *, redeliver: bool = False) -> Letter:
+        """Return an envelope together with the arrays."""
+        blocks, frames = tuple(self.blocks), tuple(self.frames)
+        return Letter(envelope, frames, blocks, redeliver=redeliver, shared=self.shared)
 
     def get(self, part: Part) -> npt.NDArray[Any]:
         """Nothing is read while encoding."""
@@ -231,6 +237,10 @@ class Alone:
 
     def freeze(self) -> None:
         """There is no array."""
+
+    def letter(self, envelope: Envelope, *, redeliver: bool = False) -> Letter:
+        """Return an envelope as a letter."""
+        return Letter(envelope, redeliver=redeliver)
 
     def put(self, array: npt.NDArray[Any]) -> Part:
         """Refuse: there is no array in such a message."""
@@ -269,14 +279,14 @@ def encoded(
 ) -> tuple[bytes, Outgoing | Alone]:
     """Return a value as a payload, and what it has beside it; raises `InvalidMessage`.
 
-    A receiver that is `near` finds large arrays in shared memory.
+    A receiver that is `near` finds large arrays in shared memory.  Once it is sure that this will
+    be sent, and before it is, what was born shared has to be frozen: see `Outgoing.freeze`.
     """
     carrier = Outgoing(memory if near else None) if codec.beside else ALONE
     try:
         payload = codec.encode(value, carrier)
         if carrier.frames or len(payload) > LARGEST_PIECE:
             check_size(payload, carrier.frames, type(value).__name__)
-        carrier.freeze()
     except InvalidMessage as error:
         memory.free(tuple(carrier.blocks))
         error.message = error.message or type(value).__name__

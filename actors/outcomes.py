@@ -149,15 +149,7 @@ class Outcomes:
                 self.fail(job, pack_error(error))
                 return
             reply = Envelope(Kind.REPLY, 0, envelope.correlation, "", payload, len(carrier.frames))
-            self._post(
-                job,
-                Letter(
-                    reply,
-                    tuple(carrier.frames),
-                    blocks=tuple(carrier.blocks),
-                    shared=carrier.shared,
-                ),
-            )
+            self._post(job, carrier.letter(reply))
         self.finish(job)
 
     def _wrong_answer(self, job: Job, error: MessageError) -> None:

@@ -115,9 +115,10 @@ class Portal:
         if codec.kind is _STREAM_KIND:
             expect(msg, MessageKind.TELL)
         link = self._open(name, codec)
-        letter = self.letter(TELL, codec, msg, link)
+        letter, beside = self.letter(TELL, codec, msg, link)
         with self.lock:
             self._check_open(link, letter, codec.cls)
+            beside.freeze()
             self.peer.post(link, letter)
         self.driver.wake()
 
@@ -217,7 +218,14 @@ class Portal:
     def encode(
         self, codec: Codec | ValueCodec, value: Any, link: Link
     ) -> tuple[bytes, Outgoing | Alone]:
-        """Return a value as a payload with its arrays, for the other end of `link`."""
+        """Return a value, which will be sent, as a payload with its arrays, for `link`."""
+        payload, beside = self._encode(codec, value, link)
+        beside.freeze()
+        return payload, beside
+
+    def _encode(
+        self, codec: Codec | ValueCodec, value: Any, link: Link
+    ) -> tuple[bytes, Outgoing | Alone]:
         near = codec.beside and link.near(self.peer.host)
         return encoded(codec, value, self.memory, near=near)
 
@@ -260,9 +268,10 @@ class Portal:
         if handling is not None:
             call.waiter = handling
         link = self._open(call.target, codec)
-        letter = self.letter(kind, codec, msg, link, deadline=call.deadline)
+        letter, beside = self.letter(kind, codec, msg, link, deadline=call.deadline)
         with self.lock:
             self._check_open(link, letter, codec.cls)
+            beside.freeze()
             self.peer.call(link, letter, call)
         self.driver.wake()
 
@@ -276,9 +285,12 @@ class Portal:
 
     def letter(
         self, kind: int, codec: Codec, msg: object, link: Link, *, deadline: float = math.inf
-    ) -> Letter:
-        """Return a message as it goes into the outbox of a link; raises `InvalidMessage`."""
-        payload, carrier = self.encode(codec, msg, link)
+    ) -> tuple[Letter, Outgoing | Alone]:
+        """Return a message as it goes into the outbox of a link; raises `InvalidMessage`.
+
+        With it comes what is to be frozen before it goes there.
+        """
+        payload, carrier = self._encode(codec, msg, link)
         handling = None if kind == TELL else handling_now()
         chain = () if handling is None else handling.chain
         envelope = Envelope(
@@ -293,13 +305,7 @@ class Portal:
             1,
             codec.fingerprint,
         )
-        return Letter(
-            envelope,
-            tuple(carrier.frames),
-            blocks=tuple(carrier.blocks),
-            shared=carrier.shared,
-            redeliver=codec.redeliver,
-        )
+        return carrier.letter(envelope, redeliver=codec.redeliver), carrier
 
     def _time_for(self, timeout: float | None) -> tuple[float, float]:
         """Return now, and how many seconds an ask has from now on."""

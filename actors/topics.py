@@ -93,11 +93,11 @@ class Topics:
     def _spread(self, names: list[str], codec: Codec, event: object) -> None:
         portal, peer = self._portal, self._portal.peer
         # What is wrong with it is said, and its arrays are frozen, even if nobody listens.
-        encoded(codec, event, portal.memory, near=False)
+        encoded(codec, event, portal.memory, near=False)[1].freeze()
         for name in names:
             with portal.lock:
                 link = peer.link(name)
-            letter = portal.letter(Kind.TELL, codec, event, link)
+            letter, _ = portal.letter(Kind.TELL, codec, event, link)
             with portal.lock:
                 if link.out.full:
                     portal.memory.free(letter.blocks)

@@ -142,9 +142,7 @@ class Writer:
             self.close(pack_error(error))
             return False
         envelope = Envelope(Kind.ITEM, 0, self._correlation, "", payload, len(carrier.frames))
-        letter = Letter(
-            envelope, tuple(carrier.frames), blocks=tuple(carrier.blocks), shared=carrier.shared
-        )
+        letter = carrier.letter(envelope)
         self._credit.sent(letter.size)
         self._post(letter)
         return True

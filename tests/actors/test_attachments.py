@@ -61,6 +61,8 @@ def test_all_arrays_of_a_message_that_is_sent_are_frozen_and_it_holds_none_of_th
 ):
     sent = Exposure(born(memory, size), born(memory, size)[: size // 2])
     _, carrier = encoded(codec_for(Exposure), sent, memory, near=near)
+    sent.pixels[:] = 1.0  # it may still be turned away
+    carrier.freeze()
 
     for array in (sent.pixels, sent.later, sent.later.base):
         with pytest.raises(ValueError, match="read-only"):

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 from concurrent.futures import ThreadPoolExecutor
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 import supervisor
 from actors import Actor, Request, message, receive
 from actors.attachments import Memory
-from actors.errors import ConnectionLost
+from actors.control import BROKER, Standing, Stands, encode_word
+from actors.envelope import MAGIC, Route, encode_route
+from actors.errors import ConnectionLost, NoSuchActor
 from actors.peer import Peer
 from actors.portal import RESOLVE_TIMEOUT, START_PATIENCE, Portal, Until
 from actors.reply import wait_in_loop
@@ -60,6 +64,56 @@ def test_an_actor_that_starts_is_more_patient_than_one_that_handles():
         newcomer = system.spawn(Newcomer, name="newcomer")
 
         assert newcomer.ask(Patience()).result() == [START_PATIENCE, RESOLVE_TIMEOUT]
+
+
+@message
+class Exposure:
+    pixels: NDArray[np.float64]
+
+
+@message
+class Ask(Request[int]):
+    pixels: NDArray[np.float64]
+
+
+class Ending:
+    """An actor ends while somebody waits for room in its outbox."""
+
+    may_block = True
+
+    def __init__(self, peer):
+        self.peer = peer
+
+    def hear(self, standing):
+        route = encode_route(Route(MAGIC, "", 0, BROKER, 0))
+        word = Stands("calc", standing, 1, 1, reason="it was stopped")
+        self.peer.receive([route, encode_word(word)], 0.0)
+
+    def wake(self):
+        pass
+
+    def block(self, _pending, _timeout):
+        self.hear(Standing.GONE)
+
+
+@pytest.mark.parametrize("size", [10, 100_000])
+@pytest.mark.parametrize("kind", [Exposure, Ask])
+def test_a_message_that_is_turned_away_after_it_was_written_leaves_its_arrays_writeable(kind, size):
+    # Recorded: they were read-only for ever, though nothing was sent.
+    memory, peer = Memory(), Peer("client-1", 1)
+    portal, driver = Portal(peer, memory, ask_timeout=1.0), Ending(peer)
+    portal.driver, calc = driver, portal.ref("calc")
+    peer.link("calc")
+    driver.hear(Standing.UP)
+    calc.tell(Exposure(np.zeros(3)))  # it takes one, so the next waits
+    sent = kind(memory.empty(size))
+
+    with pytest.raises(NoSuchActor):
+        calc.ask(sent) if kind is Ask else calc.tell(sent)
+
+    sent.pixels[:] = 2.0
+    del sent
+    assert memory.arena.statistics().blocks == 0
 
 
 class LateLoop(asyncio.SelectorEventLoop):
