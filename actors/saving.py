@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from actors.actor import Actor
 from actors.agreement import evaluated, surely_differ
 from actors.control import Kept, Saved, Word
 from actors.errors import MessageError
+from actors.failure import said_of
 from actors.log import logger
 from actors.saved import pack_state, state_codec, why
 from actors.wire.carrier import FrameCarrier
@@ -43,6 +45,10 @@ DISK_SECONDS: Final = 30.0
 LOOK_SECONDS: Final = 0.5
 
 
+QUIET: Final = 60.0
+"""Seconds in which no second failure of snapshots is said, whatever comes between."""
+
+
 class Door(Protocol):
     """What is needed of the life around."""
 
@@ -57,6 +63,28 @@ class Door(Protocol):
     async def call(self, hook: Callable[..., Any], /, *args: Any) -> Any:
         """Call one of the actor's hooks."""
         ...
+
+
+@final
+class Trouble:
+    """What is said of something that fails again and again, and no more than that.  Pure."""
+
+    def __init__(self) -> None:
+        self._reason = ""
+        """Said last, of a failure that goes on."""
+        self._quiet_until = -math.inf
+
+    def failed(self, reason: str, now: float) -> bool:
+        """It failed; return whether to say so."""
+        if reason == self._reason or now < self._quiet_until:
+            return False
+        self._reason, self._quiet_until = reason, now + QUIET
+        return True
+
+    def worked(self) -> bool:
+        """It did not fail; return whether to say that it works again."""
+        again, self._reason = bool(self._reason), ""
+        return again
 
 
 @final
@@ -80,6 +108,7 @@ class Saver:
         self._taken_at = time.monotonic()
         self._taken_count = 0
         self._planned = False
+        self._trouble = Trouble()
 
     def begin(self, actor: Actor, runtime: Runtime, pump: Pump) -> None:
         """The actor is there."""
@@ -207,9 +236,9 @@ class Saver:
     async def last(self) -> None:
         """Take a snapshot at the end, of what no other has seen."""
         if self._takes and self._runtime.handled > self._taken_count:
-            await self._take()
+            await self._take(last=True)
 
-    async def _take(self) -> None:
+    async def _take(self, *, last: bool = False) -> None:
         self._taken_count = self._runtime.handled
         self._taken_at = time.monotonic()
         self._recorder.engage(1)
@@ -220,8 +249,15 @@ class Saver:
                 logger.error("%s. No more snapshots are taken", self._in_vain.rstrip("."))
             elif state is not None:
                 self._give(state)
-        except Exception:  # noqa: BLE001 - user code may raise anything
-            logger.exception("snapshot of %s raised; the previous one is kept", self._name)
+        except Exception as error:  # noqa: BLE001 - user code may raise anything
+            said = said_of(error)
+            # The last one of a life is the one that the next would have begun with.
+            if self._trouble.failed(said, math.inf if last else self._taken_at):
+                text = "snapshot of %s raised %s; the previous one is kept"
+                logger.exception(text, self._name, said)
+        else:
+            if self._trouble.worked() and self._takes:
+                logger.info("snapshot of %s works again", self._name)
         finally:
             self._recorder.engage(-1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import math
+import re
 import sys
 import time
 from pathlib import Path
@@ -194,6 +195,48 @@ def test_snapshots_that_nobody_would_restore_are_said_once_and_then_not_taken():
     assert done.error is None
     assert done.trace.count("Spendthrift has no restore") == 1
     assert "No more snapshots are taken" in done.trace
+
+
+@pytest.mark.parametrize(
+    ("fails", "said"),
+    [
+        (100 * [1], ["no room 1"]),
+        ([1, 1, 0, 0], ["no room 1", "works again"]),
+        (20 * [1, 0], ["no room 1", "works again"]),
+        (20 * [1] + 80 * [2], ["no room 1", "no room 2"]),
+        ([1, 0] + 80 * [1], ["no room 1", "works again", "no room 1"]),
+        (range(1, 101), ["no room 1", "no room 62"]),
+    ],
+    ids=["it goes on", "it ends", "by turns", "another reason", "anew", "ever another"],
+)
+def test_a_snapshot_that_fails_is_said_when_it_begins_changes_and_ends(fails, said):
+    # Recorded: the same traceback was logged every second.
+    async def scenario(sim):
+        adder = sim.spawn(troupe.Fitful, name="adder")
+        for number in fails:
+            adder.tell(Put(number))
+            await sim.sleep(1)
+
+    trace = run(scenario).trace
+    assert re.findall("no room [0-9]+|works again", trace) == said
+
+
+def test_the_last_snapshot_of_a_life_says_what_is_wrong_with_it_in_any_case():
+    async def scenario(sim):
+        adder = sim.spawn(troupe.Fitful, name="adder")
+        for number in (1, 0, 2):
+            adder.tell(Put(number))
+            await sim.sleep(0.6)
+        adder.tell(Put(3))
+        await adder.ask(Add(1))
+        sim.stop("adder")
+
+    trace = run(scenario).trace
+    assert re.findall("no room [0-9]+|works again", trace) == [
+        "no room 1",
+        "works again",
+        "no room 3",
+    ]
 
 
 def test_a_spawn_that_fails_says_why():

@@ -73,6 +73,19 @@ class Snapshooter(Adder):
         self.total += msg.x
 
 
+class Fitful(Snapshooter):
+    """Its snapshots fail while its total is not 0, for a reason of this number."""
+
+    @receive
+    def put(self, msg: Put) -> None:
+        self.total = msg.x
+
+    def snapshot(self) -> Books:
+        if self.total:
+            raise OSError(f"no room {self.total}")
+        return Books(self.total)
+
+
 class Spendthrift(Snapshooter):
     """Takes snapshots, and nothing over."""
 
