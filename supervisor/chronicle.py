@@ -45,6 +45,7 @@ class Outlook:
 
     child: ChildStatus | None  # None: its name is free again
     tree: TreeStatus | None  # the tree around it
+    coming: bool  # it is up, or will be without anybody's doing
     ending: bool  # the whole system goes down
     now: float
 
@@ -144,8 +145,8 @@ def _what_next(ended: Ended, outlook: Outlook) -> str:
             delay = (child.next_start or outlook.now) - outlook.now
             when = f"in {delay:.1f} s" if delay >= 0.05 else "at once"  # noqa: PLR2004 - 0.0 s
             text = f"{again}{child.incarnation + 1} {when}"
-        case State.WAITING:
-            return "it restarts in its turn"
+        case State.WAITING:  # in vain, when a tree around its own is taken down
+            return "it restarts in its turn" if outlook.coming else ""
         case State.STOPPING:
             return ""
         case _:

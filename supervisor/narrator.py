@@ -53,7 +53,7 @@ class Narrator:
             return
         around = () if status is None else status.path[:-1]
         tree = next((tree for tree in self._tree.trees(now) if tree.path == around), None)
-        outlook = chronicle.Outlook(status, tree, self._tree.is_ending, now)
+        outlook = chronicle.Outlook(status, tree, coming, self._tree.is_ending, now)
         on_request = child.killed or child.expected
         ended = chronicle.Ended(child.label, reason, record, on_request, not child.killed)
         if not (on_request and outlook.ending):

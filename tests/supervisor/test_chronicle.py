@@ -50,9 +50,9 @@ def tree(state=State.RUNNING):
     return TreeStatus(("root",), state, Strategy.ONE_FOR_ONE, 3, 10, 5.0, None)
 
 
-def line(reason, status, *, record=IDLE, on_request=False, ending=False, around=None):
+def line(reason, status, *, record=IDLE, on_request=False, ending=False, around=None, coming=True):
     ended = Ended("calc/1", reason, record, on_request, counted=not on_request)
-    outlook = Outlook(status, around or tree(), ending, now=100.0)
+    outlook = Outlook(status, around or tree(), coming, ending, now=100.0)
     return how_it_ended(ended, outlook)
 
 
@@ -96,6 +96,7 @@ def test_what_was_asked_for_is_no_warning_and_counts_nothing(reason, text):
         (None, {}, "calc/1 was killed by SIGKILL; it is not restarted"),
         (child(State.FAILED), {}, "calc/1 was killed by SIGKILL; it is not restarted"),
         (child(State.WAITING), {}, "calc/1 was killed by SIGKILL; it restarts in its turn"),
+        (child(State.WAITING), {"coming": False}, "calc/1 was killed by SIGKILL"),
         (child(State.WAITING), {"ending": True}, "calc/1 was killed by SIGKILL"),
         (child(State.WAITING), {"around": tree(State.STOPPING)}, "calc/1 was killed by SIGKILL"),
     ],

@@ -8,8 +8,18 @@ from types import SimpleNamespace
 
 import pytest
 
+from actors.blackbox import read
 from actors.notices import DeadLetter
-from supervisor.lifecycle import ExitKind, ExitReason
+from actors.recorder import PAGE_SIZE
+from supervisor.lifecycle import (
+    Exited,
+    ExitKind,
+    ExitReason,
+    RestartAsked,
+    Started,
+    StartupAsked,
+    StopAsked,
+)
 from supervisor.muffler import THINGS
 from supervisor.narrator import DeadLetterLog, Narrator
 from supervisor.spec import Child, Tree
@@ -43,6 +53,31 @@ def test_a_start_that_fails_is_told_to_its_spawner_and_the_log_has_one_line(capl
     )
 
     assert caplog.messages == ["b/1 did not start; whoever spawned it is told why"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "text"),
+    [(StopAsked, "a/1 was killed by SIGKILL"), (RestartAsked, "; it restarts in its turn")],
+)
+def test_who_dies_while_a_tree_further_out_is_taken_down_is_not_said_to_return(asked, text, caplog):
+    # Recorded: its own tree had not been told to stop yet, and it was said to restart.
+    deep = Tree(name="deep", children=[Child(object, name="a")])
+    inner = Tree(name="inner", children=[deep, Child(object, name="b")])
+    tree = TreeDecider(Tree(children=[inner]), random.Random(1))
+    reason = ExitReason(ExitKind.SIGNALLED, signal=9, text="killed by SIGKILL")
+    for event in (
+        StartupAsked(),
+        Started("a", 1),
+        Started("b", 1),
+        asked("inner"),
+        Exited("a", 1, reason),
+    ):
+        tree.handle(event, 0.0)
+
+    it = life(killed=False, expected=False)
+    Narrator(tree, lambda _name: False).ended(it, reason, read(bytes(PAGE_SIZE)), None)
+
+    assert caplog.messages[0].endswith(text)
 
 
 def test_of_too_many_kinds_of_dead_letters_only_the_number_is_kept(caplog):
