@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import importlib
+import os
+import signal
 import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Annotated
 
 from cyclopts import Parameter
@@ -98,8 +100,8 @@ def up(  # noqa: PLR0913 - one for each option of the command line
             with suppress(ConnectionLost):  # its work may be done already
                 _report(system, name, began, ready_timeout)
             reason = system.wait_ended() or ""
-        except KeyboardInterrupt:
-            _say_stopping(system)
+        except (KeyboardInterrupt, SystemExit) as told:
+            _say_stopping(system, "Ctrl-C" if isinstance(told, KeyboardInterrupt) else "SIGTERM")
             raise
     return _over(reason)
 
@@ -189,11 +191,19 @@ def _report(system: System, name: str, began: float, timeout: float) -> None:
     _say(f"ready   status: understudy status{option}   stop: Ctrl-C or understudy down{option}")
 
 
-def _say_stopping(system: System) -> None:
-    """Say what a Ctrl-C does now."""
+def _say_stopping(system: System, told: str) -> None:
+    """Say what Ctrl-C, or SIGTERM, does now, and what it does the second time."""
+    signal.signal(signal.SIGTERM, _killed)
     with suppress(ActorError):
         alive = sum(actor.pid is not None for actor in system.status().actors)
-        _say(f"stopping {alive} actor{'' if alive == 1 else 's'}; Ctrl-C again kills")
+        _say(f"stopping {alive} actor{'' if alive == 1 else 's'}; {told} again kills")
+
+
+def _killed(number: int, _frame: FrameType | None) -> None:
+    """Say that nothing is waited for any more, and die: the supervisor clears everything away."""
+    os.write(2, b"understudy: ended at once\n")  # `sys.stderr` may be in the midst of a line
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
 
 
 def _say(text: str) -> None:

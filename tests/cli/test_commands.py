@@ -23,6 +23,7 @@ pytestmark = pytest.mark.process
 COMMAND = [sys.executable, "-c", "import sys; from supervisor.cli import main; sys.exit(main())"]
 
 PLAY = """
+    import asyncio
     import os
     from actors import Actor, Request, message, receive
     from supervisor import AutoShutdown, Child, Restart, Tree
@@ -69,12 +70,17 @@ PLAY = """
         def finish(self, _msg: Finish) -> None:
             raise SystemExit(self.code)
 
+    class Dawdler(Actor):
+        async def on_stop(self, reason: str) -> None:
+            await asyncio.get_running_loop().create_future()
+
     def batch(code: int) -> Tree:
         job = Child(Job, name="job", code=code, restart=Restart.TEMPORARY, significant=True)
         return Tree(children=[Child(Calculator, name="first"), job], auto_shutdown=ANY)
 
     done, failed = batch(0), batch(3)
     tree = Tree(children=[Child(Calculator, name="first"), Child(Calculator, name="second")])
+    slow = Tree(children=[Child(Dawdler, name="dawdler", grace=600.0)])
     broken = Tree(children=[Child(Broken, name="camera")])
 """
 
@@ -107,9 +113,14 @@ class Up:
         )
         assert self.process.stdout is not None
         self.lines: list[str] = []
+        self.read_until("ready")
+
+    def read_until(self, beginning: str) -> None:
+        """Return after a line that begins so, or the last one."""
+        assert self.process.stdout is not None
         for line in self.process.stdout:
             self.lines.append(line)
-            if line.startswith("ready"):
+            if line.startswith(beginning):
                 break
 
     def finish(self) -> tuple[int, str]:
@@ -305,6 +316,26 @@ def test_ctrl_c_ends_the_system_in_good_order(stage: Path) -> None:
     assert "stopping 2 actors; Ctrl-C again kills" in said
     assert said.count("good bye: the system is shut down") == 2
     assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("second", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize(
+    ("first", "said"), [(signal.SIGINT, "Ctrl-C"), (signal.SIGTERM, "SIGTERM")]
+)
+def test_a_second_signal_ends_the_command_at_once_and_says_so(
+    stage: Path, first: signal.Signals, said: str, second: signal.Signals
+) -> None:
+    # Recorded: the first SIGTERM said nothing of a second one, which ended all without a word.
+    up = Up(stage, "play:slow", "--name", f"slow-{os.getpid()}")
+    up.process.send_signal(first)
+    up.read_until("understudy: waiting for dawdler to stop")
+    up.process.send_signal(second)
+    code, text = up.finish()
+
+    assert f"stopping 1 actor; {said} again kills" in text
+    assert text.count("understudy: ended at once") == 1
+    assert code == (130 if second == signal.SIGINT else -signal.SIGTERM)  # a shell shows 143
+    assert "Traceback" not in text
 
 
 def test_an_actor_that_never_starts_ends_the_command_with_the_reason(stage: Path) -> None:
