@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, final
+from typing import Any, Final, final
 
 import attrs
 import numpy as np
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from actors.compute.interface import Field, Interface, plain
 from actors.compute.words import Value
+from actors.failure import text_of
 
 
 @final
@@ -62,12 +63,11 @@ class Settings:
         try:
             read = {field.attribute: field.read(values[field.parameter.name]) for field in fields}
             self._set(read, before)
-        except (TypeError, ValueError) as error:
+        except BaseException as error:
             self.put_back(before)
-            raise type(error)(refusal(error)) from None
-        except BaseException:
-            self.put_back(before)
-            raise
+            if type(error) in _BARE:
+                raise type(error)(refusal(error)) from None
+            raise  # as it is: nobody knows how an error of another class is made
         return before
 
     def _set(self, values: Mapping[str, Any], before: Mapping[str, Any]) -> None:
@@ -115,9 +115,14 @@ class Settings:
         return plain(getattr(self._model, name)())
 
 
-def refusal(error: Exception) -> str:
+_BARE: Final = (TypeError, ValueError)
+"""What validators of attrs raise, with whole objects beside the text."""
+
+
+def refusal(error: BaseException) -> str:
     """Return what a validator says; those of attrs add whole objects, which help nobody."""
-    return str(error.args[0]) if error.args else type(error).__name__
+    bare = type(error) in _BARE and error.args
+    return text_of(ValueError(error.args[0]) if bare else error) or type(error).__name__
 
 
 def unknown(name: str, what: str, known: Iterable[str]) -> str:

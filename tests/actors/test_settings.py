@@ -43,6 +43,28 @@ def not_longer(model, _attribute, value):
         raise ValueError(f"{model.text} is not as long as {value}")
 
 
+class OddError(ValueError):
+    def __init__(self, amount, *, unit):
+        super().__init__(amount)
+        self.unit = unit
+
+    def __str__(self):
+        return f"{self.args[0]} {self.unit} is too much"
+
+
+class Mute:
+    def __str__(self):
+        raise RuntimeError("no words")
+
+
+def odd(value):
+    if value == "too much":
+        raise OddError(3, unit="mm")
+    if value == "no words":
+        raise ValueError(Mute())
+    return value.encode().decode("ascii")
+
+
 class Window(ComputeServer):
     low: int = attrs.field(default=0, validator=below_high)
     high: int = attrs.field(default=1, validator=above_low)
@@ -52,6 +74,8 @@ class Window(ComputeServer):
     key: int = attrs.field(default=0, validator=known)
     least: float = attrs.field(default=0.0, validator=not_longer)
     text: str = attrs.field(default="", converter=lambda text: f"<{text}>")
+    label: str = attrs.field(default="", converter=odd)
+    kind: str = attrs.field(default="a", validator=attrs.validators.in_("ab"))
 
 
 def begun(**fields):
@@ -78,6 +102,24 @@ def test_values_that_fit_each_other_are_taken_in_any_order_and_others_change_not
         with pytest.raises(ValueError, match=r"not (below high|above low)"):
             settings.change(values)
         assert (model.low, model.high) == before
+
+
+@pytest.mark.parametrize(
+    ("values", "error", "text"),
+    [
+        ({"label": "too much"}, OddError, "^3 mm is too much$"),
+        ({"label": "à"}, UnicodeDecodeError, "'ascii' codec can't decode byte"),
+        ({"label": "no words"}, ValueError, r"^\(its __str__ raised\)$"),
+        ({"kind": "c"}, ValueError, r"^'kind' must be in 'ab' \(got 'c'\)$"),
+    ],
+)
+def test_a_refusal_names_its_reason_however_its_error_is_made(values, error, text):
+    # Recorded: one of such a class could not be made again, and that was the error.
+    model, settings = begun()
+
+    with pytest.raises(error, match=text):
+        settings.change({"left": 1, **values})
+    assert (model.left, model.label) == (0, "")
 
 
 def test_values_of_which_none_could_be_set_before_the_other_are_taken_together():
