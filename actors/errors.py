@@ -147,7 +147,7 @@ class ActorStopped(NotDelivered):
     reason: str = attrs.field(default="", kw_only=True)  # why the actor ended
 
     def _explain(self) -> str:
-        why = f" ({self.reason})" if self.reason else ""
+        why = f" ({self.reason})" if self.reason not in {"", "stopped"} else ""
         return (
             f"{self.target or 'the actor'} stopped{why} before it handled {_what(self)}. "
             "Spawn it again, then send again."

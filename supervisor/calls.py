@@ -37,6 +37,7 @@ from actors.requests import (
 from actors.seconds import check_seconds
 from actors.spawning import order_for
 from actors.topics import Topics
+from supervisor.chronicle import many
 from supervisor.farewell import patiently, still_up
 from supervisor.limits import Limits
 from supervisor.spec import Restart
@@ -248,7 +249,7 @@ class Calls:
         except ConnectionLost:
             return
         if unhandled:
-            announce(f"unhandled at the end: {unhandled} messages")
+            announce(f"unhandled at the end: {many(unhandled, 'message')}")
 
     def _ending(self) -> str:
         try:

@@ -50,6 +50,11 @@ class Outlook:
     now: float
 
 
+def many(count: int, thing: str) -> str:
+    """Return "1 message", or "3 messages"."""
+    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
+
+
 def in_the_middle_of(record: Record) -> str:
     """Return what was being handled ("Add from viewer/2"), "" for nothing."""
     if not record.in_progress:

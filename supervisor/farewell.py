@@ -16,6 +16,7 @@ from typing import Final, ParamSpec, Self, TypeVar, final
 
 import actors
 from actors.log import announce
+from supervisor.chronicle import many
 from supervisor.status import ActorStatus, SystemStatus
 
 P = ParamSpec("P")
@@ -131,7 +132,7 @@ _LEAVING: Final[list[FirstSignal]] = []
 
 def messages_to(counts: Mapping[str, int]) -> str:
     """Return "calc (3 messages), viewer (1 message) and 4 more"."""
-    return _listed([f"{name} ({_many(counts[name], 'message')})" for name in sorted(counts)])
+    return _listed([f"{name} ({many(counts[name], 'message')})" for name in sorted(counts)])
 
 
 def still_up(status: SystemStatus) -> str:
@@ -142,17 +143,13 @@ def still_up(status: SystemStatus) -> str:
 def _doing(actor: ActorStatus) -> str:
     parts = [f"in {actor.current}"] if actor.current else []
     if actor.mailbox:
-        parts.append(f"{_many(actor.mailbox, 'message')} left")
+        parts.append(f"{many(actor.mailbox, 'message')} left")
     return f"{actor.name} ({', '.join(parts)})" if parts else actor.name
 
 
 def _listed(texts: list[str]) -> str:
     more = len(texts) - MOST
     return ", ".join(texts[:MOST]) + (f" and {more} more" if more > 0 else "")
-
-
-def _many(count: int, thing: str) -> str:
-    return f"{count} {thing}" if count == 1 else f"{count} {thing}s"
 
 
 def interruptible(call: Callable[P, R]) -> Callable[P, R]:

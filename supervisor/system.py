@@ -225,8 +225,7 @@ class System(Calls):
         try:
             self.close()
         except (KeyboardInterrupt, SystemExit) as signalled:
-            if isinstance(error, Exception):
-                print_exception(error)  # what a signal is raised instead of would be told by nobody
+            _tell_of(error)
             if not isinstance(signalled, KeyboardInterrupt):
                 raise
             if not isinstance(error, KeyboardInterrupt):
@@ -256,9 +255,15 @@ class System(Calls):
         except Exception:
             first.catch_up()
             raise
-        if first.came is not None and isinstance(error, Exception):
-            print_exception(error)
+        if first.came is not None:
+            _tell_of(error)
         first.catch_up()
+
+
+def _tell_of(error: BaseException | None) -> None:
+    """Print what a signal is raised instead of: nobody else would tell of it."""
+    if isinstance(error, Exception):
+        print_exception(error)
 
 
 def _twice(error: BaseException | None) -> bool:

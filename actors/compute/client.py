@@ -276,7 +276,8 @@ class View:
         return frame
 
     def _no_more(self) -> ActorStopped:
-        name, why = self._server.name, f" ({self._ended})" if self._ended else ""
+        name, why = self._server.name, self._ended
+        why = f" ({why})" if why not in {"", "stopped"} else ""
         text = f"{name} stopped{why}: no frame will come. Spawn it again, then open a new view."
         return ActorStopped(text, target=name, reason=self._ended)
 

@@ -191,7 +191,7 @@ def _note(actor: ActorStatus) -> str:
     if actor.next_start is not None:
         return safe(f"{actor.last_exit} (next start in {actor.next_start:.1f} s)")
     if actor.state in ("failed", "stopped"):
-        return safe(actor.last_exit)
+        return "" if actor.last_exit == actor.state else safe(actor.last_exit)
     notes = [f"handles {actor.current}"] if actor.current else []
     if actor.spare is not None:
         notes.append(f"a spare stands ready (pid {actor.spare})")

@@ -16,6 +16,7 @@ from cyclopts import Parameter
 
 from actors.errors import AccessDenied, ActorError, ConnectionLost
 from actors.failure import place_of
+from supervisor.chronicle import many
 from supervisor.cli.text import CommandError, ExitCode, safe
 from supervisor.entrance import BrokenPreloadError, start
 from supervisor.lifecycle import SHUT_DOWN, WORK_DONE
@@ -182,7 +183,8 @@ def _report(system: System, name: str, began: float, timeout: float) -> None:
         except ActorError:
             for now in system.status().actors:  # one that has ended for good is not among them
                 if now.name == actor.name:
-                    _say(f"  {actor.name:20} {now.state:9} {safe(now.last_exit)}")
+                    why = "" if now.last_exit == now.state else safe(now.last_exit)
+                    _say(f"  {actor.name:20} {now.state:9} {why}".rstrip())
             continue
         _say(f"  {actor.name:20} ready     {time.monotonic() - began:.2f} s")
     for endpoint in status.listening:
@@ -196,7 +198,7 @@ def _say_stopping(system: System, told: str) -> None:
     signal.signal(signal.SIGTERM, _killed)
     with suppress(ActorError):
         alive = sum(actor.pid is not None for actor in system.status().actors)
-        _say(f"stopping {alive} actor{'' if alive == 1 else 's'}; {told} again kills")
+        _say(f"stopping {many(alive, 'actor')}; {told} again kills")
 
 
 def _killed(number: int, _frame: FrameType | None) -> None:

@@ -52,9 +52,9 @@ SYSTEM = SystemStatus(
 )
 
 
-def shown(width: int) -> list[str]:
+def shown(width: int, actors: list[ActorStatus] = ACTORS) -> list[str]:
     out = io.StringIO()
-    show(SYSTEM, ACTORS, Console(file=out, width=width))
+    show(SYSTEM, actors, Console(file=out, width=width))
     return [line.rstrip() for line in out.getvalue().splitlines()]
 
 
@@ -74,6 +74,13 @@ def test_no_cell_is_cut_and_no_row_is_broken(width: int) -> None:
     assert "  compute-with-a-long-name/3: handles Advance" in lines
     assert "  camera/3: raised ValueError: bad gain (next start in 3.2 s)" in lines
     assert any(line.startswith("ACTOR") and "MAILBOX" in line for line in lines)
+
+
+@pytest.mark.parametrize(("last_exit", "lines"), [("stopped", 1), ("ended by itself", 2)])
+def test_of_one_that_is_stopped_it_is_said_once(last_exit: str, lines: int) -> None:
+    lines_of_it = shown(400, [actor("camera", "stopped", pid=None, last_exit=last_exit)])
+
+    assert len([line for line in lines_of_it if "camera/3" in line]) == lines
 
 
 def test_who_shares_memory_is_shown() -> None:

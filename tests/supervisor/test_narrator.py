@@ -36,11 +36,14 @@ def life(**facts):
 
 
 @pytest.mark.parametrize(("killed", "lines"), [(False, 1), (True, 0)])
-def test_who_is_killed_on_request_is_not_blamed_for_being_slow_to_stop(killed, lines, caplog):
-    record = SimpleNamespace(mailbox=3)
+@pytest.mark.parametrize(("mailbox", "many"), [(1, "1 message"), (3, "3 messages")])
+def test_who_is_killed_on_request_is_not_blamed_for_being_slow_to_stop(
+    killed, lines, mailbox, many, caplog
+):
+    record = SimpleNamespace(mailbox=mailbox)
     narrator().killing(life(expected=True, killed=killed, record=lambda: record))
 
-    text = "a/1 has not stopped within 5 s; it is killed with 3 messages left"
+    text = f"a/1 has not stopped within 5 s; it is killed with {many} left"
     assert caplog.text.count(text) == lines
 
 
