@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from hypothesis import strategies as st
+from hypothesis.errors import Unsatisfiable, UnsatisfiedAssumption
 
 from actors.testing.escapes import staged
 from actors.testing.missed import NothingHit, explain
@@ -60,6 +61,8 @@ def check(  # noqa: PLR0913 - each of them is one thing a user may want to say
 
     Raises:
         CounterExample: the scenario fails; with the minimal schedule and a chart.
+        hypothesis.errors.Unsatisfiable: the scenario has rejected every world (`assume`, `reject`).
+        hypothesis.errors.UnsatisfiedAssumption: it has rejected the one `schedule`.
         TypeError: the scenario is no async function of what it is given.
         ValueError: the schedule names somebody who is not there.
         RuntimeError: a worker has died, or fails where this process does not.
@@ -84,6 +87,8 @@ def check(  # noqa: PLR0913 - each of them is one thing a user may want to say
 
 def _one(search: Search, schedule: tuple[Deviation, ...], began: float) -> Report:
     stage = search.must_pass(schedule, search.value)
+    if stage.discarded:
+        raise UnsatisfiedAssumption(f"{name_of(search.scenario)} has rejected this world")
     missed = stage.director.missed
     for one in missed:
         why = explain(one, stage.house.parties(), stage.director.seen)
@@ -99,8 +104,7 @@ def _all(
     data: st.SearchStrategy[Any] | None,
     began: float,
 ) -> Report:
-    search.no_fault()
-    if max_faults and not search.messages:
+    if search.no_fault(data) and max_faults and not search.messages:
         raise ValueError(
             f"{name_of(search.scenario)} sends no message, so there is nothing for a fault to hit. "
             "Is an `await` missing before an ask? For a scenario without messages say max_faults=0."
@@ -114,6 +118,12 @@ def _all(
         drawn = search.drawn(0, max_faults, examples, data)
     elif fewest <= max_faults:
         drawn = search.drawn(fewest, max_faults, examples, None)
+    if search.discarded == search.worlds:
+        raise Unsatisfiable(
+            f"{name_of(search.scenario)} has rejected all {search.worlds} worlds, so nothing was "
+            "tried: what it assumes is too seldom true. Let `data` draw what it needs, and reject "
+            "less"
+        )
     seconds = time.perf_counter() - began
     found = len(search.messages)
     return Report(
@@ -126,4 +136,5 @@ def _all(
         seconds,
         processes=search.workers,
         all_pairs=search.count_pairs() if max_faults > 1 else 0,
+        discarded=search.discarded,
     )

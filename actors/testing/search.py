@@ -10,10 +10,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from random import Random
 from typing import Any, Final, NoReturn, final
 
-from hypothesis import HealthCheck, Phase, Verbosity, given, settings
+from hypothesis import HealthCheck, Phase, Verbosity, find, given, reject, settings
 from hypothesis import strategies as st
+from hypothesis.errors import NoSuchExample, Unsatisfiable
 
 from actors.testing.schedule import (
     Deviation,
@@ -27,7 +30,7 @@ from actors.testing.schedule import (
 from actors.testing.simulation import NO_DATA, Run, Scenario, Stage
 from actors.testing.tally import Flaw
 from actors.testing.verdict import CounterExample, call_of
-from actors.testing.workers import CAN_FORK, Places, sensible, spread
+from actors.testing.workers import CAN_FORK, Shown, sensible, spread
 
 _UNHEEDED: Final = (
     HealthCheck.too_slow,
@@ -35,6 +38,8 @@ _UNHEEDED: Final = (
     HealthCheck.filter_too_much,
     HealthCheck.large_base_example,
 )
+
+_QUIETLY: Final = settings(database=None, deadline=None, verbosity=Verbosity.quiet)
 
 SLACK: Final = 6
 """Messages beyond the faultless run that drawn schedules also hit: faults make more of them."""
@@ -49,6 +54,8 @@ class Search:
         self.options = options
         self.seed = seed
         self.worlds = 0
+        self.discarded = 0
+        """Of these worlds: so many that the scenario itself has rejected."""
         self.kinds: Sequence[type[Deviation]] = ()
         self.value: Any = NO_DATA
         """The data of the exhaustive part."""
@@ -56,7 +63,7 @@ class Search:
         """Most workers for the exhaustive part; None for as many as pay."""
         self.workers = 1
         """How many there were."""
-        self.messages: Places = []
+        self.messages: list[Place] = []
         """What a fault can hit in the run without any."""
         self._turns = 0
         """Of the run without any."""
@@ -68,6 +75,7 @@ class Search:
         self.worlds += 1
         stage = Stage(schedule, seed=self.seed, **self.options)
         stage.run(self.scenario, _fresh(data))
+        self.discarded += stage.discarded
         return stage
 
     def must_pass(self, schedule: Iterable[Deviation], data: Any = NO_DATA) -> Stage:
@@ -90,18 +98,27 @@ class Search:
 
     # --- every schedule
 
-    def no_fault(self) -> None:
-        """Run it as it is meant to be."""
+    def no_fault(self, data: st.SearchStrategy[Any] | None) -> bool:
+        """Run it as it is meant to be, with data that it does not reject, if there is any."""
         stage = self.must_pass((), self.value)
-        self.messages, self._turns = _places(stage), stage.world.turns
+        if stage.discarded and data is not None:
+            with suppress(NoSuchExample):
+                self.value = find(data, self._accepted, settings=_QUIETLY, random=Random(self.seed))
+            stage = self.must_pass((), self.value)
+        self.messages, self._turns = _shown(stage).places, stage.world.turns
+        return not stage.discarded
 
     def singles(self) -> int:
         """Try every single fault; return how many there are."""
         faults = single_faults(self.messages, self.kinds)
-        for fault, places in zip(faults, self._each([(one,) for one in faults]), strict=True):
-            later = [place for place in places if place.number > _place(fault)]
+        for fault, shown in zip(faults, self._each([(one,) for one in faults]), strict=True):
+            later = [place for place in shown.places if place.number > _place(fault)]
             self._after.append((fault, single_faults(later, self.kinds)))
         return len(faults)
+
+    def _accepted(self, value: Any) -> bool:
+        """Whether the scenario does not reject this data."""
+        return not self.stage((), value).discarded
 
     def count_pairs(self) -> int:
         """Return how many schedules of two faults there are, after `singles`."""
@@ -113,26 +130,27 @@ class Search:
         self._each(pairs)
         return len(pairs)
 
-    def _each(self, schedules: Sequence[Schedule]) -> list[Places]:
+    def _each(self, schedules: Sequence[Schedule]) -> list[Shown]:
         """Try them in order; return what a fault could hit in each."""
         workers = self.processes or sensible(self._turns * len(schedules))
         if workers == 1 or not CAN_FORK:
-            return [_places(self.must_pass(schedule, self.value)) for schedule in schedules]
+            return [_shown(self.must_pass(schedule, self.value)) for schedule in schedules]
         self.workers = max(self.workers, min(workers, len(schedules)))
         shown, flaw = spread(len(schedules), lambda number: self._tried(schedules[number]), workers)
         if flaw is not None:
             self.worlds += flaw.number
             self._explain(schedules[flaw.number], flaw)
         self.worlds += len(schedules)
+        self.discarded += sum(one.discarded for one in shown.values())
         return [shown[number] for number in range(len(schedules))]
 
-    def _tried(self, schedule: Schedule) -> Places | None:
+    def _tried(self, schedule: Schedule) -> Shown | None:
         """Run one world in a worker."""
         try:
             stage = self.stage(schedule, self.value)
         except BaseException:  # noqa: BLE001 - it comes again where somebody can see it
             return None
-        return None if stage.error is not None else _places(stage)
+        return None if stage.error is not None else _shown(stage)
 
     def _explain(self, schedule: Schedule, flaw: Flaw) -> NoReturn:
         """Raise what was wrong with the world of a worker."""
@@ -175,12 +193,15 @@ class Search:
         @given(schedule=faults, value=st.just(NO_DATA) if data is None else data)
         def run(schedule: Schedule, value: Any) -> None:
             stage = self.stage(schedule, value)
+            if stage.discarded:
+                reject()
             if stage.error is not None:
                 failed[:] = [(stage, value)]
                 raise _Failed
 
         try:
-            run()
+            with suppress(Unsatisfiable):  # all of them are discarded, which is counted
+                run()
         except _Failed:
             stage, value = failed[0]
             # Fewer faults than Hypothesis was allowed to draw may do too.
@@ -236,8 +257,9 @@ def simplest(data: st.SearchStrategy[Any]) -> Any:
     return drawn[0]
 
 
-def _places(stage: Stage) -> Places:
-    return [Place(passing.number, passing.mortal) for passing in stage.director.seen]
+def _shown(stage: Stage) -> Shown:
+    places = [Place(passing.number, passing.mortal) for passing in stage.director.seen]
+    return Shown(places, stage.discarded)
 
 
 def _place(fault: Deviation) -> int:

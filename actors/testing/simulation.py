@@ -20,6 +20,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, TypeAlias, final
 
 import attrs
+from hypothesis.errors import UnsatisfiedAssumption
 
 from actors.attachments import Memory
 from actors.errors import NotDelivered, OutcomeUnknown
@@ -31,7 +32,7 @@ from actors.testing.director import Director
 from actors.testing.escapes import staged
 from actors.testing.house import House
 from actors.testing.node import Node
-from actors.testing.outcome import is_failure
+from actors.testing.outcome import is_discard, is_failure, may_assume
 from actors.testing.party import Pump
 from actors.testing.post import Post
 from actors.testing.schedule import Deviation, Passing, Schedule, checked_schedule
@@ -267,6 +268,8 @@ class Stage:
         self.node = Node(self.world, CLIENT)
         self.world.waiting, self.world.hope = self.house.waiting, self.house.hope
         self.error: BaseException | None = None
+        self.discarded = False
+        """Whether the scenario has rejected this world, which says nothing about it then."""
 
     def run(self, scenario: Scenario, data: Any = NO_DATA) -> None:
         """Run to the end; the verdict is in `error`."""
@@ -278,10 +281,12 @@ class Stage:
             self.house.open(self.post)
             self.node.call(self._begin, scenario, data)
 
-        with staged(), _logging():
+        with staged(), _logging(), may_assume():
             world.run(begin)
             self.error = world.failure
             world.close()
+        if is_discard(self.error):
+            self.error, self.discarded = None, True
         wrong = isinstance(self.error, NotAScenario)
         if self.error is not None and (wrong or not is_failure(self.error)):
             raise self.error  # nothing to look for; Ctrl-C, or a time limit of the test
@@ -332,6 +337,8 @@ def simulate(
 ) -> Run:
     """Run a scenario once, with one schedule, and return what happened; raises nothing of it.
 
+    But `assume` and `reject` of Hypothesis go on to the test that has drawn the data.
+
     Args:
         scenario: an async function of a `Simulation` (and of `data`, when given).
         schedule: what goes wrong.
@@ -343,6 +350,8 @@ def simulate(
     checked_scenario(scenario, 1 if data is NO_DATA else 2)
     stage = Stage(checked_schedule(schedule), seed=seed, tree=tree, files=files)
     stage.run(scenario, data)
+    if stage.discarded:
+        raise UnsatisfiedAssumption(f"{describe(scenario)} has rejected this world")
     return stage.report()
 
 

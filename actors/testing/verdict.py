@@ -43,6 +43,9 @@ class Report:
     all_pairs: int = 0
     """Schedules of two faults that there are, where `max_faults` allows two: with so many
     `examples` all of them are tried."""
+    discarded: int = 0
+    """Of the worlds: so many that the scenario itself has rejected (`assume`), which say nothing
+    about it."""
 
     def __str__(self) -> str:
         tried = {0: "no fault", 1: f"every single fault ({self.singles})"}.get(
@@ -52,6 +55,8 @@ class Report:
         drawn = f", and {self.drawn} drawn worlds" if self.drawn else ""
         hit = f"; hit nothing: {list(self.missed)}" if self.missed else ""
         worlds = "1 world" if self.worlds == 1 else f"{self.worlds} worlds"
+        if self.discarded:
+            hit = f", {self.discarded} of them discarded{hit}"
         return f"{worlds} in {self.seconds:.2f} s: {tried}{drawn}; none fails{hit}"
 
 

@@ -21,7 +21,7 @@ import sys
 import warnings
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from typing import Final, NoReturn, TypeAlias, final
+from typing import Final, NamedTuple, NoReturn, TypeAlias, final
 
 from actors.testing.schedule import Place
 from actors.testing.tally import Flaw, Tally
@@ -35,7 +35,7 @@ CAN_FORK: Final = hasattr(os, "fork")
 _NUMBER: Final = struct.Struct("<I")
 _REPORT: Final = struct.Struct("<III")
 """Which world, what of it, how many places follow."""
-_BEGUN, _PASSED, _FAILED = range(3)
+_BEGUN, _PASSED, _FAILED, _DISCARDED = range(4)
 
 _BLOCK: Final = 4096
 """Bytes of numbers that are written at once: the kernel takes so many whole, or not at all."""
@@ -44,9 +44,17 @@ _GONE: Final = 1
 """Exit code of a worker that something of its own has ended."""
 
 
-Places: TypeAlias = list[Place]
-Try: TypeAlias = Callable[[int], Places | None]
-"""Runs the world of this number; returns where faults could hit it, or None when it fails."""
+class Shown(NamedTuple):
+    """What a world that has not failed shows."""
+
+    places: list[Place]
+    """Where faults could hit it."""
+    discarded: bool
+    """Whether its scenario has rejected it."""
+
+
+Try: TypeAlias = Callable[[int], Shown | None]
+"""Runs the world of this number; returns what it shows, or None when it fails."""
 
 
 def sensible(turns: int) -> int:
@@ -69,7 +77,7 @@ def _watched() -> bool:
     return monitoring is not None and any(monitoring.get_tool(tool) for tool in range(6))
 
 
-def spread(total: int, run: Try, workers: int) -> tuple[dict[int, Places], Flaw | None]:
+def spread(total: int, run: Try, workers: int) -> tuple[dict[int, Shown], Flaw | None]:
     """Try so many worlds; return what each has shown, and the first that did not pass.
 
     Whatever ends this call, no worker outlives it.
@@ -134,7 +142,7 @@ class _Crew:
 
     def __init__(self, total: int, run: Try) -> None:
         self.tally = Tally(total)
-        self.shown: dict[int, Places] = {}
+        self.shown: dict[int, Shown] = {}
         self._run = run
         self._parent = os.getpid()
         self._handed = 0
@@ -193,8 +201,9 @@ class _Crew:
             places = [each for (each,) in _NUMBER.iter_unpack(heard[_REPORT.size : size])]
             del heard[:size]
             worker.at = number if what == _BEGUN else None
-            if what == _PASSED:
-                self.shown[number] = [Place(each >> 1, bool(each & 1)) for each in places]
+            if what in (_PASSED, _DISCARDED):
+                found = [Place(each >> 1, bool(each & 1)) for each in places]
+                self.shown[number] = Shown(found, what == _DISCARDED)
                 self.tally.passed(number)
             elif what == _FAILED:
                 self.tally.flawed(number)
@@ -259,8 +268,9 @@ def _settle(parent: int) -> None:
     sys.stdout = sys.stderr = os.fdopen(nowhere, "w", encoding="utf-8")
 
 
-def _report(number: int, places: Places | None) -> bytes:
-    if places is None:
+def _report(number: int, shown: Shown | None) -> bytes:
+    if shown is None:
         return _REPORT.pack(number, _FAILED, 0)
-    numbers = b"".join(_NUMBER.pack(place.number << 1 | place.mortal) for place in places)
-    return _REPORT.pack(number, _PASSED, len(places)) + numbers
+    numbers = b"".join(_NUMBER.pack(place.number << 1 | place.mortal) for place in shown.places)
+    what = _DISCARDED if shown.discarded else _PASSED
+    return _REPORT.pack(number, what, len(shown.places)) + numbers
