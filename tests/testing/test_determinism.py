@@ -137,7 +137,45 @@ async def task_group(sim):
     await sim.settle()
 
 
-@pytest.mark.parametrize("scenario", [as_completed, wait, wait_for_futures, task_group])
+async def wait_for_futures_of_their_own(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+    futures = [asyncio.Future() for _ in range(6)]
+    for n, future in enumerate(futures):
+        future.set_result(n)
+
+    for future in set(futures):
+        await clerk.ask(Note(await future))
+
+
+async def wait_for_gathered(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+    done, _ = await asyncio.wait([asyncio.gather(clerk.ask(Note(n))) for n in range(6)])
+    for gathered in done:
+        await clerk.ask(Note(*gathered.result()))
+
+
+async def wait_for_tasks_of_their_own(sim):
+    clerk = sim.spawn(Clerk, name="clerk")
+
+    async def ask(n):
+        return await clerk.ask(Note(n))
+
+    for task in {asyncio.Task(ask(n)) for n in range(6)}:
+        await clerk.ask(Note(await task))
+
+
+@pytest.mark.parametrize(
+    "scenario",
+    [
+        as_completed,
+        wait,
+        wait_for_futures,
+        wait_for_futures_of_their_own,
+        wait_for_gathered,
+        wait_for_tasks_of_their_own,
+        task_group,
+    ],
+)
 def test_where_the_objects_of_a_run_lie_in_memory_makes_no_difference(scenario):
     traces, ballast = set(), []
     with contextlib.closing(asyncio.new_event_loop()) as nowhere:
@@ -167,6 +205,38 @@ async def completes_one(sim):
 
 def test_as_completed_is_otherwise_as_ever():
     assert simulate(completes_one).error is None
+
+
+async def keeps_what_asyncio_says_of_them(_sim):
+    loop = asyncio.get_running_loop()
+    future, other = asyncio.Future(loop=loop), loop.create_future()
+    task = asyncio.create_task(asyncio.sleep(1, "slept"))
+    gathered = asyncio.gather(task, other)
+    other.set_result("set")
+
+    assert await asyncio.wait_for(gathered, 2) == ["slept", "set"]
+    assert all(isinstance(each, asyncio.Future) for each in (future, other, task, gathered))
+    assert isinstance(task, asyncio.Task)
+    assert not isinstance(future, asyncio.Task)
+    assert issubclass(type(task), asyncio.Future)
+    assert future != other
+    assert not gathered.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        cancelled = asyncio.gather(asyncio.sleep(1))
+        assert cancelled.cancel()
+        await cancelled
+    assert Own().mine is None
+
+
+class Own(asyncio.Future):
+    mine = None
+
+
+def test_futures_and_tasks_are_otherwise_as_ever():
+    real = asyncio.Future
+
+    assert simulate(keeps_what_asyncio_says_of_them).error is None
+    assert asyncio.Future is asyncio.futures.Future is real
 
 
 # --- what is around a run -------------------------------------------------------------------------
