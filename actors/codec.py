@@ -244,6 +244,7 @@ def _answer_text(info: MessageInfo) -> str:
 
 def _check_definition(info: MessageInfo) -> None:
     """Compile a message class when it is defined, as far as everything it names is known."""
+    _refuse_made_anew(info.cls)
     try:
         _compiled(info.cls)
     except UnboundVariable:
@@ -260,6 +261,21 @@ def _check_definition(info: MessageInfo) -> None:
         assert isinstance(record, RecordOf)
         if _forms.of_record(record).arrays:
             _compare_deeply(info)
+
+
+def _refuse_made_anew(cls: type) -> None:
+    """Refuse a part of the message that does not travel, and whose factory makes another one."""
+    for field in attrs.fields(cls):
+        # Of all defaults only factories have it; for type checkers a Factory is no class.
+        made = getattr(field.default, "takes_self", None) is False
+        if made and not field.init and field.eq:
+            raise CannotTravel(
+                f"{cls.__qualname__}.{field.name} is no argument of __init__ (init=False), so it "
+                "does not travel: its factory would make it anew where the message arrives. Leave "
+                "init=False out; or derive it from other fields, by attrs.Factory(..., "
+                "takes_self=True) or __attrs_post_init__; or say eq=False, if it is no part of the "
+                "message, such as a cache."
+            )
 
 
 def _compare_deeply(info: MessageInfo) -> None:

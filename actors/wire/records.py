@@ -27,6 +27,7 @@ converters and validators. The text is made from the class definition alone, nev
 
 from __future__ import annotations
 
+import inspect
 import linecache
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -40,6 +41,7 @@ from actors.annotations import fields_of
 from actors.schema import (
     ArrayOf,
     Bounded,
+    CannotTravel,
     DictOf,
     EnumOf,
     FieldSchema,
@@ -160,6 +162,7 @@ class _Making:
         self.forward[name] = record
         self.new[record] = wire = _promise(record, name)
         fields = fields_of(record)
+        _check_init(record.cls, fields)
         message = record.cls.__qualname__
         forms = [self.whole(field.schema, Place(message, field.name)) for field in fields]
         _fulfil(wire, record, name, fields, forms)
@@ -171,6 +174,21 @@ class _Making:
         for struct in self.structs:
             for name, record in self.forward.items():
                 setattr(struct, name, self.new[record].shadow)
+
+
+def _check_init(cls: type, fields: Sequence[FieldSchema]) -> None:
+    """Refuse a class whose own `__init__` could not be called where an object of it arrives."""
+    if not hasattr(cls, "__attrs_init__"):
+        return
+    try:
+        inspect.signature(cls).bind(**{field.alias: None for field in fields})
+    except TypeError as error:
+        call = ", ".join(f"{field.alias}=..." for field in fields)
+        raise CannotTravel(
+            f"{cls.__qualname__} is made again where it arrives, by {cls.__qualname__}({call}), "
+            f"and its own __init__ does not take that: {error}. Let the parameters of __init__ be "
+            "the fields, and make it from anything else in a function or classmethod."
+        ) from None
 
 
 def _promise(record: RecordOf, name: str) -> Wire:

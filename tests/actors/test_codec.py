@@ -223,6 +223,52 @@ def test_a_class_with_its_own_init_travels():
     assert_travels(Own(a=1, b=2))
 
 
+def test_a_derived_list_travels_when_post_init_makes_it():
+    @message
+    class Derived:
+        n: int
+        below: list[int] = attrs.field(init=False)
+        cache: dict[int, int] = attrs.field(init=False, factory=dict, eq=False)
+
+        def __attrs_post_init__(self) -> None:
+            object.__setattr__(self, "below", list(range(self.n)))
+
+    assert_travels(Derived(3))
+
+
+def test_a_field_that_its_receiver_would_make_anew_is_refused():
+    with pytest.raises(TypeError, match=r"Stamped.id is no argument of __init__.*init=False.*anew"):
+
+        @message
+        class Stamped:
+            n: int
+            id: UUID = attrs.field(init=False, factory=uuid4)
+
+
+def own_init():
+    """Make a message class with `x`, whose own `__init__` calls it otherwise."""
+
+    class Own:
+        x: int
+
+        def __init__(self, q, /, *, more=0):
+            self.__attrs_init__(q + more)
+
+    return Own
+
+
+def test_an_init_that_does_not_take_the_fields_is_refused_at_definition():
+    with pytest.raises(TypeError, match=r"Own\(x=\.\.\.\).*does not take.*parameters.*fields"):
+        message(own_init())
+
+
+def test_an_attrs_class_whose_init_does_not_take_its_fields_is_refused_as_a_field():
+    inner = attrs.frozen(own_init())
+
+    with pytest.raises(TypeError, match=r"Own\(x=\.\.\.\)"):
+        message(attrs.make_class("Outer", {"it": attrs.field(type=inner)}, frozen=True))
+
+
 def test_fields_of_base_classes_travel():
     assert_travels(Deeper(1, 2.0, "3", True, more=4))
 
