@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import typing
 from collections.abc import Sequence
-from types import GenericAlias
+from types import GenericAlias, UnionType
 from typing import Any, Final
 
 import attrs
@@ -263,20 +263,45 @@ def _first_fit(arms: Sequence[Wire], place: Place) -> Pack:
 def bounded(item: Wire, limits: tuple[msgspec.Meta, ...], place: Place) -> Wire:
     """A value within the limits of msgspec.Meta, which msgspec checks at both ends."""
     shadow = _ANNOTATED[(item.shadow, *limits)]
+    outline = _outline(shadow)
     try:
-        msgspec.msgpack.Decoder(shadow)
+        msgspec.msgpack.Decoder(outline)
     except TypeError as error:
         raise TypeError(f"{place.message}.{place.field}: {error}") from None
 
     def pack(value: Any, carrier: Carrier, names: Names) -> Any:
         packed = item.pack(value, carrier, names)
         try:
-            msgspec.convert(packed, shadow)
+            msgspec.convert(packed, outline)
         except msgspec.ValidationError as error:
             raise place.error(str(error)) from None
         return packed
 
     return attrs.evolve(item, shadow=shadow, pack=pack, exact=_NO)
+
+
+def _outline(shadow: Any) -> Any:
+    """Return a shadow with anything in place of records, which may not exist yet.
+
+    They have no limits themselves, and what is in them has been checked when they were packed.
+    """
+    if isinstance(shadow, typing.ForwardRef):
+        return Any
+    if _is_struct(shadow):
+        return Any
+    origin: Any = typing.get_origin(shadow)
+    args = typing.get_args(shadow)
+    if origin is _ANNOTATED:
+        return _ANNOTATED[(_outline(args[0]), *args[1:])]
+    if origin in {_UNION, UnionType}:
+        return _UNION[tuple(map(_outline, args))]
+    if not args:
+        return shadow
+    return GenericAlias(origin, tuple(map(_outline, args)))
+
+
+def _is_struct(shadow: Any) -> bool:
+    return isinstance(shadow, type) and issubclass(shadow, msgspec.Struct)
 
 
 def _joined(

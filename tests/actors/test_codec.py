@@ -223,6 +223,56 @@ def test_a_class_with_its_own_init_travels():
     assert_travels(Own(a=1, b=2))
 
 
+@message
+class Branch:
+    n: int
+    pair: Annotated[list[Branch], msgspec.Meta(max_length=2)] = attrs.field(factory=list)
+    either: Annotated[list[Branch | int], msgspec.Meta(max_length=2)] = attrs.field(factory=list)
+    named: Annotated[dict[str, Branch], msgspec.Meta(max_length=1)] = attrs.field(factory=dict)
+    first: Annotated[Branch, msgspec.Meta(title="first")] | None = None
+    others: Annotated[tuple[tuple[Branch, int], ...], msgspec.Meta(description="few")] = ()
+
+
+def test_limits_may_stand_around_the_class_in_which_they_are_written():
+    leaf = Branch(1)
+    whole = Branch(0, [leaf, leaf], [leaf, 3], {"a": leaf}, leaf, ((leaf, 2),))
+
+    assert_travels(whole)
+    assert_travels(Branch(7, [whole, whole]))
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"pair": [Branch(1)] * 3},
+        {"either": [1, 2, 3]},
+        {"named": {"a": Branch(1), "b": Branch(2)}},
+        {"first": Branch(1, [Branch(2)] * 3)},
+    ],
+)
+def test_limits_around_the_class_in_which_they_are_written_count_at_both_ends(wrong):
+    with pytest.raises(InvalidMessage, match="of length <="):
+        over_the_wire(Branch(0, **wrong))
+
+    data = msgspec.msgpack.encode([0, [[1, [], [], {}, None, []]] * 3, [], {}, None, []])
+    with pytest.raises(InvalidMessage, match=r"pair.*of length <= 2"):
+        codec_for(Branch).decode(data, FrameCarrier())
+
+
+def test_a_limit_that_makes_no_sense_around_the_class_itself_is_refused_with_the_field():
+    with pytest.raises(TypeError, match=r"Sized.below: Can only set `ge` on a numeric type"):
+
+        @message
+        class Sized:
+            below: Annotated[list[Sized], msgspec.Meta(ge=0)]
+
+    with pytest.raises(TypeError, match=r"Itself.it: Can only set `max_length`"):
+
+        @message
+        class Itself:
+            it: Annotated[Itself, msgspec.Meta(max_length=1)]
+
+
 def test_a_derived_list_travels_when_post_init_makes_it():
     @message
     class Derived:
