@@ -40,6 +40,7 @@ def check_hooks(cls: type, above: type) -> None:
     for name, given in HOOKS.items():
         if name in own:
             _check_hook(cls, name, own[name], given)
+    _refuse_hidden(cls, {*HOOKS, "failure_policy", "snapshot_seconds"} - own.keys(), above)
     for field in attrs.fields(cls):
         own.pop(field.name, None)  # an argument of `spawn`: every actor has its own
     policy, seconds = own.get("failure_policy"), own.get("snapshot_seconds")
@@ -47,6 +48,27 @@ def check_hooks(cls: type, above: type) -> None:
         check_policy(f"{cls.__qualname__}.failure_policy", policy)
     if "snapshot_seconds" in own and not isinstance(seconds, property):
         _check_period(cls, seconds)
+
+
+def _refuse_hidden(cls: type, names: set[str], above: type) -> None:
+    """Refuse what a mixin says in vain, because `above` stands before it and has its own."""
+    for base in cls.__mro__[cls.__mro__.index(above) + 1 :]:
+        if getattr(base, "_is_protocol", False):
+            continue
+        for name in sorted(names & vars(base).keys()):
+            if not getattr(vars(base)[name], "__isabstractmethod__", False):
+                first, mixin = above.__name__, base.__name__
+                why = f"{mixin} stands behind {first} among the bases, so this would never be used"
+                remedy = f"Put {mixin} before {first}{_in_order(cls, base)}"
+                _refuse(cls, name, f"{why}: {first} has its own", remedy)
+
+
+def _in_order(cls: type, first: type) -> str:
+    """Return the bases of a class with one of them first, as one would write them."""
+    if first not in cls.__bases__:
+        return ""
+    names = [first.__name__, *(other.__name__ for other in cls.__bases__ if other is not first)]
+    return f": class {cls.__name__}({', '.join(names)})"
 
 
 def _check_hook(cls: type, name: str, value: object, given: tuple[str, ...]) -> None:

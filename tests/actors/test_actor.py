@@ -20,6 +20,7 @@ from typing import (
     Generic,
     Literal,
     NewType,
+    Protocol,
     TypedDict,
     TypeVar,
 )
@@ -840,6 +841,44 @@ def test_a_hook_is_looked_at_wherever_it_comes_from() -> None:
 
     with refused(r"^Bad\.restore: "):
         type("Bad", (Mixin, Actor), {})
+
+
+@pytest.mark.parametrize("name", ["on_start", "on_stop", "snapshot", "failure_policy"])
+def test_what_stands_behind_actor_and_would_never_be_used_is_refused(name: str) -> None:
+    mixin = type("Mixin", (), {name: lambda *_: None})
+    base = type("Base", (Actor,), {})
+
+    with refused(rf"^Bad\.{name}: Mixin stands behind Actor.*class Bad\(Mixin, Actor\)"):
+        type("Bad", (Actor, mixin), {})
+    with refused(r"Mixin stands behind Actor"):
+        type("Bad", (base, mixin), {})
+
+
+def test_a_hook_behind_actor_is_fine_when_the_class_has_its_own_or_it_is_a_declaration() -> None:
+    class Mixin:
+        started = False
+
+        def on_start(self) -> None:
+            self.started = True
+
+    class Startable(Protocol):
+        def on_start(self) -> None: ...
+
+    class Stoppable(ABC):
+        @abstractmethod
+        def on_stop(self, reason: str) -> None: ...
+
+    class Fine(Actor, Mixin):
+        def on_start(self) -> None:
+            Mixin.on_start(self)
+
+    class Declared(Actor, Startable, Stoppable):
+        pass
+
+    actor = Fine()
+    actor.on_start()
+    assert actor.started
+    assert Declared().on_start() is None
 
 
 def test_hooks_of_every_shape_that_can_be_called_are_fine() -> None:
