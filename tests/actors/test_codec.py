@@ -273,6 +273,23 @@ def test_a_limit_that_makes_no_sense_around_the_class_itself_is_refused_with_the
             it: Annotated[Itself, msgspec.Meta(max_length=1)]
 
 
+@pytest.mark.parametrize("annotation", [set[UUID], dict[UUID, int]])
+def test_a_limit_of_length_is_compared_before_the_first_item_is_read(annotation):
+    codec = value_codec(Annotated[annotation, msgspec.Meta(max_length=2)])
+    many = [0.5, 0.5, 0.5]
+
+    with pytest.raises(InvalidMessage, match="of length <= 2"):
+        codec.decode(msgspec.msgpack.encode(many), FrameCarrier())
+
+
+def test_the_second_of_two_equal_times_is_told_from_the_first_by_its_zone():
+    second = dt.datetime(2026, 10, 25, 2, 30, tzinfo=ZoneInfo("Europe/Paris"), fold=1)
+
+    received = over_the_wire(second, value_codec(dt.datetime))
+
+    assert received.timestamp() == second.timestamp() != second.replace(fold=0).timestamp()
+
+
 def test_a_derived_list_travels_when_post_init_makes_it():
     @message
     class Derived:
