@@ -37,6 +37,7 @@ from actors.arrays.ring import (
     slot_pages,
 )
 from actors.errors import MessageError, NotDelivered, OutcomeUnknown
+from actors.seconds import check_seconds
 
 LOOK_AGAIN: Final = 0.1
 """Seconds without a new frame after which it is looked whether the writer still lives."""
@@ -106,6 +107,11 @@ class RingReader:
 
         `title` is how errors call it.  Whoever waits long for a ring is told the reason by `say`.
         """
+        if not callable(find):
+            raise TypeError(
+                f"a reader asks a function where its ring is, got {type(find).__name__}: write "
+                "RingReader(lambda: ring.address), or system.frames(ref, name) for an actor's ring"
+            )
         self._find = find
         self._title = title
         self._say = say
@@ -136,7 +142,10 @@ class RingReader:
 
         Raises:
             MessageError: what is there is no ring, or not readable for this process.
+            TypeError, ValueError: `out` is no array, or cannot be written to.
         """
+        if out is not None:
+            _check_out(out)
         now = time.monotonic()
         if self._slots is None or now - self._fresh_at > LOOK_AGAIN:
             self._attend()
@@ -159,6 +168,8 @@ class RingReader:
 
         Raises a built-in TimeoutError after `timeout` seconds; else as `newest` does.
         """
+        if timeout is not None:
+            check_seconds(timeout)
         end = math.inf if timeout is None else time.monotonic() + timeout
         while (frame := self.newest(out)) is None:
             left = end - time.monotonic()
@@ -353,6 +364,15 @@ class _Slots:
             array.flags.writeable = False
         begin = at + FRAME.size
         return array, bytes(memory[begin : begin + length]), written_at
+
+
+def _check_out(out: object) -> None:
+    """Refuse what no frame can be copied into, such as the read-only array of another frame."""
+    advice = "make one with np.empty(shape, dtype), or leave out= out"
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out= is a numpy array for frames, got {type(out).__name__}: {advice}")
+    if not out.flags.writeable:
+        raise ValueError(f"out= is read-only, as the arrays of frames are: {advice}")
 
 
 def _pace(every: float, since: float) -> float:

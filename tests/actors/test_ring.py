@@ -400,6 +400,28 @@ def test_a_ring_that_nobody_holds_gives_its_descriptors_back():
     assert not opened() - before
 
 
+@pytest.mark.parametrize("wrong", ["density", None, 7])
+def test_a_reader_is_made_of_a_function_that_finds_the_ring(wrong):
+    with pytest.raises(TypeError, match=r"RingReader\(lambda: ring.address\).*system.frames\("):
+        RingReader(wrong)
+
+
+@pytest.mark.parametrize("read", [RingReader.newest, RingReader.wait], ids=["newest", "wait"])
+def test_a_frame_is_copied_into_an_array_or_not_at_all(ring, reader, read):
+    ring.write([1, 2])
+    with pytest.raises(TypeError, match=r"out= is a numpy array.*got list.*np.empty"):
+        read(reader, out=[1, 2])
+
+    frame = read(reader)
+    ring.write([3, 4])
+    with pytest.raises(ValueError, match=r"out= is read-only.*np.empty"):
+        read(reader, out=frame.array)
+
+    with pytest.raises(TypeError, match="timeout='1': give seconds"):
+        reader.wait("1")
+    assert read(reader, out=np.empty(2, int)).array.tolist() == [3, 4]
+
+
 def test_the_ring_of_another_host_says_so(ring):
     far = attrs.evolve(ring.address, host=b"elsewhere")
 
