@@ -20,8 +20,10 @@ import actors
 import supervisor
 from actors import errors
 from actors.hooks import HOOKS
+from actors.schema import CannotTravel, UnboundVariable
 from supervisor import Backoff, Intensity, Limits
 from supervisor.cli.text import ExitCode
+from supervisor.entrance import BrokenPreloadError
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -221,6 +223,14 @@ def test_the_page_of_errors_names_every_error():
     }
 
     assert named == tree
+
+
+@pytest.mark.parametrize("kind", [CannotTravel, UnboundVariable, BrokenPreloadError])
+def test_the_page_of_errors_names_those_beside_the_tree_that_a_traceback_shows(kind):
+    page = (ROOT / "docs" / "reference" / "errors.md").read_text(encoding="utf-8")
+    others = page.partition("## Others you may meet")[2]
+
+    assert re.search(rf"^\| .*`{kind.__name__}`.* `{kind.__base__.__name__}`", others, re.MULTILINE)
 
 
 @pytest.mark.parametrize("package", [actors, supervisor], ids=lambda package: package.__name__)
