@@ -281,7 +281,9 @@ class Arrivals:
             self.signals.append(Signal(link, inbound.incarnation, envelope))
             return
         call = self._calls.find(envelope.correlation)
-        if call is not None and call.target == link.name and call.sink.take(envelope, frames):
+        if call is None or call.target != link.name:
+            return
+        if call.sink.take(envelope, frames, near=link.near(self._departures.host)):
             self._calls.close(envelope.correlation)
 
     def _pull(self, link: Link, incarnation: int, kind: int) -> None:

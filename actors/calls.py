@@ -25,8 +25,11 @@ NOBODY: Final = Waiter(hold=Hold.OVER)
 class Sink(Protocol):
     """Where the answers of a call go: a `Reply` or a `Stream`."""
 
-    def take(self, envelope: Envelope, frames: Frames) -> bool:
-        """Accept an answer; return whether the call is over."""
+    def take(self, envelope: Envelope, frames: Frames, *, near: bool) -> bool:
+        """Accept an answer, which may name shared memory if its sender is `near`.
+
+        Returns whether the call is over.
+        """
         ...
 
     def fail(self, error: ActorError) -> None:
@@ -38,7 +41,7 @@ class Sink(Protocol):
 class _Nowhere:
     """The sink of a call that is over."""
 
-    def take(self, envelope: Envelope, frames: Frames) -> bool:  # noqa: ARG002 - nobody waits
+    def take(self, envelope: Envelope, frames: Frames, *, near: bool) -> bool:  # noqa: ARG002
         """Nobody waits for it."""
         return True
 

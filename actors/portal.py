@@ -15,6 +15,7 @@ import math
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any, Final, TypeVar, final
 
 import msgspec
@@ -136,7 +137,7 @@ class Portal:
         if codec_of(msg, "ask").kind is not _ASK_KIND:
             expect(msg, MessageKind.ASK)
         answer = answer_codec(type(msg))
-        reply: Reply[R] = Reply(self, lambda payload, frames: self.decode(answer, payload, frames))
+        reply: Reply[R] = Reply(self, partial(self.decode, answer))
         now, given = self._time_for(timeout)
         call = Call(
             reply, target=name, message=type(msg).__name__, deadline=now + given, timeout=given
@@ -150,9 +151,7 @@ class Portal:
         codec_of(msg, "stream")
         expect(msg, MessageKind.STREAM)
         answer = answer_codec(type(msg))
-        stream: Stream[T] = Stream(
-            self, lambda payload, frames: self.decode(answer, payload, frames)
-        )
+        stream: Stream[T] = Stream(self, partial(self.decode, answer))
         call = Call(stream, target=name, message=type(msg).__name__, deadline=math.inf)
         stream.attach(call)
         self.call(STREAM, msg, call)
@@ -205,7 +204,7 @@ class Portal:
     # --- what the runtime and the client's thread use
 
     def decode(
-        self, codec: Codec | ValueCodec, payload: bytes, frames: Frames, *, near: bool = True
+        self, codec: Codec | ValueCodec, payload: bytes, frames: Frames, *, near: bool
     ) -> Any:
         """Return the value in a payload, with shared arrays of senders that are `near` only.
 
@@ -374,7 +373,8 @@ class Portal:
             and target not in self.peer.links
         ):
             return  # a watch ends with its watcher: this notice was still on its way
-        text = self._text(loss.envelope)
+        # Told to a program here, it is somebody else's, who may be on another host.
+        text = self._text(loss.envelope, near=target != self.peer.name)
         self.dead_letter(DeadLetter(target, self.peer.name, tag, text, loss.reason))
 
     def dead_letter(self, letter: DeadLetter) -> None:
@@ -384,11 +384,12 @@ class Portal:
         else:
             self.notify(SUPERVISOR, sendable(letter))
 
-    def _text(self, envelope: Envelope) -> str:
+    def _text(self, envelope: Envelope, *, near: bool) -> str:
         if envelope.frames:
             return f"{envelope.tag} with {envelope.frames} arrays"
         try:
-            msg = self.decode(codec_for(class_of(envelope.tag)), envelope.payload, [])
+            codec = codec_for(class_of(envelope.tag))
+            msg = self.decode(codec, envelope.payload, [], near=near)
         except ActorError:
             return f"{envelope.tag}, {len(envelope.payload)} bytes"
         return text_of(msg)

@@ -26,8 +26,13 @@ if TYPE_CHECKING:
 
 R_co = TypeVar("R_co", covariant=True)
 
-Decode = Callable[[bytes, Frames], Any]
-"""Makes the answer's value of its payload and array frames."""
+
+class Decode(Protocol):
+    """Makes the answer's value of its payload and array frames."""
+
+    def __call__(self, payload: bytes, frames: Frames, *, near: bool) -> Any:
+        """Return the value, with shared arrays of senders that are `near` only."""
+        ...
 
 
 class Pending(Protocol):
@@ -214,13 +219,13 @@ class Reply(Generic[R_co]):
             if wake in self._wakers:
                 self._wakers.remove(wake)
 
-    def take(self, envelope: Envelope, frames: Frames) -> bool:
+    def take(self, envelope: Envelope, frames: Frames, *, near: bool) -> bool:
         """Accept the answer."""
         if envelope.kind == Kind.FAILURE:
             self._finish(None, unpack_error(envelope.payload))
             return True
         try:
-            value = self._decode(envelope.payload, frames)
+            value = self._decode(envelope.payload, frames, near=near)
         except SenderGoneError as error:
             call, reason = self._call, str(error)
             where = {} if call is None else {"target": call.target, "message": call.message}

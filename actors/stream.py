@@ -153,13 +153,13 @@ class Stream(Generic[T_co]):
             if wake in self._wakers:
                 self._wakers.remove(wake)
 
-    def take(self, envelope: Envelope, frames: Frames) -> bool:
+    def take(self, envelope: Envelope, frames: Frames, *, near: bool) -> bool:
         """Accept an item, the end, or a failure."""
         if self._over:
             return True
         if envelope.kind == Kind.ITEM:
             try:
-                self._items.append(self._decode(envelope.payload, frames))
+                self._items.append(self._decode(envelope.payload, frames, near=near))
             except SenderGoneError as error:
                 call, reason = self._call, str(error)
                 where = {} if call is None else {"target": call.target, "message": call.message}

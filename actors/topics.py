@@ -173,14 +173,15 @@ class _Followed:
         """Why the supervisor does not say."""
         self._read = 0
 
-    def take(self, envelope: Envelope, frames: Frames) -> bool:
+    def take(self, envelope: Envelope, frames: Frames, *, near: bool) -> bool:
         """Note a new list, and say that it was seen."""
         if envelope.kind != Kind.ITEM:
             if envelope.kind == Kind.FAILURE:
                 self.refused = unpack_error(envelope.payload)
             self.over = True
             return True
-        news = self._portal.decode(answer_codec(FollowTopic), envelope.payload, frames)
+        codec = answer_codec(FollowTopic)
+        news = self._portal.decode(codec, envelope.payload, frames, near=near)
         self.names = news.names
         self._read += 1
         self._portal.grant(self.call, self._read)
@@ -205,8 +206,6 @@ class _Subscription:
         self.ready = False
         """Whether every publisher knows of it, or it is over."""
         self._codec = codec
-        self._near = False
-        """Whether the event that has come last may name memory of this host."""
         self.stream: Stream[Any] = Stream(self, self._decode)
         self.call = Call(self, target=SUPERVISOR, message="SubscribeStream", deadline=math.inf)
         self.stream.attach(self.call)
@@ -217,14 +216,14 @@ class _Subscription:
     def deliver(self, delivery: Delivery) -> None:
         """An event has come."""
         envelope, frames = delivery.envelope, delivery.frames
-        self._near = delivery.link.near(self._portal.peer.host)
         while len(self._sizes) > self.stream.waiting:  # the others were read meanwhile
             self._bytes -= self._sizes.popleft()
         self._sizes.append(0)
         self._weigh(len(envelope.payload) + sum(len(frame) for frame in frames))
         fits = not self._full
         if fits:  # what it holds in shared memory is known when it has been read
-            self.stream.take(Envelope(Kind.ITEM, 0, 0, "", envelope.payload), frames)
+            near = delivery.link.near(self._portal.peer.host)
+            self.stream.take(Envelope(Kind.ITEM, 0, 0, "", envelope.payload), frames, near=near)
         if self._full:
             text = (
                 f"{len(self._sizes) - (not fits)} events of {self._name} wait unread in this "
@@ -233,11 +232,10 @@ class _Subscription:
             self.stream.fail(MailboxFull(text, message=self._name, limit=UNREAD))
             self.cancel(self.call)
 
-    def _decode(self, payload: bytes, frames: Frames) -> Any:
+    def _decode(self, payload: bytes, frames: Frames, *, near: bool) -> Any:
         if not self._codec.beside:
-            return self._portal.decode(self._codec, payload, frames)
-        memory = self._portal.memory if self._near else None
-        carrier = Incoming(frames, memory, self._portal)
+            return self._portal.decode(self._codec, payload, frames, near=near)
+        carrier = Incoming(frames, self._portal.memory if near else None, self._portal)
         event = self._codec.decode(payload, carrier)
         self._weigh(carrier.shared)
         return event
@@ -254,10 +252,10 @@ class _Subscription:
 
     # --- the sink of the request
 
-    def take(self, envelope: Envelope, frames: Frames) -> bool:
+    def take(self, envelope: Envelope, frames: Frames, *, near: bool) -> bool:
         """Every publisher knows of us, or the supervisor ends it."""
         self.ready = True
-        return envelope.kind != Kind.ITEM and self.stream.take(envelope, frames)
+        return envelope.kind != Kind.ITEM and self.stream.take(envelope, frames, near=near)
 
     def fail(self, error: ActorError) -> None:
         """The system is over."""

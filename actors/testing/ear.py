@@ -97,7 +97,8 @@ class Ear:
             if envelope.kind == Kind.STREAM:
                 raise UnknownMessage(tag=envelope.tag, target="a probe")
             codec = codec_for(class_of(envelope.tag))
-            msg = self._portal.decode(codec, envelope.payload, delivery.frames)
+            near = delivery.link.near(self._portal.peer.host)
+            msg = self._portal.decode(codec, envelope.payload, delivery.frames, near=near)
         except MessageError as error:
             if envelope.kind == Kind.TELL:
                 self._finish(delivery)

@@ -25,7 +25,7 @@ import attrs
 
 from actors.calls import Call
 from actors.codec import codec_for
-from actors.envelope import Envelope, Kind
+from actors.envelope import Envelope, Frames, Kind
 from actors.errors import ActorError
 from actors.message import Request, StreamRequest
 from actors.outbox import OUTBOX_MESSAGES
@@ -190,7 +190,7 @@ class _Local:
         carrier = FrameCarrier()
         payload = answer_codec(self.cls).encode(value, carrier)
         frames = [bytes(frame) for frame in carrier.frames]
-        self.reply.take(Envelope(Kind.REPLY, 0, 0, "", payload, len(frames)), frames)
+        self.reply.take(Envelope(Kind.REPLY, 0, 0, "", payload, len(frames)), frames, near=False)
 
 
 @final
@@ -214,9 +214,11 @@ class _Outlet:
     def ask(self, name: str, msg: Request[R], timeout: float | None) -> Reply[R]:  # noqa: ARG002
         """Record it, and wait for `Probe.answer`."""
         codec = answer_codec(type(msg))
-        reply: Reply[R] = Reply(
-            self, lambda payload, frames: codec.decode(payload, FrameCarrier(frames))
-        )
+
+        def decode(payload: bytes, frames: Frames, *, near: bool) -> Any:  # noqa: ARG001
+            return codec.decode(payload, FrameCarrier(frames))
+
+        reply: Reply[R] = Reply(self, decode)
         reply.attach(Call(reply, target=name, message=type(msg).__name__, deadline=0.0))
         self._probe.record(msg, reply)
         return reply

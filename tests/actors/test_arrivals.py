@@ -305,7 +305,7 @@ def late(record=LaneRecord(1), kind=Kind.ASK):  # noqa: B008 - frozen
 def test_a_late_answer_brings_its_arrays():
     peer, sink, call = late()
     frames = []
-    sink.take = lambda envelope, more: frames.append((envelope.payload, more)) or True
+    sink.take = lambda envelope, more, **_: frames.append((envelope.payload, more)) or True
     nothing = Envelope(Kind.TELL, 2, 0, "m:M", b"", 1)
     reply = Envelope(Kind.REPLY, 3, call.correlation, "", b"!", 2)
 

@@ -8,7 +8,7 @@ from actors.calls import NOBODY, STALE_DEADLINES, Call, Calls
 
 
 class Sink:
-    def take(self, envelope, frames):
+    def take(self, envelope, frames, *, near):
         return True
 
     def fail(self, error):

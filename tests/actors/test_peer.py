@@ -62,7 +62,7 @@ class Answers:
     def __init__(self):
         self.taken, self.failed = [], []
 
-    def take(self, envelope, frames):
+    def take(self, envelope, frames, *, near):
         self.taken.append(envelope)
         return envelope.kind != Kind.ITEM
 

@@ -77,19 +77,19 @@ def test_a_reply_is_not_taken_for_its_answer():
 
 
 def test_an_answer_whose_arrays_went_with_their_sender_is_lost():
-    def decode(payload, frames):
+    def decode(payload, frames, *, near):
         raise SenderGoneError("the shared array of process 7 cannot be attached")
 
     reply = Reply(Door(), decode)
     reply.attach(Call(reply, target="camera", message="Image", deadline=1.0))
-    reply.take(Envelope(Kind.REPLY, 0, 1, "", b""), [])
+    reply.take(Envelope(Kind.REPLY, 0, 1, "", b""), [], near=True)
 
     with pytest.raises(AnswerLost, match="camera handled Image"):
         reply.result()
 
 
 def test_an_item_whose_arrays_went_with_their_sender_ends_the_stream_as_its_end_does():
-    def decode(payload, frames):
+    def decode(payload, frames, *, near):
         if payload == b"gone":
             raise SenderGoneError("the shared array of process 7 cannot be attached")
         return payload
@@ -98,9 +98,9 @@ def test_an_item_whose_arrays_went_with_their_sender_ends_the_stream_as_its_end_
     stream = Stream(door, decode)
     call = Call(stream, target="camera", message="Images", deadline=1.0)
     stream.attach(call)
-    stream.take(Envelope(Kind.ITEM, 0, 1, "", b"first"), [])
+    stream.take(Envelope(Kind.ITEM, 0, 1, "", b"first"), [], near=True)
 
-    assert stream.take(Envelope(Kind.ITEM, 0, 1, "", b"gone"), [])
+    assert stream.take(Envelope(Kind.ITEM, 0, 1, "", b"gone"), [], near=True)
     assert next(stream) == b"first"
     with pytest.raises(OutcomeUnknown, match=r"camera.*process 7") as caught:
         next(stream)

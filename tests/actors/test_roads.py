@@ -39,7 +39,7 @@ LINE = b"a line"
 
 
 class Nowhere:
-    def take(self, _envelope, _frames):
+    def take(self, _envelope, _frames, *, near):
         return True
 
     def fail(self, _error):

@@ -58,7 +58,7 @@ class Outcome:
         self.number = number
         self.ends = []
 
-    def take(self, envelope, frames):
+    def take(self, envelope, frames, *, near):
         if envelope.kind == Kind.FAILURE:
             self.ends.append("declined")
             return True

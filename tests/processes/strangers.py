@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import secrets
 import socket
 import time
@@ -10,7 +11,8 @@ import zmq
 from programs import SECONDS
 
 from actors.control import BROKER, Hello, Refused, Welcome, decode_word, encode_word
-from actors.envelope import MAGIC, Batch, Route, encode_batch, encode_route
+from actors.envelope import MAGIC, Batch, Route, decode_batch, encode_batch, encode_route
+from actors.errors import MessageError
 from actors.framing import Assembler, head
 
 GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16 + 32)
@@ -56,6 +58,12 @@ class Stranger:
         while not isinstance(word := decode_word(self.receive()), kind):
             pass
         return word
+
+    def asked(self):
+        """Return the next batch that somebody has sent: its envelopes."""
+        while True:
+            with contextlib.suppress(MessageError):  # a word of the broker
+                return decode_batch(self.receive()).envelopes
 
     def words_until_welcome(self):
         """Say hello again; return the codes of all that was refused before it was heard."""

@@ -14,7 +14,7 @@ from scenes import Add, Player
 from strangers import Stranger
 
 import supervisor
-from actors import message
+from actors import DeadLetter, Request, StreamRequest, message
 from actors.attachments import Outgoing
 from actors.codec import codec_for
 from actors.connection import Curve
@@ -33,6 +33,23 @@ pytestmark = pytest.mark.process
 @message
 class Picture:
     data: NDArray[np.float64]
+
+
+@message
+class Portrait:
+    """No program here takes it."""
+
+    data: NDArray[np.float64]
+
+
+@message
+class Show(Request[NDArray[np.float64]]):
+    pass
+
+
+@message
+class ShowAll(StreamRequest[NDArray[np.float64]]):
+    pass
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +133,50 @@ def test_of_an_event_of_a_guest_no_word_about_shared_memory_is_taken(host, playe
 
         with pytest.raises(MessageError, match="named by a program on another"):
             pictures.next(timeout=20.0)
+
+
+@pytest.fixture
+def pixels(host):
+    """An array of the host's program in shared memory, as a message names it."""
+    memory = host._portal.memory
+    place, block = memory.lend(np.ones(100_000))
+    yield [-1, "<f8", [100_000], place]
+    memory.free((block,))
+
+
+@pytest.mark.parametrize(
+    ("ask", "kind"),
+    [
+        (lambda ref: ref.ask(Show()).result, Kind.REPLY),
+        (lambda ref: ref.stream(ShowAll()).next, Kind.ITEM),
+    ],
+    ids=["ask", "stream"],
+)
+def test_of_what_a_guest_answers_no_word_about_shared_memory_is_taken(
+    host, player, guest, pixels, ask, kind
+):
+    operator = guest(Role.OPERATOR)
+    operator.settle()
+    wait_for_answer = ask(host.ref(operator.name))
+    (asked,) = operator.asked()
+    named = Envelope(kind, 1, asked.correlation, "", msgspec.msgpack.encode(pixels))
+    operator.write(host._peer.name, named)
+
+    with pytest.raises(MessageError, match="named by a program on another"):
+        wait_for_answer(timeout=20.0)
+
+
+def test_the_text_of_what_a_guest_told_a_program_shows_no_shared_memory(
+    host, player, guest, pixels
+):
+    operator = guest(Role.OPERATOR)
+    operator.settle()
+    payload = msgspec.msgpack.encode([pixels])
+    with host.subscribe(DeadLetter) as letters:
+        operator.write(host._peer.name, Envelope(Kind.TELL, 1, 0, tag_of(Portrait), payload))
+        letter = letters.next(timeout=20.0)
+
+    assert letter.text == f"{tag_of(Portrait)}, {len(payload)} bytes"
 
 
 def test_a_demoted_key_talks_to_actors_no_more_by_saying_hello_again(host, player, guest):
