@@ -49,10 +49,14 @@ class Admission:
         while deliveries:
             delivery = deliveries.popleft()
             envelope = delivery.envelope
-            if envelope.kind != TELL and (
-                me in envelope.chain
-                or delivery.link.name == me
-                or len(envelope.chain) >= LONGEST_CHAIN
+            if (
+                envelope.kind != TELL
+                and (
+                    me in envelope.chain
+                    or delivery.link.name == me
+                    or len(envelope.chain) >= LONGEST_CHAIN
+                )
+                and not delivery.link.behind  # it would be refused at once, which is an answer
             ):
                 self._consider(delivery)
             else:

@@ -311,7 +311,7 @@ class Arrivals:
         """A program has no handlers: whoever sends it a message is told so."""
         if envelope.kind == Kind.TELL:
             self._fates.losses.append(Loss(self._departures.name, envelope, NO_HANDLERS))
-        else:
+        elif not link.behind:  # whoever takes no answers gets none
             error = UnknownMessage(tag=envelope.tag, target=self._departures.name)
             payload = pack_error(error, escaped=False)
             failure = Letter(Envelope(Kind.FAILURE, 0, envelope.correlation, "", payload))

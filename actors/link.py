@@ -20,7 +20,7 @@ import msgspec
 from actors.address import NET_PREFIX
 from actors.control import Standing
 from actors.envelope import Envelope, Frames, Kind
-from actors.outbox import Outbound
+from actors.outbox import MOST_ANSWER_BYTES, MOST_ANSWERS, Outbound
 from actors.pieces import Joint
 from actors.runs import Runs
 
@@ -252,6 +252,16 @@ class Link:
         out, arrived = self.out, self.way.arrived
         late = (letter for seq, letter in out.flying.items() if seq > arrived)
         return any(Kind.REPLY <= one.envelope.kind <= Kind.END for one in (*late, *out.unsent))
+
+    @property
+    def behind(self) -> bool:
+        """Whether the other side has so much to acknowledge that we do nothing more for it before.
+
+        Only a program on the network: of this host's, which may do anything, none is made to wait.
+        """
+        out = self.out
+        much = out.answers > MOST_ANSWERS or out.answer_bytes > MOST_ANSWER_BYTES
+        return much and self.name.startswith(NET_PREFIX)
 
     def near(self, host: bytes) -> bool:
         """Whether memory can be shared with the other end, from the host with this key."""

@@ -1,15 +1,17 @@
 """What waits for an actor: messages in the order they came, and its own timers.  A decider.
 
 The bound is kept by the senders: each knows how many unfinished messages it may have here (its
-credit), so nothing is refused at this end.
+credit), so nothing is refused at this end.  What a sender has written that is behind with its
+acknowledgements is held back until it is not: its answers would be kept without end.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from itertools import chain
 from typing import final
 
-from actors.link import Delivery
+from actors.link import Delivery, Link
 
 
 @final
@@ -32,9 +34,16 @@ class Mailbox:
         self._items: deque[Delivery | Timer] = deque()
         self._admitted: deque[Delivery] = deque()
         """Asks that are begun beside the handler that waits for them (`cycles.py`)."""
+        self._held: dict[Link, deque[Delivery]] = {}
+        """Messages whose turn has come, of senders that are behind."""
 
     def __len__(self) -> int:
-        return len(self._items) + len(self._admitted)
+        return len(self._items) + len(self._admitted) + self.held
+
+    @property
+    def held(self) -> int:
+        """How many messages wait for their sender to acknowledge answers."""
+        return sum(map(len, self._held.values())) if self._held else 0
 
     def put(self, item: Delivery | Timer) -> None:
         """Append a message."""
@@ -48,27 +57,44 @@ class Mailbox:
 
     def take_admitted(self) -> Delivery | None:
         """Remove and return the next request that need not wait; None when there is none."""
-        return self._admitted.popleft() if self._admitted else None
+        while self._admitted:
+            delivery = self._admitted.popleft()
+            if not delivery.link.behind:
+                return delivery
+            self._hold(delivery)
+        return None
 
     def holds(self, sender: str, incarnation: int) -> bool:
         """Whether a message of this life of a sender waits."""
+        waiting = (item for item in self._items if isinstance(item, Delivery))
         return any(
-            isinstance(item, Delivery)
-            and item.link.name == sender
-            and item.incarnation == incarnation
-            for item in self._items
+            item.link.name == sender and item.incarnation == incarnation
+            for item in chain(waiting, *self._held.values())
         )
 
     def take(self) -> Delivery | Timer | None:
         """Remove and return the next message; None when there is none."""
-        item = self._items.popleft() if self._items else None
-        if isinstance(item, Timer):
-            item.waiting = False
-        return item
+        if self._held:
+            for link in [link for link in self._held if not link.behind]:
+                self._items.extendleft(reversed(self._held.pop(link)))
+        while self._items:
+            item = self._items.popleft()
+            if isinstance(item, Timer):
+                item.waiting = False
+                return item
+            if not item.link.behind:
+                return item
+            self._hold(item)
+        return None
+
+    def _hold(self, delivery: Delivery) -> None:
+        self._held.setdefault(delivery.link, deque()).append(delivery)
 
     def withdraw(self, sender: str, incarnation: int, correlation: int) -> Delivery | None:
         """Remove a request its sender has given up, if it is still waiting."""
-        for items in (self._items, self._admitted):
+        queues: list[deque[Delivery | Timer] | deque[Delivery]] = [self._items, self._admitted]
+        queues += self._held.values()
+        for items in queues:
             for index, item in enumerate(items):
                 if (
                     isinstance(item, Delivery)

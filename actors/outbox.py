@@ -29,11 +29,17 @@ from actors.pieces import Cutter
 OUTBOX_MESSAGES: Final = 10_000
 OUTBOX_BYTES: Final = 64 << 20
 
+MOST_ANSWERS: Final = 10_000
+MOST_ANSWER_BYTES: Final = 64 << 20
+"""Answers that are kept for a program on the network; beyond them it has to acknowledge some."""
+
 FIRST_WINDOW: Final = 256
 """Messages to a life that has not acknowledged any: it may have promised its room to others."""
 
 BATCH_ENVELOPES: Final = 256
 BATCH_BYTES: Final = 4 << 20
+
+_LAST_ANSWER: Final = int(Kind.END)
 
 _WITHDRAWN: Final = -1
 """In place of a number: the sender has taken the letter back, or its name is gone."""
@@ -44,8 +50,9 @@ class Outbound:
     """An outbox towards one name."""
 
     __slots__ = (
-        "_again", "_answers", "_at_work", "_bytes", "_count", "_heard", "_withdrawn", "base",
-        "credit", "cutter", "flying", "incarnation", "last", "waiting",
+        "_again", "_answers", "_at_work", "_bytes", "_count", "_heard", "_withdrawn",
+        "answer_bytes", "answers", "base", "credit", "cutter", "flying", "incarnation", "last",
+        "waiting",
     )  # fmt: skip
 
     def __init__(self) -> None:
@@ -66,6 +73,8 @@ class Outbound:
         """Letters in `waiting` that were taken back; removed when they are met, or are many."""
         self._answers = 0
         """Letters in `waiting` that wait for no credit."""
+        self.answers = self.answer_bytes = 0
+        """Answers that are not known to have arrived, and their size."""
         self._at_work = 0
         """Messages (not answers) among those that are flying."""
         self._heard = False
@@ -124,6 +133,9 @@ class Outbound:
             self._bytes += letter.size
         else:
             self._answers += 1
+            if letter.envelope.kind <= _LAST_ANSWER:
+                self.answers += 1
+                self.answer_bytes += letter.size
         self.waiting.append(letter)
 
     def withdraw(self, letter: Letter) -> bool:
@@ -262,12 +274,20 @@ class Outbound:
         while base <= self.last and base not in flying:
             base += 1
         self.base = base
+        self._count_off(settled)
+        return settled
+
+    def _count_off(self, settled: list[Letter]) -> None:
+        """Letters have left `flying`: each makes room for others."""
         for letter in settled:
-            if letter.envelope.kind <= LAST_MAILBOX_KIND:
+            kind = letter.envelope.kind
+            if kind <= LAST_MAILBOX_KIND:
                 self._count -= 1
                 self._bytes -= letter.size
                 self._at_work -= 1
-        return settled
+            elif kind <= _LAST_ANSWER:
+                self.answers -= 1
+                self.answer_bytes -= letter.size
 
     def _settle_early(self, finished: list[int], first: int, settled: list[Letter]) -> None:
         """Settle what was finished though one before it was not.
@@ -345,6 +365,10 @@ class Outbound:
         self.last, self.base, self.incarnation = 0, 1, 0
 
     def _forget(self, letter: Letter) -> None:
-        if letter.envelope.kind <= LAST_MAILBOX_KIND:
+        kind = letter.envelope.kind
+        if kind <= LAST_MAILBOX_KIND:
             self._count -= 1
             self._bytes -= letter.size
+        elif kind <= _LAST_ANSWER:
+            self.answers -= 1
+            self.answer_bytes -= letter.size

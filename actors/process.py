@@ -259,7 +259,8 @@ class Life:
             self._stopping
             or runtime.busy
             or runtime.held
-            or (stop.drain and waiting and runtime.open)
+            # Whoever is behind may stay so: nobody waits for that.
+            or (stop.drain and waiting > runtime.mailbox.held and runtime.open)
         ):
             return
         self._stopping = True

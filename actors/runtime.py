@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections import Counter
 from typing import TYPE_CHECKING, Final, final
 
 from actors.admission import Admission
@@ -22,14 +21,7 @@ from actors.control import Ending
 from actors.cycles import Hold
 from actors.dispatch import Dispatch
 from actors.envelope import ASK, TELL, Envelope, Kind
-from actors.errors import (
-    AccessDenied,
-    ActorError,
-    InvalidMessage,
-    MailboxFull,
-    MessageError,
-    pack_error,
-)
+from actors.errors import AccessDenied, MessageError, pack_error
 from actors.failure import from_theirs, said_of
 from actors.handler import FailurePolicy, Handler, HandlerKind
 from actors.handling import HANDLING, Handling
@@ -40,7 +32,7 @@ from actors.mailbox import Mailbox, Timer
 from actors.message import tag_of
 from actors.notices import text_of
 from actors.outcomes import UNRECORDED, Job, Outcomes
-from actors.writers import Writer, count_in
+from actors.writers import Writers
 
 if TYPE_CHECKING:
     from actors.actor import Actor
@@ -56,9 +48,6 @@ FAST: Final = 50e-6
 
 LONG: Final = 0.005
 """Seconds after which the connection is looked at before the next message is begun."""
-
-MOST_STREAMS: Final = 10_000
-"""Of one reader; whoever asks for more without end would fill the memory."""
 
 # Looked up once: a member of an enumeration costs as much as a call.
 _SYNC: Final = HandlerKind.SYNC
@@ -104,9 +93,7 @@ class Runtime:
         self._overlapping = 0
         self._begun: asyncio.Handle | None = None
         """A handler was begun whose code has not run yet: what was sent before begins before."""
-        self._writers: dict[tuple[str, int, int], Writer] = {}
-        self._reading: Counter[str] = Counter()
-        """Open streams of each reader."""
+        self._writers = Writers(portal, recorder)
         self._seconds: dict[Handler, float] = {}
         self._was_long = False
         """The last handler took long: what waits may have been given up meanwhile."""
@@ -121,6 +108,7 @@ class Runtime:
             self._signal(peer.signals.popleft())
         while peer.departed:
             self._depart(*peer.departed.popleft())
+        self._writers.go_on()
         if len(self.mailbox):
             self._serve(self.mailbox)
 
@@ -175,19 +163,15 @@ class Runtime:
         """Take no further message; end the streams."""
         self.open = False
         self._recorder.stopping()
-        for writer in list(self._writers.values()):
-            writer.stop()
+        self._writers.stop()
 
     def _signal(self, signal: Signal) -> None:
         correlation = signal.envelope.correlation
         key = (signal.link.name, signal.incarnation, correlation)
-        writer = self._writers.get(key)
         if signal.envelope.kind == Kind.GRANT:
-            if writer is not None:
-                writer.granted(count_in(signal.envelope.payload))
+            self._writers.granted(key, signal.envelope.payload)
             return
-        if writer is not None:
-            writer.close()
+        self._writers.close(key)
         job = self._jobs.get(key)
         if job is not None and job.task is not None:
             job.cancelled = True
@@ -197,15 +181,14 @@ class Runtime:
             self._recorder.mailbox(len(self.mailbox))
             now = time.monotonic()
             given_up = self._outcomes.begin_early(waiting, now)
-            if waiting.deadline < now:
+            if waiting.deadline < now and not signal.link.behind:
                 self._outcomes.expire(given_up, now)
             else:
                 self._outcomes.finish(given_up)
 
     def _depart(self, name: str, incarnation: int) -> None:
         """A life has ended: nobody waits any more for what we do for it."""
-        for key in [k for k in self._writers if k[0] == name and k[1] <= incarnation]:
-            self._writers[key].close()
+        self._writers.depart(name, incarnation)
         self._outcomes.depart(name, incarnation)
 
     # --- one message -----------------------------------------------------------------------------
@@ -300,14 +283,11 @@ class Runtime:
 
     def _open_stream(self, job: Job, handler: Handler) -> None:
         """A stream's request counts as handled when it has begun: it never holds its link back."""
-        refusal = self._stream_refusal(job, handler)
+        refusal = self._writers.refusal(job, handler.message.__name__)
         if refusal is not None:
             self._outcomes.refuse(job, refusal)
             return
-        writer = Writer(self._portal, job, self._forget_writer, self._recorder.alive)
-        self._writers[writer.key] = writer
-        self._reading[job.delivery.link.name] += 1
-        self._recorder.engage(1)
+        writer = self._writers.open(job)
         items = handler.function(self._actor, job.message)
         self._outcomes.finish(job)
         if handler.kind is HandlerKind.STREAM:
@@ -315,17 +295,6 @@ class Runtime:
         else:
             writer.run_async(items)
         self._let_it_begin()
-
-    def _stream_refusal(self, job: Job, handler: Handler) -> ActorError | None:
-        """Return what is wrong with a stream that its reader has open, or that is one too many."""
-        reader, mine = job.delivery.link.name, self._peer.name
-        cls = handler.message.__name__
-        if job.key in self._writers:
-            return InvalidMessage(message=cls, reason="a stream of this number is open already")
-        if self._reading[reader] >= MOST_STREAMS:
-            text = f"{reader} has {MOST_STREAMS:,} streams of {mine} open; close some"
-            return MailboxFull(text, target=mine, message=cls)
-        return None
 
     def _let_it_begin(self) -> None:
         """Handle the next message after the new task, or stream, has taken its first step."""
@@ -335,13 +304,6 @@ class Runtime:
         self._begun = None
         if len(self.mailbox):
             self.pump.again()
-
-    def _forget_writer(self, key: tuple[str, int, int]) -> None:
-        if self._writers.pop(key, None) is not None:
-            self._recorder.engage(-1)
-            self._reading[key[0]] -= 1
-            if not self._reading[key[0]]:
-                del self._reading[key[0]]
 
     # --- how it ends -----------------------------------------------------------------------------
 

@@ -1,7 +1,8 @@
 """Streams that this actor is writing: generators, stepped between messages.
 
-A generator gets its turn only while its reader has room (`credit.py`), and one item at a time, so
-a stream never holds the mailbox.  An async generator runs in a task of its own.
+A generator gets its turn only while its reader has room (`credit.py`) and is not behind with its
+acknowledgements, and one item at a time, so a stream never holds the mailbox.  An async generator
+runs in a task of its own.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
+from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator
 from typing import TYPE_CHECKING, Any, Final, final
 
@@ -17,7 +19,7 @@ import msgspec
 from actors.credit import WriterCredit
 from actors.cycles import Hold
 from actors.envelope import Envelope, Kind
-from actors.errors import OutcomeUnknown, pack_error
+from actors.errors import ActorError, InvalidMessage, MailboxFull, OutcomeUnknown, pack_error
 from actors.letter import Letter
 from actors.log import logger
 from actors.verbs import answer_codec
@@ -25,6 +27,10 @@ from actors.verbs import answer_codec
 if TYPE_CHECKING:
     from actors.outcomes import Job
     from actors.portal import Portal
+    from actors.recorder import Recorder
+
+MOST_STREAMS: Final = 10_000
+"""Of one reader; whoever asks for more without end would fill the memory."""
 
 ITEMS_PER_TURN: Final = 16
 
@@ -45,9 +51,10 @@ class Writer:
         job: Job,
         over: Callable[[StreamKey], None],
         alive: Callable[[float], None],
+        paused: dict[Writer, None],
     ) -> None:
         self._portal = portal
-        self._link = job.delivery.link
+        self.link = job.delivery.link
         self._correlation = job.delivery.envelope.correlation
         self.key: StreamKey = job.key
         self._codec = answer_codec(type(job.message))
@@ -57,6 +64,8 @@ class Writer:
         self._over = over
         self._alive = alive
         """Told the time after every step of a generator."""
+        self._paused = paused
+        """Where it waits for its reader to acknowledge."""
         self._credit = WriterCredit()
         self._room = asyncio.Event()
         self._items: Generator[Any, None, None] | None = None
@@ -83,7 +92,7 @@ class Writer:
         items = self._items
         end = time.monotonic() + TURN_SECONDS
         for _ in range(ITEMS_PER_TURN):
-            if items is None or items is not self._items or not self._credit.open:
+            if items is None or items is not self._items or not self._may_write():
                 return
             self._waiter.hold = Hold.ALL
             try:
@@ -114,7 +123,7 @@ class Writer:
             async for item in items:
                 if not self._send(item):
                     return
-                while not self._credit.open:
+                while not self._may_write():
                     self._room.clear()
                     await self._room.wait()
         except asyncio.CancelledError as error:
@@ -135,9 +144,15 @@ class Writer:
 
     # --- both
 
+    def _may_write(self) -> bool:
+        if self.link.behind:
+            self._paused[self] = None
+            return False
+        return self._credit.open
+
     def _send(self, item: Any) -> bool:
         try:
-            payload, carrier = self._portal.encode(self._codec, item, self._link)
+            payload, carrier = self._portal.encode(self._codec, item, self.link)
         except Exception as error:  # noqa: BLE001 - whatever it is, the reader must not wait for it
             self.close(pack_error(error))
             return False
@@ -150,7 +165,11 @@ class Writer:
     def granted(self, read: int) -> None:
         """The reader has read so many items in all."""
         self._credit.granted(read)
-        if self._credit.open:
+        self.go_on()
+
+    def go_on(self) -> None:
+        """Write if there is something that may be written."""
+        if self._may_write():
             self._room.set()
             self._schedule()
 
@@ -184,11 +203,82 @@ class Writer:
 
     def _post(self, letter: Letter) -> None:
         with self._portal.lock:
-            self._portal.peer.answer(self._link, self.key[1], letter)
+            self._portal.peer.answer(self.link, self.key[1], letter)
         self._portal.driver.wake()
 
 
-def count_in(payload: bytes) -> int:
+@final
+class Writers:
+    """All open streams of an actor."""
+
+    def __init__(self, portal: Portal, recorder: Recorder) -> None:
+        self._portal = portal
+        self._recorder = recorder
+        self._open: dict[StreamKey, Writer] = {}
+        self._paused: dict[Writer, None] = {}
+        """Those whose readers are behind."""
+        self._reading: Counter[str] = Counter()
+        """Open streams of each reader."""
+
+    def refusal(self, job: Job, message: str) -> ActorError | None:
+        """Return what is wrong with a stream that its reader has open, or that is one too many."""
+        reader, mine = job.delivery.link.name, self._portal.peer.name
+        if job.key in self._open:
+            reason = "a stream of this number is open already"
+            return InvalidMessage(message=message, reason=reason)
+        if self._reading[reader] >= MOST_STREAMS:
+            text = f"{reader} has {MOST_STREAMS:,} streams of {mine} open; close some"
+            return MailboxFull(text, target=mine, message=message)
+        return None
+
+    def open(self, job: Job) -> Writer:
+        """Return the writer of a stream that begins."""
+        writer = Writer(self._portal, job, self._forget, self._recorder.alive, self._paused)
+        self._open[writer.key] = writer
+        self._reading[job.delivery.link.name] += 1
+        self._recorder.engage(1)
+        return writer
+
+    def granted(self, key: StreamKey, payload: bytes) -> None:
+        """A reader says how many items it has read."""
+        writer = self._open.get(key)
+        if writer is not None:
+            writer.granted(_count_in(payload))
+
+    def go_on(self) -> None:
+        """Write what has waited for readers who have acknowledged something now."""
+        if self._paused:
+            for writer in [one for one in self._paused if not one.link.behind]:
+                del self._paused[writer]
+                writer.go_on()
+
+    def close(self, key: StreamKey) -> None:
+        """A reader has given its stream up, if it is open."""
+        writer = self._open.get(key)
+        if writer is not None:
+            writer.close()
+
+    def depart(self, name: str, incarnation: int) -> None:
+        """A life has ended: nobody reads its streams any more."""
+        for key in [k for k in self._open if k[0] == name and k[1] <= incarnation]:
+            self._open[key].close()
+
+    def stop(self) -> None:
+        """The actor ends."""
+        for writer in list(self._open.values()):
+            writer.stop()
+
+    def _forget(self, key: StreamKey) -> None:
+        writer = self._open.pop(key, None)
+        if writer is not None:
+            self._paused.pop(writer, None)
+            self._recorder.engage(-1)
+            self._reading[key[0]] -= 1
+            if not self._reading[key[0]]:
+                del self._reading[key[0]]
+
+
+def _count_in(payload: bytes) -> int:
     """Return the number that a grant says; 0 when it says none."""
     try:
         return msgspec.msgpack.decode(payload, type=int)

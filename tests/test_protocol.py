@@ -322,6 +322,7 @@ def test_the_limits_of_the_page_are_those_of_the_code():
     assert outbox.FIRST_WINDOW == 256
     assert (outbox.BATCH_ENVELOPES, outbox.BATCH_BYTES) == (256, 4 << 20)
     assert (outbox.OUTBOX_MESSAGES, outbox.OUTBOX_BYTES) == (10_000, 64 << 20)
+    assert (outbox.MOST_ANSWERS, outbox.MOST_ANSWER_BYTES) == (10_000, 64 << 20)
     assert (credit.WINDOW, credit.WINDOW_BYTES, credit.FREE) == (64, 32 << 20, 8)
     assert (departures.ACK_DELAY, arrivals.ACK_EVERY, departures.PROBE_DELAY) == (0.05, 128, 1.0)
     assert (routing.CLIENT_SILENCE, routing.QUESTIONS) == (5.0, 100_000)

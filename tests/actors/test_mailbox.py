@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import math
 
+import pytest
+
 from actors.envelope import Envelope, Kind
+from actors.letter import Letter
 from actors.link import Delivery, Inbound, Link
 from actors.mailbox import Mailbox, Timer
+from actors.outbox import MOST_ANSWER_BYTES
 
 
 def delivery(correlation, *, sender="a", incarnation=1):
@@ -90,3 +94,90 @@ def test_it_knows_whose_messages_wait():
     assert not mailbox.holds("a", 2)
     assert not mailbox.holds("c", 1)
     assert Timer("tick").message == "tick"
+
+
+def answered(link, size=MOST_ANSWER_BYTES):
+    """Let a sender be behind: it has not acknowledged a large answer."""
+    link.out.bind(1, 0)
+    link.out.offer(Letter(Envelope(Kind.REPLY, 0, 1, "", b"", 1), (bytes(size),)))
+    link.out.take()
+
+
+def acknowledge(link):
+    while link.out.take():
+        link.out.acknowledge(link.out.last, [], 0)
+    link.out.acknowledge(link.out.last, [], 0)
+
+
+@pytest.fixture
+def behind():
+    """Three messages of a program on the network, which is behind, and one of an actor."""
+    mailbox, guest = Mailbox(), Link("client-net-1")
+    first, second, third = (delivery(number) for number in (1, 2, 3))
+    for one in (first, second, third):
+        one.link = guest
+    other = delivery(4)
+    for one in (first, second, other, third):
+        mailbox.put(one)
+    answered(guest)
+    return mailbox, guest, [first, second, third], other
+
+
+def test_what_a_sender_asks_that_is_behind_waits_and_the_others_do_not(behind):
+    mailbox, guest, held, other = behind
+    assert [mailbox.take(), mailbox.take()] == [other, None]
+    assert (len(mailbox), mailbox.held) == (3, 3)
+    assert mailbox.holds("client-net-1", 1)
+
+    acknowledge(guest)
+    last = delivery(5)
+    mailbox.put(last)
+    assert [mailbox.take() for _ in range(5)] == [*held, last, None]
+    assert (len(mailbox), mailbox.held) == (0, 0)
+
+
+def test_one_that_is_behind_again_keeps_its_order(behind):
+    mailbox, guest, held, _ = behind
+    mailbox.take()
+    acknowledge(guest)
+    assert mailbox.take() is held[0]
+
+    answered(guest)
+    assert mailbox.take() is None
+    acknowledge(guest)
+    assert [mailbox.take(), mailbox.take(), mailbox.take()] == [*held[1:], None]
+
+
+def test_what_is_held_can_be_given_up(behind):
+    mailbox, guest, held, _ = behind
+    mailbox.take()
+
+    assert mailbox.withdraw("client-net-1", 1, 2) is held[1]
+    acknowledge(guest)
+    assert [mailbox.take(), mailbox.take(), mailbox.take()] == [held[0], held[2], None]
+
+
+def test_a_request_that_need_not_wait_waits_for_a_sender_that_is_behind():
+    mailbox, mine = Mailbox(), delivery(1, sender="client-net-1")
+    mailbox.admit(mine)
+    answered(mine.link)
+    assert mailbox.take_admitted() is None
+
+    acknowledge(mine.link)
+    assert mailbox.take() is mine
+
+
+@pytest.mark.parametrize(
+    ("name", "size", "waits"),
+    [
+        ("client-net-1", MOST_ANSWER_BYTES, True),
+        ("client-net-1", MOST_ANSWER_BYTES // 2, False),
+        ("client-1", MOST_ANSWER_BYTES, False),
+        ("viewer", MOST_ANSWER_BYTES, False),
+    ],
+)
+def test_only_programs_on_the_network_wait_and_only_for_much(name, size, waits):
+    link = Link(name)
+    answered(link, size)
+
+    assert link.behind == waits

@@ -545,3 +545,34 @@ def test_no_more_is_under_way_than_the_receiver_takes_and_answers_never_wait(ste
     for kind, name in ((Kind.TELL, "tell"), (Kind.REPLY, "reply")):
         assert numbers[kind] == [n for n, step in enumerate(steps) if step == name]
     assert out.idle
+
+
+def answers(out):
+    return out.answers, out.answer_bytes
+
+
+def test_answers_count_until_they_are_known_to_have_arrived():
+    out, letters = flying(2, kind=Kind.REPLY, life=1)
+    out.offer(letter(Kind.END, life=1))
+    out.offer(letter(Kind.GRANT, life=1))
+    out.offer(letter(Kind.TELL))
+    size = letters[0].size
+    assert answers(out) == (3, 3 * size)
+
+    out.acknowledge(1, [], 0)
+    assert answers(out) == (2, 2 * size)
+    while out.take():
+        pass
+    out.acknowledge(out.last, [], 0)
+    assert answers(out) == (0, 0)
+
+
+@pytest.mark.parametrize("heir", [0, 2])
+def test_answers_to_a_life_that_is_over_count_no_more_and_those_to_the_next_do(heir):
+    out, _ = flying(3, kind=Kind.REPLY, life=1)
+    out.offer(letter(Kind.REPLY, life=2))
+
+    out.bury(None, known=True, heir=heir)
+    assert answers(out) == ((1, letter().size) if heir else (0, 0))
+    out.close()
+    assert answers(out) == (0, 0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import deque
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.arrivals import LIGHT
 from actors.envelope import MAGIC, Batch, Envelope, Kind, Route, encode_batch, encode_route
 from actors.letter import Letter
-from actors.outbox import FIRST_WINDOW, OUTBOX_BYTES
+from actors.mailbox import Mailbox
+from actors.outbox import FIRST_WINDOW, MOST_ANSWER_BYTES, MOST_ANSWERS, OUTBOX_BYTES
 from actors.peer import Peer
 
 HALF = bytes(OUTBOX_BYTES // 2)
@@ -85,3 +88,79 @@ def test_whatever_has_no_bound_of_its_own_is_bounded_at_the_border():
         peer.receive([route, encode_batch(batch)], 0.0)
 
     assert (peer.bad_frames, len(peer.deliveries)) == (3, 0)
+
+
+STEPS = st.tuples(st.sampled_from(["ask", "serve", "acknowledge"]), st.integers(1, 6))
+
+
+class Answering:
+    """An actor that answers whatever a program on the network asks it, and what it has kept."""
+
+    def __init__(self):
+        self.peer, self.mailbox = Peer("actor", 1), Mailbox()
+        self.asked = self.served = self.acknowledged = 0
+        self.kept = deque()
+
+    def ask(self, count):
+        """Let so many questions come."""
+        numbers = range(self.asked + 1, self.asked + 1 + count)
+        self.asked += count
+        self._hear([Envelope(Kind.ASK, number, number, "t:T", b"") for number in numbers])
+
+    def acknowledge(self, count):
+        """Let word come that so many more answers have arrived."""
+        count = min(count, len(self.kept))
+        self.acknowledged += count
+        for _ in range(count):
+            self.kept.popleft()
+        self._hear([])
+
+    def _hear(self, envelopes):
+        route = encode_route(Route(MAGIC, "actor", 1, "client-net-1", 1))
+        seen = self.acknowledged
+        batch = Batch(0.0, 1, self.asked, seen, seen, [], 100, 0, envelopes)
+        self.peer.receive([route, encode_batch(batch)], 0.0)
+        while self.peer.deliveries:
+            self.mailbox.put(self.peer.deliveries.popleft())
+
+    def serve(self, count):
+        """Answer so many, or as many as may be."""
+        for _ in range(count):
+            delivery = self.mailbox.take()
+            waits = self.served == self.asked or sum(self.kept) > MOST_ANSWER_BYTES
+            assert (delivery is None) == waits
+            if delivery is None:
+                return
+            self.served += 1
+            assert delivery.envelope.seq == self.served
+            frames = (HALF,) * (self.served % 3)
+            answer = Letter(Envelope(Kind.REPLY, 0, self.served, "", b"", len(frames)), frames)
+            out = delivery.link.out
+            out.cutter = None  # each answer has one number
+            self.peer.answer(delivery.link, 1, answer)
+            self.peer.finished(delivery.link, delivery.inbound, self.served, 0.0)
+            assert out.take() == [answer]
+            self.kept.append(answer.size)
+
+
+@given(st.lists(STEPS, max_size=30))
+def test_a_program_on_the_network_is_kept_no_more_answers_than_it_acknowledges(steps):
+    actor = Answering()
+    for step, count in steps:
+        getattr(actor, step)(count)
+
+        assert sum(actor.kept) <= MOST_ANSWER_BYTES + 2 * OUTBOX_BYTES
+        assert len(actor.mailbox) == actor.asked - actor.served
+
+
+def test_a_program_that_declines_keeps_no_answers_without_end_either():
+    peer = Peer("client-1", 1, mailbox=0)
+    route = encode_route(Route(MAGIC, "client-1", 1, "client-net-1", 1))
+    for first in range(1, 2 * MOST_ANSWERS, 500):
+        numbers = range(first, first + 500)
+        envelopes = [Envelope(Kind.ASK, number, number, "t:T", b"") for number in numbers]
+        batch = Batch(0.0, 1, numbers[-1], 0, 0, [], 100, 0, envelopes)
+        peer.receive([route, encode_batch(batch)], 0.0)
+    out = peer.links["client-net-1"].out
+
+    assert len(out.unsent) == out.answers == MOST_ANSWERS + 1

@@ -74,9 +74,11 @@ class Stranger:
                 codes.append(word.code)
         return codes
 
-    def write(self, target, *envelopes, incarnation=1):
+    def write(self, target, *envelopes, incarnation=1, handled=0):
+        """Send a batch that acknowledges all up to `handled`."""
         route = Route(MAGIC, target, incarnation, self.name, 1)
-        batch = Batch(0.0, 1, len(envelopes), 0, 0, [], 100, 0, list(envelopes))
+        last = max((envelope.seq for envelope in envelopes), default=0)
+        batch = Batch(0.0, 1, last, handled, handled, [], 100, 0, list(envelopes))
         self.send(encode_route(route), encode_batch(batch))
 
     def settle(self):

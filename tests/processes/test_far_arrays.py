@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 import supervisor
 from actors import Actor, Request, message, receive
+from actors.outbox import MOST_ANSWER_BYTES
 from tests.benchmarks.narrow import narrowed
 
 pytestmark = pytest.mark.process
@@ -102,6 +103,15 @@ def test_small_messages_pass_a_large_one_on_its_way_to_a_program(guest):
     got = reply.result()
     np.testing.assert_array_equal(got, np.arange(COUNT))
     assert not got.flags.writeable
+
+
+def test_a_program_behind_a_slow_line_gets_all_it_has_asked_for_though_it_is_much(guest):
+    store = guest.ref("store")
+    many = MOST_ANSWER_BYTES // (8 * COUNT) + 2
+    replies = [store.ask(Numbers(COUNT - n), timeout=120.0) for n in range(many)]
+
+    assert [len(reply.result()) for reply in replies] == [COUNT - n for n in range(many)]
+    assert store.ask(Sum(np.arange(5))).result() == 10
 
 
 def test_a_large_ask_that_is_given_up_stands_in_nobodys_way(guest):

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from programs import eventually
 from scenes import Add, Player
 from strangers import Stranger
 
@@ -19,9 +20,11 @@ from actors.attachments import Outgoing
 from actors.codec import codec_for
 from actors.connection import Curve
 from actors.control import BROKER, Hello, Refused, encode_word
+from actors.cycles import LONGEST_CHAIN
 from actors.envelope import MAGIC, Envelope, Kind, Route, encode_route
 from actors.errors import MessageError
 from actors.message import tag_of
+from actors.outbox import MOST_ANSWERS
 from actors.requests import KillActor
 from supervisor.access import new_key_pair
 from supervisor.keys import KeyRing
@@ -52,15 +55,33 @@ class ShowAll(StreamRequest[NDArray[np.float64]]):
     pass
 
 
-@pytest.fixture(scope="module")
-def host(tmp_path_factory):
+@contextlib.contextmanager
+def listening(directory):
     """A system on a port; its owner's keys."""
-    ring = KeyRing(tmp_path_factory.mktemp("host") / "keys")
+    ring = KeyRing(directory / "keys")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("UNDERSTUDY_KEYS", str(ring.directory))
         system = supervisor.start(listen="tcp://127.0.0.1:*")
     with system:
         system.keys = ring
+        yield system
+
+
+@contextlib.contextmanager
+def entering(system, role, routing_id=None):
+    """Somebody comes in with a key that is allowed."""
+    pair, owner = new_key_pair(), f"guest-{secrets.token_hex(4)}"
+    system.keys.allow(pair.public, name=owner, role=role)
+    curve = Curve(system.keys.identity().public, pair.public, pair.secret)
+    (endpoint,) = system.status().listening
+    with Stranger(endpoint, routing_id, curve) as guest:
+        guest.demote = lambda less: system.keys.allow(pair.public, name=owner, role=less)
+        yield guest
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory):
+    with listening(tmp_path_factory.mktemp("host")) as system:
         yield system
 
 
@@ -80,18 +101,7 @@ def player(host):
 def guest(host):
     """Come in with a key that is allowed."""
     with contextlib.ExitStack() as stack:
-
-        def enter(role, routing_id=None):
-            pair, owner = new_key_pair(), f"guest-{secrets.token_hex(4)}"
-            host.keys.allow(pair.public, name=owner, role=role)
-            server = host.keys.identity().public
-            curve = Curve(server, pair.public, pair.secret)
-            (endpoint,) = host.status().listening
-            guest = stack.enter_context(Stranger(endpoint, routing_id, curve))
-            guest.demote = lambda less: host.keys.allow(pair.public, name=owner, role=less)
-            return guest
-
-        yield enter
+        yield lambda *role_and_id: stack.enter_context(entering(host, *role_and_id))
 
 
 def test_a_routing_id_of_another_length_does_not_pass_for_a_local_party(host, player, guest):
@@ -177,6 +187,69 @@ def test_the_text_of_what_a_guest_told_a_program_shows_no_shared_memory(
         letter = letters.next(timeout=20.0)
 
     assert letter.text == f"{tag_of(Portrait)}, {len(payload)} bytes"
+
+
+class Questions:
+    """What somebody asks a player."""
+
+    payload = codec_for(Add).encode(Add(1, 2), Outgoing(None))
+
+    def __init__(self, operator):
+        self.operator = operator
+        self.last = 0
+
+    def ask(self, count, **fields):
+        first, self.last = self.last + 1, self.last + count
+        numbers = range(first, self.last + 1)
+        asks = (Envelope(Kind.ASK, n, n, tag_of(Add), self.payload, **fields) for n in numbers)
+        self.operator.write("player", *asks)
+
+    def take_back(self):
+        asked, self.last = self.last, self.last + 1
+        self.operator.write("player", Envelope(Kind.CANCEL, self.last, asked, "", b""))
+
+
+def test_who_acknowledges_no_answer_gets_no_more_until_it_does(host, player, guest):
+    operator = guest(Role.OPERATOR)
+    operator.settle()
+    questions, before = Questions(operator), host.status().actors[0].handled
+
+    def stands_at(handled, waiting):
+        actor = host.status().actors[0]
+        return (actor.handled - before, actor.mailbox) == (handled, waiting)
+
+    questions.ask(MOST_ANSWERS)
+    eventually(lambda: stands_at(MOST_ANSWERS, 0))
+    questions.ask(100)
+    eventually(lambda: stands_at(MOST_ANSWERS + 1, 99))
+    # What is refused at once waits as well: one that too many wait for, one that is late.
+    questions.ask(1, chain=("somebody",) * LONGEST_CHAIN)
+    eventually(lambda: stands_at(MOST_ANSWERS + 1, 100))
+    questions.ask(1, deadline=1e-9)
+    questions.take_back()
+    eventually(lambda: stands_at(MOST_ANSWERS + 2, 100))
+    assert player.ask(Add(1, 2)).result() == 3.0  # the others do not wait
+
+    operator.write("player", handled=50)
+    eventually(lambda: stands_at(MOST_ANSWERS + 53, 50))
+    operator.write("player", handled=MOST_ANSWERS)
+    eventually(lambda: stands_at(MOST_ANSWERS + 103, 0))
+
+
+def test_who_acknowledges_nothing_does_not_hold_up_the_end_of_an_actor(tmp_path):
+    diary = tmp_path / "diary"
+    with contextlib.ExitStack() as after, listening(tmp_path) as system:
+        system.spawn(Player, name="player", path=str(diary))
+        operator = after.enter_context(entering(system, Role.OPERATOR))
+        operator.settle()
+        questions = Questions(operator)
+
+        questions.ask(MOST_ANSWERS)
+        eventually(lambda: system.status().actors[0].handled == MOST_ANSWERS)
+        questions.ask(100)
+        eventually(lambda: system.status().actors[0].mailbox == 99)
+
+    assert diary.read_text() == "stopped\n"
 
 
 def test_a_demoted_key_talks_to_actors_no_more_by_saying_hello_again(host, player, guest):

@@ -302,7 +302,7 @@ def test_leaving_the_block_of_a_stream_ends_its_generator():
 
 
 def test_one_reader_does_not_open_streams_without_end(monkeypatch):
-    monkeypatch.setattr("actors.runtime.MOST_STREAMS", 3)
+    monkeypatch.setattr("actors.writers.MOST_STREAMS", 3)
 
     async def scenario(sim):
         slow = sim.spawn(troupe.SlowCounter, name="slow")
