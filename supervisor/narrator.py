@@ -65,11 +65,8 @@ class Narrator:
         status = self._tree.child(child.name)
         if child.expected and not child.killed and status is not None:
             count = child.record().mailbox
-            left = (
-                f" with {chronicle.many(count, 'message')} left: a larger grace= is more time"
-                if count
-                else ""
-            )
+            many = chronicle.many(count, "message")
+            left = f" with {many} left: a larger grace= is more time" if count else ""
             text = "%s has not stopped within %g s; it is killed%s"
             log.warning(text, child.label, status.spec.grace, left)
 
