@@ -16,6 +16,7 @@ from itertools import permutations
 
 import hypothesis.strategies as st
 import numpy as np
+import pytest
 from hypothesis import settings
 from hypothesis.stateful import (
     Bundle,
@@ -235,6 +236,8 @@ class RecorderMachine(RuleBasedStateMachine):
 
 TestRecorderMachine = RecorderMachine.TestCase
 TestRecorderMachine.settings = settings(stateful_step_count=60)
+# Each opcode is traced: 200 examples took 16 s on a quiet machine, more than 60 at load 6.
+TestRecorderMachine.pytestmark = [pytest.mark.timeout(300)]
 
 
 def test_a_late_record_never_speaks_of_the_sender_that_used_it_before():
