@@ -265,10 +265,13 @@ def _check_definition(info: MessageInfo) -> None:
 
 def _refuse_made_anew(cls: type) -> None:
     """Refuse a part of the message that does not travel, and whose factory makes another one."""
+    compared = any("__eq__" in vars(base) for base in cls.__mro__[:-1])
+    if not compared or hasattr(cls, "__attrs_post_init__"):
+        return  # nobody sees a difference; it may be derived there
     for field in attrs.fields(cls):
         # Of all defaults only factories have it; for type checkers a Factory is no class.
         made = getattr(field.default, "takes_self", None) is False
-        if made and not field.init and field.eq:
+        if made and not field.init and field.eq and not _is_plain(field.default.factory):
             raise CannotTravel(
                 f"{cls.__qualname__}.{field.name} is no argument of __init__ (init=False), so it "
                 "does not travel: its factory would make it anew where the message arrives. Leave "
@@ -276,6 +279,11 @@ def _refuse_made_anew(cls: type) -> None:
                 "takes_self=True) or __attrs_post_init__; or say eq=False, if it is no part of the "
                 "message, such as a cache."
             )
+
+
+def _is_plain(factory: object) -> bool:
+    """Whether a factory always makes equal things: `dict`, `list`, `set` and their like."""
+    return isinstance(factory, type) and factory.__module__ == "builtins"
 
 
 def _compare_deeply(info: MessageInfo) -> None:

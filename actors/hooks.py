@@ -40,9 +40,11 @@ def check_hooks(cls: type, above: type) -> None:
     for name, given in HOOKS.items():
         if name in own:
             _check_hook(cls, name, own[name], given)
-    _refuse_hidden(cls, {*HOOKS, "failure_policy", "snapshot_seconds"} - own.keys(), above)
-    for field in attrs.fields(cls):
-        own.pop(field.name, None)  # an argument of `spawn`: every actor has its own
+    arguments = {field.name for field in attrs.fields(cls)}  # of `spawn`: every actor has its own
+    given_by_classes = {*HOOKS, "failure_policy", "snapshot_seconds"} - arguments
+    _refuse_hidden(cls, given_by_classes - own.keys(), above)
+    for name in arguments:
+        own.pop(name, None)
     policy, seconds = own.get("failure_policy"), own.get("snapshot_seconds")
     if "failure_policy" in own and not isinstance(policy, property):
         check_policy(f"{cls.__qualname__}.failure_policy", policy)

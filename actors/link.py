@@ -208,12 +208,16 @@ class Link:
     """Everything between this party and one name."""
 
     __slots__ = (
-        "closed", "ended", "held", "host", "inbound", "known", "mark", "name", "out", "prompt",
-        "reason", "route", "standing", "way",
+        "asked", "closed", "ended", "far", "held", "host", "inbound", "known", "mark", "name",
+        "out", "prompt", "reason", "route", "standing", "way",
     )  # fmt: skip
 
     def __init__(self, name: str) -> None:
         self.name = name
+        self.far = name.startswith(NET_PREFIX)
+        """The other side is a program on the network; its name it cannot choose."""
+        self.asked = False
+        """The broker was asked about it by us, and not only by what the other side has written."""
         self.standing: Standing | None = None
         """What the broker said last; None before its first answer."""
         self.reason = ""
@@ -260,13 +264,12 @@ class Link:
         Only a program on the network: of this host's, which may do anything, none is made to wait.
         """
         out = self.out
-        much = out.answers > MOST_ANSWERS or out.answer_bytes > MOST_ANSWER_BYTES
-        return much and self.name.startswith(NET_PREFIX)
+        return self.far and (out.answers > MOST_ANSWERS or out.answer_bytes > MOST_ANSWER_BYTES)
 
     def near(self, host: bytes) -> bool:
         """Whether memory can be shared with the other end, from the host with this key."""
-        # A program on the network may know the key; its name it cannot choose.
-        return host != b"" and host == self.host and not self.name.startswith(NET_PREFIX)
+        # A program on the network may know the key.
+        return host != b"" and host == self.host and not self.far
 
 
 @final

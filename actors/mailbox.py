@@ -38,12 +38,13 @@ class Mailbox:
         """Messages whose turn has come, of senders that are behind."""
 
     def __len__(self) -> int:
-        return len(self._items) + len(self._admitted) + self.held
+        held = sum(map(len, self._held.values())) if self._held else 0
+        return len(self._items) + len(self._admitted) + held
 
     @property
     def held(self) -> int:
-        """How many messages wait for their sender to acknowledge answers."""
-        return sum(map(len, self._held.values())) if self._held else 0
+        """How many messages have to wait until their sender has acknowledged answers."""
+        return sum(len(held) for link, held in self._held.items() if link.behind)
 
     def put(self, item: Delivery | Timer) -> None:
         """Append a message."""
@@ -75,20 +76,29 @@ class Mailbox:
     def take(self) -> Delivery | Timer | None:
         """Remove and return the next message; None when there is none."""
         if self._held:
-            for link in [link for link in self._held if not link.behind]:
-                self._items.extendleft(reversed(self._held.pop(link)))
+            # One at a time: its answer may put its sender behind again, and thousands wait here.
+            for link in self._held:
+                if not link.behind:
+                    return self._release(link)
         while self._items:
             item = self._items.popleft()
             if isinstance(item, Timer):
                 item.waiting = False
                 return item
-            if not item.link.behind:
+            if not (item.link.behind or (self._held and item.link in self._held)):
                 return item
             self._hold(item)
         return None
 
     def _hold(self, delivery: Delivery) -> None:
         self._held.setdefault(delivery.link, deque()).append(delivery)
+
+    def _release(self, link: Link) -> Delivery:
+        held = self._held[link]
+        delivery = held.popleft()
+        if not held:
+            del self._held[link]
+        return delivery
 
     def withdraw(self, sender: str, incarnation: int, correlation: int) -> Delivery | None:
         """Remove a request its sender has given up, if it is still waiting."""
@@ -104,5 +114,7 @@ class Mailbox:
                 ):
                     # By its place: comparing deliveries would compare whole messages.
                     del items[index]
+                    if not self._held.get(item.link, True):
+                        del self._held[item.link]
                     return item
         return None

@@ -104,9 +104,11 @@ class Peer:
         found = self.links.get(name)
         if found is None:
             found = self.links[name] = Link(name)
-            self._words.append(Resolve(name))
-        elif found.standing is None and found.inbound is not None:
-            self._words.append(Resolve(name))  # it has written to us, and nobody has asked yet
+        elif found.asked or found.standing is not None:
+            return found
+        # The first time, or it has written to us and nobody has asked yet.
+        found.asked = True
+        self._words.append(Resolve(name))
         return found
 
     def follow(self, name: str, told: Callable[[int, str], None]) -> None:

@@ -278,7 +278,8 @@ class Life:
                 said = f"on_stop: {text_of(error)}"
                 self._lifeline.say(Failed(said, trace_of(error), starting=False))
             await self._be_heard()
-            self._lifeline.say(Stopped(0 if stop.drain else waiting))
+            left = self._runtime.mailbox.held if stop.drain else waiting
+            self._lifeline.say(Stopped(left))
         finally:  # whatever a handler of the user's logging does
             self._finish(0)
 

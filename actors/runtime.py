@@ -108,7 +108,8 @@ class Runtime:
             self._signal(peer.signals.popleft())
         while peer.departed:
             self._depart(*peer.departed.popleft())
-        self._writers.go_on()
+        if self._writers.go_on():
+            self.pump.again()
         if len(self.mailbox):
             self._serve(self.mailbox)
 

@@ -12,6 +12,7 @@ import contextvars
 import time
 from collections import Counter
 from collections.abc import AsyncGenerator, Callable, Generator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, final
 
 import msgspec
@@ -25,6 +26,7 @@ from actors.log import logger
 from actors.verbs import answer_codec
 
 if TYPE_CHECKING:
+    from actors.link import Link
     from actors.outcomes import Job
     from actors.portal import Portal
     from actors.recorder import Recorder
@@ -33,6 +35,9 @@ MOST_STREAMS: Final = 10_000
 """Of one reader; whoever asks for more without end would fill the memory."""
 
 ITEMS_PER_TURN: Final = 16
+
+WRITERS_PER_TURN: Final = 64
+"""Of one reader that is not behind any more."""
 
 TURN_SECONDS: Final = 0.005
 """Time after which other messages have their turn, however few items there were."""
@@ -51,7 +56,7 @@ class Writer:
         job: Job,
         over: Callable[[StreamKey], None],
         alive: Callable[[float], None],
-        paused: dict[Writer, None],
+        pause: Callable[[Writer], None],
     ) -> None:
         self._portal = portal
         self.link = job.delivery.link
@@ -64,8 +69,8 @@ class Writer:
         self._over = over
         self._alive = alive
         """Told the time after every step of a generator."""
-        self._paused = paused
-        """Where it waits for its reader to acknowledge."""
+        self._pause = pause
+        """Told that it waits for its reader to acknowledge."""
         self._credit = WriterCredit()
         self._room = asyncio.Event()
         self._items: Generator[Any, None, None] | None = None
@@ -146,7 +151,7 @@ class Writer:
 
     def _may_write(self) -> bool:
         if self.link.behind:
-            self._paused[self] = None
+            self._pause(self)
             return False
         return self._credit.open
 
@@ -215,8 +220,8 @@ class Writers:
         self._portal = portal
         self._recorder = recorder
         self._open: dict[StreamKey, Writer] = {}
-        self._paused: dict[Writer, None] = {}
-        """Those whose readers are behind."""
+        self._paused: dict[Link, dict[Writer, None]] = {}
+        """Those whose readers are behind: of one reader there may be thousands."""
         self._reading: Counter[str] = Counter()
         """Open streams of each reader."""
 
@@ -233,7 +238,7 @@ class Writers:
 
     def open(self, job: Job) -> Writer:
         """Return the writer of a stream that begins."""
-        writer = Writer(self._portal, job, self._forget, self._recorder.alive, self._paused)
+        writer = Writer(self._portal, job, self._forget, self._recorder.alive, self._pause)
         self._open[writer.key] = writer
         self._reading[job.delivery.link.name] += 1
         self._recorder.engage(1)
@@ -245,12 +250,19 @@ class Writers:
         if writer is not None:
             writer.granted(_count_in(payload))
 
-    def go_on(self) -> None:
-        """Write what has waited for readers who have acknowledged something now."""
-        if self._paused:
-            for writer in [one for one in self._paused if not one.link.behind]:
-                del self._paused[writer]
+    def go_on(self) -> bool:
+        """Write what has waited for readers who have acknowledged something now.
+
+        Few at a time: what they write may put the reader behind again.  Returns whether there are
+        more.
+        """
+        if not self._paused:
+            return False
+        for link in [one for one in self._paused if not one.behind]:
+            for writer in list(islice(self._paused[link], WRITERS_PER_TURN)):
+                self._unpause(writer)
                 writer.go_on()
+        return not all(link.behind for link in self._paused)
 
     def close(self, key: StreamKey) -> None:
         """A reader has given its stream up, if it is open."""
@@ -268,10 +280,19 @@ class Writers:
         for writer in list(self._open.values()):
             writer.stop()
 
+    def _pause(self, writer: Writer) -> None:
+        self._paused.setdefault(writer.link, {})[writer] = None
+
+    def _unpause(self, writer: Writer) -> None:
+        waiting = self._paused.get(writer.link, {})
+        waiting.pop(writer, None)
+        if not waiting:
+            self._paused.pop(writer.link, None)
+
     def _forget(self, key: StreamKey) -> None:
         writer = self._open.pop(key, None)
         if writer is not None:
-            self._paused.pop(writer, None)
+            self._unpause(writer)
             self._recorder.engage(-1)
             self._reading[key[0]] -= 1
             if not self._reading[key[0]]:

@@ -350,8 +350,8 @@ class Routing:
 
     def _announce(self, name: str) -> list[Send]:
         entry = self._names[name]
-        stands = entry.stands(name)
-        return [Send(party, stands) for party in self._present(entry.contacts)]
+        stands, contacts = entry.stands(name), self._present(entry.contacts)
+        return [Send(party, stands) for party in self.visas.hearers(contacts, stands)]
 
     def _remove(self, name: str, reason: str, standing: Standing = Standing.GONE) -> list[Send]:
         entry = self._names[name]

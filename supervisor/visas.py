@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Final, NamedTuple, final
 
 from actors.address import NET_PREFIX
-from actors.control import SUPERVISOR, Refused, Vouched
+from actors.control import ENDED, SUPERVISOR, Refused, Stands, Vouched
 from actors.envelope import decode_batch
 from actors.errors import MessageError
 from supervisor.roles import Role
@@ -70,6 +70,15 @@ class Visas:
         if visa is None or target == SUPERVISOR or visa.role.covers(Role.OPERATOR):
             return ""
         return f"the key {visa.owner} is a {visa.role}'s: it may look, not talk to actors"
+
+    def hearers(self, parties: list[bytes], stands: Stands) -> list[bytes]:
+        """Return those of the parties that are told how a name stands.
+
+        Its end is for all; who may not write to it was told so, which a new life does not change.
+        """
+        if stands.standing in ENDED:
+            return parties
+        return [party for party in parties if not self.forbids(party, stands.name)]
 
     def expired(self, find: Callable[[bytes], Visa | None]) -> list[tuple[bytes, str]]:
         """Return the parties whose key may not do any more what it did, and why."""

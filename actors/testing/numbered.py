@@ -6,6 +6,7 @@ in that order, `wait` returns sets.  An object is hashed by its address, and tho
 
 from __future__ import annotations
 
+import abc
 import asyncio
 import functools
 from collections.abc import Callable, Coroutine, Generator, Iterable
@@ -70,7 +71,7 @@ def _stand_in(real: type, maker: str) -> type:
     is the real one.
     """
 
-    class StandIn(type):
+    class StandIn(abc.ABCMeta):  # so that somebody may derive from it and an abstract class
         def __call__(cls, *args: Any, loop: Any = None, **options: Any) -> Any:
             if cls is not new:  # a class that was derived from it in the run
                 return super().__call__(*args, loop=loop, **options)

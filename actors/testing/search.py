@@ -199,9 +199,12 @@ class Search:
                 failed[:] = [(stage, value)]
                 raise _Failed
 
+        discarded = self.discarded
         try:
-            with suppress(Unsatisfiable):  # all of them are discarded, which is counted
-                run()
+            run()
+        except Unsatisfiable:
+            if self.discarded == discarded:
+                raise  # the strategy of the data itself gives nothing
         except _Failed:
             stage, value = failed[0]
             # Fewer faults than Hypothesis was allowed to draw may do too.

@@ -203,7 +203,8 @@ def _say_stopping(system: System, told: str) -> None:
 
 def _killed(number: int, _frame: FrameType | None) -> None:
     """Say that nothing is waited for any more, and die: the supervisor clears everything away."""
-    os.write(2, b"understudy: ended at once\n")  # `sys.stderr` may be in the midst of a line
+    with suppress(OSError):  # nobody may read it any more
+        os.write(2, b"understudy: ended at once\n")  # `sys.stderr` may be in the midst of a line
     signal.signal(number, signal.SIG_DFL)
     signal.raise_signal(number)
 

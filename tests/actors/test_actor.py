@@ -881,6 +881,18 @@ def test_a_hook_behind_actor_is_fine_when_the_class_has_its_own_or_it_is_a_decla
     assert Declared().on_start() is None
 
 
+def test_an_argument_of_spawn_may_come_from_a_mixin_behind_actor_whatever_its_name() -> None:
+    # Recorded: it was taken for a setting of the class, which would never be used.
+    @attrs.define
+    class Mixin:
+        snapshot_seconds: float = 5.0
+
+    class Camera(Actor, Mixin):
+        pass
+
+    assert Camera(snapshot_seconds=7.0).snapshot_seconds == 7.0  # type: ignore[call-arg]
+
+
 def test_hooks_of_every_shape_that_can_be_called_are_fine() -> None:
     class Fine(Actor):
         on_stop = functools.partialmethod(lambda self, when, reason: None, 3.0)

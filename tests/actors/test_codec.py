@@ -312,6 +312,32 @@ def test_a_field_that_its_receiver_would_make_anew_is_refused():
             id: UUID = attrs.field(init=False, factory=uuid4)
 
 
+def test_what_its_factory_makes_equal_or_what_is_derived_after_it_is_no_matter():
+    # Recorded: classes that had travelled well were refused.
+    @message
+    class Filled:
+        n: int
+        table: dict[int, int] = attrs.field(init=False, factory=functools.partial(dict))
+
+        def __attrs_post_init__(self) -> None:
+            self.table[self.n] = 2 * self.n
+
+    @message
+    class Empty:
+        n: int
+        table: dict[int, int] = attrs.field(init=False, factory=dict)
+
+    assert_travels(Filled(3))
+    assert_travels(Empty(3))
+
+    @message
+    @attrs.frozen(eq=False)
+    class Unequal:
+        id: UUID = attrs.field(init=False, factory=uuid4)
+
+    assert codec_for(Unequal)
+
+
 def own_init():
     """Make a message class with `x`, whose own `__init__` calls it otherwise."""
 

@@ -157,6 +157,60 @@ def test_what_is_held_can_be_given_up(behind):
     assert [mailbox.take(), mailbox.take(), mailbox.take()] == [held[0], held[2], None]
 
 
+@pytest.fixture
+def looks(monkeypatch):
+    """How often it was looked whether somebody is behind."""
+    seen = []
+    real = Link.behind.fget
+    monkeypatch.setattr(Link, "behind", property(lambda link: seen.append(link) or real(link)))
+    return seen
+
+
+def test_one_acknowledgement_moves_one_message_however_many_wait(looks):
+    # Recorded: all were taken up and laid down again for each, and the others had to wait for it.
+    mailbox, guest = Mailbox(), Link("client-net-1")
+    waiting = [delivery(number) for number in range(1000)]
+    for one in waiting:
+        one.link = guest
+        mailbox.put(one)
+    answered(guest)
+    assert mailbox.take() is None
+    looks.clear()
+
+    for one in waiting[:10]:
+        acknowledge(guest)
+        assert mailbox.take() is one
+        answered(guest)
+        assert mailbox.take() is None
+    assert len(looks) < 50
+
+
+def test_what_is_given_up_before_its_turn_takes_nothing_along_that_is_held(behind):
+    # Recorded: while this was written, what was held went with the last one that was not yet.
+    mailbox, guest, held, _ = behind
+    mailbox.take()
+    assert mailbox.take() is None
+    late = delivery(5)
+    late.link = guest
+    mailbox.put(late)
+
+    assert mailbox.withdraw("client-net-1", 1, 5) is late
+    acknowledge(guest)
+    assert [mailbox.take() for _ in range(4)] == [*held, None]
+
+
+def test_who_has_given_up_all_that_was_held_leaves_nothing(behind):
+    mailbox, guest, held, _ = behind
+    mailbox.take()
+    for number in (1, 2, 3):
+        mailbox.withdraw("client-net-1", 1, number)
+
+    assert (len(mailbox), mailbox.held) == (0, 0)
+    acknowledge(guest)
+    mailbox.put(held[0])
+    assert [mailbox.take(), mailbox.take()] == [held[0], None]
+
+
 def test_a_request_that_need_not_wait_waits_for_a_sender_that_is_behind():
     mailbox, mine = Mailbox(), delivery(1, sender="client-net-1")
     mailbox.admit(mine)

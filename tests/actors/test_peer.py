@@ -411,6 +411,7 @@ def test_whoever_came_over_the_network_asks_before_it_writes_to_who_has_written_
     assert viewer.links["a"].standing is None
 
     viewer.link("a")
+    viewer.link("a")  # it has asked already
 
     assert [decode_word(word) for _, word in viewer.outgoing(0.0) if word] == [Resolve("a")]
     hear(viewer, Stands("a", Standing.DENIED, 0, reason="it may look"))

@@ -247,6 +247,27 @@ def test_a_viewer_may_not_talk_to_an_actor_whose_events_it_hears_either(host, jo
                 player.tell(Shout("forged"))
 
 
+def test_a_viewer_may_not_talk_to_the_next_life_of_whom_it_hears_either(tmp_path, monkeypatch):
+    # Recorded: it was told that this life is up, and believed that it may write to it.
+    ours, theirs = KeyRing(tmp_path / "ours"), KeyRing(tmp_path / "theirs")
+    monkeypatch.setenv("UNDERSTUDY_KEYS", str(ours.directory))
+    with supervisor.start(listen="tcp://127.0.0.1:*") as host:
+        player = host.spawn(Player, name="player")
+        monkeypatch.setenv("UNDERSTUDY_KEYS", str(theirs.directory))
+        ours.allow(identity_of(theirs).public, name="guest", role=Role.VIEWER)
+        key = key_text(ours.identity().public)
+        with (
+            supervisor.connect(host.status().listening[0], key=key) as system,
+            system.subscribe(News) as news,
+        ):
+            for text in ("one", "two"):
+                player.tell(Shout(text))
+                assert news.next(timeout=20.0).text == text
+                with pytest.raises(AccessDenied, match="it may look, not talk to actors"):
+                    system.ref("player").ask(Double(1), timeout=5.0).result()
+                host.restart("player")
+
+
 def test_an_operator_talks_to_an_actor_whose_events_it_hears(host, join):
     system = join(Role.OPERATOR)
     with system.subscribe(News) as news:

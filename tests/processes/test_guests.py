@@ -236,7 +236,7 @@ def test_who_acknowledges_no_answer_gets_no_more_until_it_does(host, player, gue
     eventually(lambda: stands_at(MOST_ANSWERS + 103, 0))
 
 
-def test_who_acknowledges_nothing_does_not_hold_up_the_end_of_an_actor(tmp_path):
+def test_who_acknowledges_nothing_does_not_hold_up_the_end_of_an_actor(tmp_path, caplog, capfd):
     diary = tmp_path / "diary"
     with contextlib.ExitStack() as after, listening(tmp_path) as system:
         system.spawn(Player, name="player", path=str(diary))
@@ -250,6 +250,8 @@ def test_who_acknowledges_nothing_does_not_hold_up_the_end_of_an_actor(tmp_path)
         eventually(lambda: system.status().actors[0].mailbox == 99)
 
     assert diary.read_text() == "stopped\n"
+    said = caplog.text + capfd.readouterr().err  # to the log where it is set up
+    assert "unhandled at the end: 99 messages" in said
 
 
 def test_a_demoted_key_talks_to_actors_no_more_by_saying_hello_again(host, player, guest):

@@ -158,6 +158,21 @@ def test_a_viewer_that_was_away_hears_which_lives_have_ended_meanwhile(broker):
     assert said[-1].standing is Standing.DENIED
 
 
+def test_a_new_life_is_no_leave_for_a_viewer_that_the_old_one_has_written_to(broker):
+    # Recorded: it was told that the actor is up, and believed that it may write to it.
+    enter(broker, Role.VIEWER)
+    enter(broker, Role.OPERATOR, "client-net-0b5", OUTSIDE + b"o" * 16)
+    for name in (NAME, "client-net-0b5"):
+        forward(broker, name, ACTOR, "a")
+
+    hear(broker, BOSS, Ended("a", 1, "killed", {}), "@supervisor")
+    said = hear(broker, BOSS, Declare("a", Standing.UP, 2, ACTOR), "@supervisor")
+    over = hear(broker, BOSS, Declare("a", Standing.GONE, 2), "@supervisor")
+
+    assert {party for party, _ in said} == {OUTSIDE + b"o" * 16}
+    assert {party for party, _ in over} == {FAR, OUTSIDE + b"o" * 16}
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_a_viewer_puts_nothing_into_an_acknowledgement(broker, kind):
     enter(broker, Role.VIEWER)

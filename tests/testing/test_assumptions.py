@@ -142,3 +142,15 @@ def test_one_world_that_is_rejected_says_so_to_whoever_drew_it():
     assert seen
     with pytest.raises(UnsatisfiedAssumption):
         check(even, schedule=[], data=st.just(1))
+
+
+def test_data_that_cannot_be_drawn_is_no_success():
+    # Recorded: what the strategy itself rejects was taken for what the scenario rejects.
+    drawn = []
+
+    async def doubles(sim, number):
+        assert await doubled(sim, number) == 2 * number
+
+    once = st.integers(0, 9).filter(lambda number: not drawn.append(number) and len(drawn) == 1)
+    with pytest.raises(Unsatisfiable):
+        check(doubles, data=once, max_faults=0, examples=20)
