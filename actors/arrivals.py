@@ -97,10 +97,12 @@ class Arrivals:
         self._take(*found, decode_batch(frames[1]), frames, now)
         return True
 
-    def from_new(self, route: Route, frames: list[bytes], now: float) -> None:
-        """Take the first wire message of a life."""
+    def from_new(self, route: Route, frames: list[bytes], now: float) -> Link:
+        """Take the first wire message of a life; return the link to its name."""
         batch = decode_batch(frames[1])
-        self._take(*self._meet(route, frames[0], batch.base), batch, frames, now)
+        link, inbound = self._meet(route, frames[0], batch.base)
+        self._take(link, inbound, batch, frames, now)
+        return link
 
     def take_events(self, tag: str) -> None:
         """A party without handlers takes told messages of this class, and as many as an actor."""

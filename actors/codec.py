@@ -18,6 +18,7 @@ cost their own bytes and about 40 for each byte of their description.
 from __future__ import annotations
 
 import re
+from collections import Counter, deque
 from typing import Any, Final, final
 
 import attrs
@@ -58,6 +59,9 @@ _codecs: Final[dict[type, Codec]] = {}
 _value_codecs: Final[dict[Any, ValueCodec]] = {}
 _field_codecs: Final[dict[type, dict[str, ValueCodec]]] = {}
 _to_bytes: Final = msgspec.msgpack.Encoder().encode
+_EMPTY: Final = (dict, list, set, tuple, str, bytes, bytearray, int, float, bool, deque, Counter)
+"""Factories that always make equal things."""
+
 _PATH: Final = re.compile(r" - at `\$\[(\d+)\](.*)`$")
 
 
@@ -271,7 +275,7 @@ def _refuse_made_anew(cls: type) -> None:
     for field in attrs.fields(cls):
         # Of all defaults only factories have it; for type checkers a Factory is no class.
         made = getattr(field.default, "takes_self", None) is False
-        if made and not field.init and field.eq and not _is_plain(field.default.factory):
+        if made and not field.init and field.eq and field.default.factory not in _EMPTY:
             raise CannotTravel(
                 f"{cls.__qualname__}.{field.name} is no argument of __init__ (init=False), so it "
                 "does not travel: its factory would make it anew where the message arrives. Leave "
@@ -279,11 +283,6 @@ def _refuse_made_anew(cls: type) -> None:
                 "takes_self=True) or __attrs_post_init__; or say eq=False, if it is no part of the "
                 "message, such as a cache."
             )
-
-
-def _is_plain(factory: object) -> bool:
-    """Whether a factory always makes equal things: `dict`, `list`, `set` and their like."""
-    return isinstance(factory, type) and factory.__module__ == "builtins"
 
 
 def _compare_deeply(info: MessageInfo) -> None:

@@ -104,11 +104,9 @@ class Peer:
         found = self.links.get(name)
         if found is None:
             found = self.links[name] = Link(name)
-        elif found.asked or found.standing is not None:
-            return found
-        # The first time, or it has written to us and nobody has asked yet.
-        found.asked = True
-        self._words.append(Resolve(name))
+        if not found.asked and found.standing is None:  # it may have written to us before
+            found.asked = True
+            self._words.append(Resolve(name))
         return found
 
     def follow(self, name: str, told: Callable[[int, str], None]) -> None:
@@ -230,7 +228,9 @@ class Peer:
             if route.sender == BROKER:
                 self._hear(decode_word(frames[1]), now)
             else:
-                self._arrivals.from_new(route, frames, now)
+                link = self._arrivals.from_new(route, frames, now)
+                if 0 < link.out.incarnation < link.known:  # who may not write hears of no new life
+                    self._words.append(Resolve(link.name, link.out.incarnation))
         except (MessageError, IndexError):
             self.bad_frames += 1
 

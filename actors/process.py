@@ -278,8 +278,7 @@ class Life:
                 said = f"on_stop: {text_of(error)}"
                 self._lifeline.say(Failed(said, trace_of(error), starting=False))
             await self._be_heard()
-            left = self._runtime.mailbox.held if stop.drain else waiting
-            self._lifeline.say(Stopped(left))
+            self._lifeline.say(Stopped(waiting))
         finally:  # whatever a handler of the user's logging does
             self._finish(0)
 

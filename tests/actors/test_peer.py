@@ -422,6 +422,25 @@ def test_whoever_came_over_the_network_asks_before_it_writes_to_who_has_written_
     assert len(viewer.deliveries) == 2
 
 
+def test_whoever_hears_of_no_new_life_asks_when_it_writes_whether_the_old_one_has_ended():
+    # Recorded: a viewer that had missed an obituary acknowledged nothing of the lives after it.
+    first, viewer = online("a"), online("client-net-1")
+    tell(first, up(first, viewer.name))
+    carry(first, viewer)
+    next_one = online("a", incarnation=2)
+    link = up(next_one, viewer.name)
+    for _ in range(3):
+        tell(next_one, link)
+        carry(next_one, viewer)
+    asked = [decode_word(word) for _, word in viewer.outgoing(0.0) if word]
+
+    assert asked == [Resolve("a", 1)]
+    hear(viewer, Obituary("a", 1, "killed", None))
+    hear(viewer, Stands("a", Standing.DENIED, 0, reason="it may look"))
+    # So it acknowledges what this life sends.
+    assert (viewer.links["a"].standing, viewer.links["a"].out.incarnation) == (Standing.DENIED, 2)
+
+
 def test_after_a_reconnection_everybody_is_looked_up_before_anything_is_sent(pair):
     a, _, link = pair
     tell(a, link)
