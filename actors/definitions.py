@@ -119,6 +119,15 @@ def bare_class(make: Callable[..., type], arguments: tuple[Any, ...], qualname: 
     return cls
 
 
+def _replace() -> Callable[..., Any]:
+    """Return what attrs makes `__replace__` of every class, from Python 3.13 on.
+
+    It is written by its name, because attrs names it after whichever class was made last: a class
+    would be another one whenever some class of attrs has been made.
+    """
+    return attrs.evolve
+
+
 def _keep(directory: Path) -> None:
     if directory not in _HOMES:
         _HOMES.append(directory)
@@ -153,6 +162,8 @@ def _writer(cls: type[Actor]) -> _Dump:
         """A class is made empty at first, which an actor's own checks would refuse."""
 
         def reducer_override(self, obj: Any) -> Any:
+            if obj is attrs.evolve:
+                return (_replace, ())
             way: Any = super().reducer_override(obj)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
             if not isinstance(obj, type) or way is NotImplemented or len(way) != _BY_VALUE:
                 return way

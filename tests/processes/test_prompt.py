@@ -265,6 +265,7 @@ def test_a_cell_that_is_run_again_counts_for_the_next_spawn(run):
 
 AGAIN = """
 import os
+import attrs
 import supervisor
 from actors import Actor, Request, message, receive
 from actors.definitions import _OWN
@@ -287,6 +288,7 @@ with supervisor.start(INPROC) as system:
 
     many = [system.spawn(Multiplier, name=f"m{n}") for n in range(4)]
     many[0].ask(Times(0)).result()
+    attrs.make_class("Another", ["x"])  # on Python 3.13 this is seen in all that attrs has made
     many.append(system.spawn(Multiplier, name="m4"))
     print([one.ask(Times(n)).result() for n, one in enumerate(many)], len(files()), len(_OWN))
     FACTOR = 100
