@@ -85,7 +85,8 @@ class Mailbox:
             if isinstance(item, Timer):
                 item.waiting = False
                 return item
-            if not (item.link.behind or (self._held and item.link in self._held)):
+            link = item.link
+            if not (link.far and (link.behind or link in self._held)):  # for most `far` decides
                 return item
             self._hold(item)
         return None
